@@ -1,0 +1,42 @@
+#pragma once
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+
+namespace latchkey {
+
+struct ServerNameRules {
+  bool underscore = false;  // allow '_' in labels
+};
+
+// A DNS host name that was checked once and needs no checking again: lower case, no trailing dot,
+// LDH labels of 1 to 63 bytes, at most 253 bytes, no IP literal, A-labels that decode (IDNA2008).
+// The only key for certificates, verdicts and orders.
+class ServerName {
+ public:
+  // `text` is untrusted. The error (kInvalid) names the rule that it breaks.
+  static Result<ServerName> parse(std::string_view text, ServerNameRules rules = {});
+
+  const std::string& text() const { return text_; }
+  size_t labels() const;
+  // The name behind the first label, or "" for a single label: "a.b.test" -> "b.test".
+  std::string_view parent() const;
+
+  friend bool operator==(const ServerName&, const ServerName&) = default;
+  friend auto operator<=>(const ServerName&, const ServerName&) = default;
+
+ private:
+  explicit ServerName(std::string text) : text_(std::move(text)) {}
+  std::string text_;
+};
+
+}  // namespace latchkey
+
+template <>
+struct std::hash<latchkey::ServerName> {
+  size_t operator()(const latchkey::ServerName& name) const noexcept {
+    return std::hash<std::string>()(name.text());
+  }
+};

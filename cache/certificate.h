@@ -1,0 +1,65 @@
+#pragma once
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "base/server_name.h"
+#include "cache/private_key.h"
+
+struct crypto_buffer_st;  // BoringSSL's CRYPTO_BUFFER
+
+namespace latchkey {
+
+class Certificate;
+using CertificatePtr = std::shared_ptr<const Certificate>;
+
+// A certificate as it is served: DER chain, leaf first, and its private key. Immutable, so it is
+// shared by all threads. Issuer buffers are interned: many leaves, one copy of each intermediate.
+class Certificate {
+ public:
+  // Errors (kInvalid): no certificate in the PEM, one that does not parse, a key that is not the
+  // leaf's. Does not judge names, dates or order; the ACME client does that before storing.
+  static Result<CertificatePtr> from_pem(std::string_view chain_pem, PrivateKey key);
+  // `chain`: DER, leaf first.
+  static Result<CertificatePtr> from_der(const std::vector<std::string>& chain, PrivateKey key);
+  ~Certificate();
+  Certificate(const Certificate&) = delete;
+
+  // What SSL_set_chain_and_key wants; owned by us.
+  const std::vector<crypto_buffer_st*>& chain() const { return chain_; }
+  const PrivateKey& key() const { return key_; }
+  std::vector<std::string> chain_der() const;  // leaf first
+
+  // The leaf's dNSNames, lower case, "*.example.com" included; iPAddresses as text.
+  const std::vector<std::string>& names() const { return names_; }
+  // Does a dNSName match, by RFC 6125 (a wildcard stands for exactly the first label)?
+  bool covers(const ServerName& name) const;
+  // The same for a Host or :authority without its port; a host that is no ServerName may be an IP.
+  bool covers_host(std::string_view host) const;
+
+  WallTime not_before() const { return not_before_; }
+  WallTime not_after() const { return not_after_; }              // the leaf's
+  WallTime chain_not_after() const { return chain_not_after_; }  // the smallest in the chain
+  const std::string& serial() const { return serial_; }          // hex, lower case
+  const std::string& issuer() const { return issuer_; }  // the leaf's issuer, CN or whole name
+  bool valid_at(WallTime now) const { return not_before_ <= now && now < not_after_; }
+  size_t bytes() const { return bytes_; }  // of memory, about, interned issuers left out
+
+ private:
+  Certificate() = default;
+
+  std::vector<crypto_buffer_st*> chain_;
+  PrivateKey key_;
+  std::vector<std::string> names_;
+  WallTime not_before_{};
+  WallTime not_after_{};
+  WallTime chain_not_after_{};
+  std::string serial_;
+  std::string issuer_;
+  size_t bytes_ = 0;
+};
+
+}  // namespace latchkey

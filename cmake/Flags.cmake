@@ -1,0 +1,45 @@
+# Warnings, sanitizers and the shape of our libraries.
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "" FORCE)
+endif()
+
+add_library(latchkey_flags INTERFACE)
+target_compile_options(latchkey_flags INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Werror)
+target_include_directories(latchkey_flags INTERFACE ${CMAKE_SOURCE_DIR})
+
+if(LATCHKEY_SANITIZE)
+  set(sanitize -fsanitize=${LATCHKEY_SANITIZE} -fno-omit-frame-pointer)
+  if(LATCHKEY_SANITIZE MATCHES "undefined")
+    list(APPEND sanitize -fno-sanitize-recover=undefined)
+    if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+      list(APPEND sanitize -fno-sanitize=pointer-overflow)  # RapidJSON adds 0 to null pointers
+    endif()
+  endif()
+  add_compile_options(${sanitize})
+  add_link_options(${sanitize})
+endif()
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND LATCHKEY_SANITIZE)
+  # g++ 12 reports false "maybe uninitialized" and dangling-pointer findings once it instruments.
+  target_compile_options(latchkey_flags INTERFACE -Wno-maybe-uninitialized -Wno-tsan)
+endif()
+
+find_program(CCACHE ccache)
+if(CCACHE)
+  set(CMAKE_C_COMPILER_LAUNCHER ${CCACHE})
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})
+endif()
+
+# A folder of ours as a library: its sources are what lies in it (but for mains).
+function(latchkey_library name)
+  cmake_parse_arguments(arg "" "" "EXCLUDE;LINK;PRIVATE_LINK" ${ARGN})
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cc)
+  foreach(file ${arg_EXCLUDE})
+    list(FILTER sources EXCLUDE REGEX "/${file}$")
+  endforeach()
+  if(NOT sources)
+    file(WRITE ${CMAKE_CURRENT_BINARY_DIR}/empty.cc "")
+    set(sources ${CMAKE_CURRENT_BINARY_DIR}/empty.cc)
+  endif()
+  add_library(${name} STATIC ${sources})
+  target_link_libraries(${name} PUBLIC latchkey_flags ${arg_LINK} PRIVATE ${arg_PRIVATE_LINK})
+endfunction()

@@ -1,0 +1,41 @@
+#pragma once
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "base/server_name.h"
+
+namespace latchkey {
+
+// Names that are wanted without asking: exact ones, and "*.suffix" (any depth below the suffix,
+// not the suffix itself). Immutable; <= 64 bytes a name over a million names.
+class Allowlist {
+ public:
+  enum class Match { kNone, kSuffix, kExact };
+
+  struct BadLine {
+    std::string where;  // "domains.txt:17", or "on_demand.allow[2]"
+    std::string what;   // the rule it breaks
+  };
+
+  // `entries`: from the configuration. `files`: one entry a line, '#' starts a comment, blanks
+  // ignored; a file that cannot be read is an error (kIo), a bad line is reported and skipped.
+  static Result<std::shared_ptr<const Allowlist>> load(
+      const std::vector<std::string>& entries, const std::vector<std::filesystem::path>& files,
+      std::vector<BadLine>& bad_lines);
+  ~Allowlist();
+  Allowlist(const Allowlist&) = delete;
+
+  Match find(const ServerName& name) const;
+  size_t size() const;
+
+ private:
+  struct Impl;
+  explicit Allowlist(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace latchkey
