@@ -144,7 +144,7 @@ std::vector<std::string> subject_names(const X509* leaf) {
 
 size_t key_bytes(const EVP_PKEY* key) {
   // Measured: a P-256 key, and an RSA key with the numbers that it prepares when it first signs.
-  return EVP_PKEY_id(key) == EVP_PKEY_RSA ? static_cast<size_t>(EVP_PKEY_bits(key)) * 3 : 700;
+  return EVP_PKEY_id(key) == EVP_PKEY_RSA ? static_cast<size_t>(EVP_PKEY_bits(key)) * 3 : 560;
 }
 
 Error invalid(size_t place, const char* what) {
@@ -255,19 +255,21 @@ bool Certificate::covers(const ServerName& name) const {
 
 // Called for each request, so it copies nothing for a host name.
 bool Certificate::covers_host(std::string_view host) const {
-  const bool bracketed = host.size() > 2 && host.front() == '[' && host.back() == ']';
+  if (host.empty() || host.size() > kMaxName + 2) return false;
+  const bool bracketed = host.front() == '[' && host.back() == ']';
   if (bracketed) host = host.substr(1, host.size() - 2);
-  if (host.empty() || host.size() > kMaxName + 1) return false;
+  const bool dotted = !bracketed && host.back() == '.';
+  if (dotted) host.remove_suffix(1);
   if (may_be_address(host)) {
     const std::string address = address_text(std::string(host));
     const bool version_6 = address.find(':') != address.npos;
-    if (bracketed && !version_6) return false;
-    if (!address.empty()) return std::find(names_.begin(), names_.end(), address) != names_.end();
+    if (!address.empty()) {
+      return bracketed <= version_6 && !dotted &&
+             std::find(names_.begin(), names_.end(), address) != names_.end();
+    }
   }
-  if (bracketed) return false;
-  if (host.back() == '.') host.remove_suffix(1);
-  return std::any_of(names_.begin(), names_.end(),
-                     [&](const std::string& own) { return matches(own, host); });
+  return !bracketed && std::any_of(names_.begin(), names_.end(),
+                                   [&](const std::string& own) { return matches(own, host); });
 }
 
 }  // namespace latchkey

@@ -1,0 +1,205 @@
+#include "tests/support/test_certificates.h"
+
+#include <arpa/inet.h>
+#include <openssl/bio.h>
+#include <openssl/bn.h>
+#include <openssl/digest.h>
+#include <openssl/evp.h>
+#include <openssl/mem.h>
+#include <openssl/nid.h>
+#include <openssl/pem.h>
+#include <openssl/rand.h>
+#include <openssl/rsa.h>
+#include <openssl/x509.h>
+#include <openssl/x509v3.h>
+
+#include <array>
+
+#include "base/check.h"
+
+namespace latchkey {
+namespace {
+
+using std::chrono::hours;
+
+bssl::UniquePtr<X509> parse(std::string_view der) {
+  const auto* at = reinterpret_cast<const uint8_t*>(der.data());
+  return bssl::UniquePtr<X509>(d2i_X509(nullptr, &at, static_cast<long>(der.size())));
+}
+
+std::string to_der(X509* certificate) {
+  uint8_t* bytes = nullptr;
+  const int length = i2d_X509(certificate, &bytes);
+  CHECK(length > 0);
+  std::string der(reinterpret_cast<const char*>(bytes), static_cast<size_t>(length));
+  OPENSSL_free(bytes);
+  return der;
+}
+
+std::string text_of(BIO* bio) {
+  const uint8_t* data = nullptr;
+  size_t length = 0;
+  CHECK(BIO_mem_contents(bio, &data, &length));
+  return {reinterpret_cast<const char*>(data), length};
+}
+
+std::string to_pem(std::string_view der) {
+  const bssl::UniquePtr<BIO> bio(BIO_new(BIO_s_mem()));
+  CHECK(PEM_write_bio_X509(bio.get(), parse(der).get()));
+  return text_of(bio.get());
+}
+
+void add_names(X509* certificate, const TestCa::Names& names) {
+  const bssl::UniquePtr<GENERAL_NAMES> all(sk_GENERAL_NAME_new_null());
+  for (const std::string& name : names) {
+    std::array<uint8_t, 16> address{};
+    size_t length = 0;
+    if (inet_pton(AF_INET, name.c_str(), address.data()) == 1) length = 4;
+    if (inet_pton(AF_INET6, name.c_str(), address.data()) == 1) length = 16;
+    GENERAL_NAME* one = GENERAL_NAME_new();
+    ASN1_STRING* text = ASN1_STRING_type_new(length ? V_ASN1_OCTET_STRING : V_ASN1_IA5STRING);
+    CHECK(length ? ASN1_STRING_set(text, address.data(), static_cast<int>(length))
+                 : ASN1_STRING_set(text, name.data(), static_cast<int>(name.size())));
+    GENERAL_NAME_set0_value(one, length ? GEN_IPADD : GEN_DNS, text);
+    CHECK(sk_GENERAL_NAME_push(all.get(), one));
+  }
+  CHECK(X509_add1_ext_i2d(certificate, NID_subject_alt_name, all.get(), 0, 0));
+}
+
+void set_common_name(X509_NAME* name, const std::string& text) {
+  CHECK(X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8,
+                                   reinterpret_cast<const uint8_t*>(text.data()),
+                                   static_cast<int>(text.size()), -1, 0));
+}
+
+struct Form {
+  std::string common_name;    // of the subject; none when empty
+  const TestCa::Names names;  // none: a CA
+  WallTime not_before;
+  WallTime not_after;
+};
+
+// `issuer`: DER, or "" for a self-signed one.
+std::string make(const Form& form, EVP_PKEY* public_key, std::string_view issuer,
+                 EVP_PKEY* signer) {
+  const bssl::UniquePtr<X509> made(X509_new());
+  CHECK(X509_set_version(made.get(), 2));
+  std::array<uint8_t, 16> random{};
+  RAND_bytes(random.data(), random.size());
+  random[0] = static_cast<uint8_t>((random[0] & 0x3f) | 0x40);  // positive, and never shorter
+  const bssl::UniquePtr<BIGNUM> serial(BN_bin2bn(random.data(), random.size(), nullptr));
+  CHECK(BN_to_ASN1_INTEGER(serial.get(), X509_get_serialNumber(made.get())) != nullptr);
+  CHECK(ASN1_TIME_set(X509_getm_notBefore(made.get()), form.not_before.time_since_epoch().count()));
+  CHECK(ASN1_TIME_set(X509_getm_notAfter(made.get()), form.not_after.time_since_epoch().count()));
+  CHECK(X509_set_pubkey(made.get(), public_key));
+  if (!form.common_name.empty()) {
+    set_common_name(X509_get_subject_name(made.get()), form.common_name);
+  }
+  const auto parent = issuer.empty() ? nullptr : parse(issuer);
+  CHECK(
+      X509_set_issuer_name(made.get(), X509_get_subject_name(parent ? parent.get() : made.get())));
+  const bool ca = form.names.empty();
+  const bssl::UniquePtr<BASIC_CONSTRAINTS> constraints(BASIC_CONSTRAINTS_new());
+  constraints->ca = ca ? 0xff : 0;
+  CHECK(X509_add1_ext_i2d(made.get(), NID_basic_constraints, constraints.get(), 1, 0));
+  if (!ca) add_names(made.get(), form.names);
+  CHECK(X509_sign(made.get(), signer, EVP_sha256()));
+  return to_der(made.get());
+}
+
+}  // namespace
+
+WallTime TestCa::now() {
+  return std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
+}
+
+struct TestCa::Keys {
+  PrivateKey root_key = generate_p256_key();
+  PrivateKey intermediate_key = generate_p256_key();
+  std::string root;
+  std::string intermediate;
+
+  explicit Keys(std::string_view name) {
+    const WallTime start = TestCa::now() - hours(48);
+    const Form root_form{std::string(name) + " Root", {}, start, start + hours(24 * 3650)};
+    root = make(root_form, root_key.get(), "", root_key.get());
+    const Form form{std::string(name) + " Intermediate", {}, start, start + hours(24 * 1825)};
+    intermediate = make(form, intermediate_key.get(), root, root_key.get());
+  }
+};
+
+TestCa::TestCa(std::string_view name) : TestCa(Keys(name)) {}
+
+TestCa::TestCa(Keys keys)
+    : root_pem(to_pem(keys.root)),
+      intermediate_pem(to_pem(keys.intermediate)),
+      intermediate_key_(keys.intermediate_key),
+      intermediate_der_(keys.intermediate) {}
+
+CertificatePtr TestCa::issue(const Names& names) const {
+  return issue(names, TestCa::now() - hours(1), TestCa::now() + hours(24 * 90));
+}
+
+CertificatePtr TestCa::issue(const Names& names, WallTime not_before, WallTime not_after,
+                             PrivateKey key) const {
+  if (key == nullptr) key = generate_p256_key();
+  auto made = Certificate::from_pem(issue_pem(names, not_before, not_after, key), key);
+  CHECK(made.has_value());
+  return *std::move(made);
+}
+
+std::string TestCa::issue_pem(const Names& names, const PrivateKey& key) const {
+  return issue_pem(names, TestCa::now() - hours(1), TestCa::now() + hours(24 * 90), key);
+}
+
+std::string TestCa::issue_pem(const Names& names, WallTime not_before, WallTime not_after,
+                              const PrivateKey& key) const {
+  CHECK(!names.empty());
+  const Form form{"", names, not_before, not_after};
+  return to_pem(make(form, key.get(), intermediate_der_, intermediate_key_.get())) +
+         intermediate_pem;
+}
+
+std::string TestCa::issue_for_csr(std::string_view csr_der) const {
+  const auto* at = reinterpret_cast<const uint8_t*>(csr_der.data());
+  const bssl::UniquePtr<X509_REQ> csr(
+      d2i_X509_REQ(nullptr, &at, static_cast<long>(csr_der.size())));
+  CHECK(csr != nullptr);
+  const PrivateKey public_key(X509_REQ_get_pubkey(csr.get()), EVP_PKEY_free);
+  return issue_pem(names_of_csr(csr_der), public_key);
+}
+
+TestCa::Names TestCa::names_of_csr(std::string_view csr_der) {
+  const auto* at = reinterpret_cast<const uint8_t*>(csr_der.data());
+  const bssl::UniquePtr<X509_REQ> csr(
+      d2i_X509_REQ(nullptr, &at, static_cast<long>(csr_der.size())));
+  CHECK(csr != nullptr);
+  const bssl::UniquePtr<X509_EXTENSIONS> extensions(X509_REQ_get_extensions(csr.get()));
+  const bssl::UniquePtr<GENERAL_NAMES> all(static_cast<GENERAL_NAMES*>(
+      X509V3_get_d2i(extensions.get(), NID_subject_alt_name, nullptr, nullptr)));
+  Names names;
+  for (size_t i = 0; all != nullptr && i < sk_GENERAL_NAME_num(all.get()); ++i) {
+    const GENERAL_NAME* one = sk_GENERAL_NAME_value(all.get(), i);
+    if (one->type != GEN_DNS) continue;
+    names.emplace_back(reinterpret_cast<const char*>(ASN1_STRING_get0_data(one->d.dNSName)),
+                       static_cast<size_t>(ASN1_STRING_length(one->d.dNSName)));
+  }
+  return names;
+}
+
+std::string private_key_pem(const PrivateKey& key) {
+  const bssl::UniquePtr<BIO> bio(BIO_new(BIO_s_mem()));
+  CHECK(PEM_write_bio_PKCS8PrivateKey(bio.get(), key.get(), nullptr, nullptr, 0, nullptr, nullptr));
+  return text_of(bio.get());
+}
+
+PrivateKey generate_rsa_key(int bits) {
+  const bssl::UniquePtr<RSA> rsa(RSA_new());
+  const bssl::UniquePtr<BIGNUM> e(BN_new());
+  CHECK(BN_set_word(e.get(), RSA_F4) && RSA_generate_key_ex(rsa.get(), bits, e.get(), nullptr));
+  EVP_PKEY* key = EVP_PKEY_new();
+  CHECK(EVP_PKEY_set1_RSA(key, rsa.get()));
+  return {key, EVP_PKEY_free};
+}
+
+}  // namespace latchkey
