@@ -62,15 +62,16 @@ TEST(SectionTest, ListsEveryMistakeWithItsPlaceAndPath) {
     Section absent = top.section("absent");
     absent.text("x", word);
   }
-  EXPECT_EQ(errors.messages(),
-            "my.json:2:14: workers: expected an integer from 1 to 1024, got \"many\"\n"
-            "my.json:5:11: wait: expected a duration from \"1ms\" to \"1d\" (units ms, s, m, h, d), "
-            "got \"2 parsecs\"\n"
-            "my.json:5:32: room: expected a size from 1 to 1048576 bytes, like \"512MiB\", got "
-            "\"5MB\"\n"
-            "my.json:6:11: mode: expected one of \"a\", \"b\", got \"c\"\n"
-            "my.json:3:25: acme.directory: expected an https:// URL, got 7\n"
-            "my.json:4:12: lisen: unknown key; did you mean \"listen\"?\n");
+  EXPECT_EQ(
+      errors.messages(),
+      "my.json:2:14: workers: expected an integer from 1 to 1024, got \"many\"\n"
+      "my.json:5:11: wait: expected a duration from \"1ms\" to \"1d\" (units ms, s, m, h, d), "
+      "got \"2 parsecs\"\n"
+      "my.json:5:32: room: expected a size from 1 to 1048576 bytes, like \"512MiB\", got "
+      "\"5MB\"\n"
+      "my.json:6:11: mode: expected one of \"a\", \"b\", got \"c\"\n"
+      "my.json:3:25: acme.directory: expected an https:// URL, got 7\n"
+      "my.json:4:12: lisen: unknown key; did you mean \"listen\"?\n");
 }
 
 TEST(SectionTest, ReadsDurationsAndSizes) {

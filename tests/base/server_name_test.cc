@@ -21,13 +21,37 @@ TEST(ServerNameTest, RefusesEveryUncleanForm) {
   std::string long_name = "a";
   while (long_name.size() <= 253) long_name += ".a";
   using namespace std::string_view_literals;
-  for (std::string_view bad :
-       {""sv, "."sv, ".."sv, "a..b"sv, ".a.test"sv, "a.test.."sv, "a b.test"sv, "a\0b.test"sv,
-        "a\n.test"sv, "-a.test"sv, "a-.test"sv, "a_b.test"sv, "127.0.0.1"sv, "1.2.3"sv, "::1"sv,
-        "[::1]"sv, "0x7f.0x1"sv, "example.123"sv, "b\xc3\xbc" "cher.example"sv, "ab--c.test"sv,
-        "xn--.test"sv, "xn--a-ecp.test\x80"sv, "xn--\xff.test"sv, "*.test"sv, "a/b.test"sv,
-        "a%2e.test"sv, "a:443"sv, "xn--zzzzzzzzzzzzzz.test"sv, std::string_view(long_label),
-        std::string_view(long_name)}) {
+  for (std::string_view bad : {""sv,
+                               "."sv,
+                               ".."sv,
+                               "a..b"sv,
+                               ".a.test"sv,
+                               "a.test.."sv,
+                               "a b.test"sv,
+                               "a\0b.test"sv,
+                               "a\n.test"sv,
+                               "-a.test"sv,
+                               "a-.test"sv,
+                               "a_b.test"sv,
+                               "127.0.0.1"sv,
+                               "1.2.3"sv,
+                               "::1"sv,
+                               "[::1]"sv,
+                               "0x7f.0x1"sv,
+                               "example.123"sv,
+                               "b\xc3\xbc"
+                               "cher.example"sv,
+                               "ab--c.test"sv,
+                               "xn--.test"sv,
+                               "xn--a-ecp.test\x80"sv,
+                               "xn--\xff.test"sv,
+                               "*.test"sv,
+                               "a/b.test"sv,
+                               "a%2e.test"sv,
+                               "a:443"sv,
+                               "xn--zzzzzzzzzzzzzz.test"sv,
+                               std::string_view(long_label),
+                               std::string_view(long_name)}) {
     EXPECT_FALSE(ServerName::parse(bad)) << bad;
   }
 }

@@ -1,0 +1,72 @@
+#pragma once
+#include <functional>
+#include <string>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "base/server_name.h"
+#include "base/task.h"
+#include "base/turnstile.h"
+#include "cache/certificate_cache.h"
+#include "cache/store.h"
+#include "ondemand/refusals.h"
+#include "policy/policy.h"
+
+namespace latchkey {
+
+// A certificate, and which issuer of the configuration made it.
+struct Issued {
+  CertificatePtr certificate;
+  std::string issuer;
+};
+
+// What stands between a name without a certificate in memory and a certificate (design 1, "the
+// gate", steps 2 to 8): remembered refusal, store, policy, a place among the orders, order, store,
+// cache. The Gate makes sure that it runs once at a time for a name. Control thread.
+class Issuer {
+ public:
+  struct Limits {
+    size_t max_orders = 20;     // in flight at once
+    Millis order_wait{25'000};  // for one of these places
+    Millis denied_ttl{60'000};  // how long a denial is remembered
+    size_t max_refusals = 100'000;
+  };
+  struct Counts {
+    Counter from_store, denied, unknown, refused_again, orders, obtained, failed;
+  };
+  // Obtains a certificate from a CA; says nothing to the store.
+  using Order = std::function<Task<Issued>(ServerName)>;
+
+  // All outlive us.
+  Issuer(Limits limits, Store& store, Policy& policy, CertificateCache& cache, Order order,
+         Clock& clock, Log& log);
+  Issuer(const Issuer&) = delete;
+
+  // What comes back is stored and cached. Errors: kDenied when policy says no; anything else is a
+  // failure for now. Dropping the task abandons the order.
+  Task<CertificatePtr> obtain(ServerName name);
+
+  // May the name be served, as far as can be said without I/O? For port 80.
+  bool may_be_served(const ServerName& name);
+
+  const Counts& counts() const { return counts_; }
+
+ private:
+  Task<CertificatePtr> look_in_store(ServerName name);
+  Task<CertificatePtr> order_and_store(ServerName name);
+
+  const Limits limits_;
+  Store& store_;
+  Policy& policy_;
+  CertificateCache& cache_;
+  const Order order_;
+  Clock& clock_;
+  Log& log_;
+  Counts counts_;
+  Refusals refusals_{limits_.max_refusals};
+  Turnstile orders_{clock_, limits_.max_orders};
+  bool store_works_ = false;  // its self-test passed, and nothing failed since
+};
+
+}  // namespace latchkey
