@@ -16,13 +16,23 @@ class Allowlist {
  public:
   enum class Match { kNone, kSuffix, kExact };
 
+  // One entry as it is written: "shop.example.com" or "*.example.net".
+  struct Entry {
+    std::string name;  // without the "*."
+    bool suffix = false;
+  };
+
   struct BadLine {
     std::string where;  // "domains.txt:17", or "on_demand.allow[2]"
     std::string what;   // the rule it breaks
   };
 
+  // The error (kInvalid) names the rule that `text` breaks.
+  static Result<Entry> parse_entry(std::string_view text);
+
   // `entries`: from the configuration. `files`: one entry a line, '#' starts a comment, blanks
-  // ignored; a file that cannot be read is an error (kIo), a bad line is reported and skipped.
+  // ignored; a file that cannot be read is an error (kIo), a bad line is reported and skipped
+  // (of each file the first 100, then a count).
   static Result<std::shared_ptr<const Allowlist>> load(
       const std::vector<std::string>& entries, const std::vector<std::filesystem::path>& files,
       std::vector<BadLine>& bad_lines);
@@ -30,7 +40,8 @@ class Allowlist {
   Allowlist(const Allowlist&) = delete;
 
   Match find(const ServerName& name) const;
-  size_t size() const;
+  size_t size() const;   // different entries
+  size_t bytes() const;  // of memory
 
  private:
   struct Impl;

@@ -15,7 +15,8 @@
 namespace latchkey {
 
 // The operator's HTTP question, by Caddy's contract: GET <url> with domain=<name> added to the
-// existing query; any 2xx allows; redirects are not followed. Control thread.
+// existing query; any 2xx allows; redirects are not followed. Control thread. Its tasks must be
+// gone before it is.
 class AskEndpoint {
  public:
   struct Options {
@@ -32,6 +33,8 @@ class AskEndpoint {
   AskEndpoint(Options options, HttpClient& http, Clock& clock, Log& log);
   ~AskEndpoint();
 
+  // Never fails. Questions wait their turn first come, first served; how many may do so is bounded
+  // by who asks. Dropping the task gives up its place.
   // 2xx: kAllow. 400, 403, 404, 410 and other 4xx: kDeny. 3xx, 401, 405, 407, 408, 425, 429, 5xx,
   // timeout, no connection, garbage: kUnknown, with one rate-limited error line that names the
   // remedy.
@@ -40,8 +43,14 @@ class AskEndpoint {
   const Counts& counts() const { return counts_; }
 
  private:
-  struct Turnstile;
+  class Turnstile;
+
+  std::string url_for(const ServerName& name) const;
+  Decision judge(const ServerName& name, const Result<HttpReply>& reply);
+  Decision unknown(const ServerName& name, const std::string& why, const std::string& remedy);
+
   Options options_;
+  std::string shown_;  // the URL without user, password and query
   HttpClient& http_;
   Clock& clock_;
   Log& log_;

@@ -1,0 +1,235 @@
+#include "base/resolver.h"
+
+#include <ares.h>
+#include <arpa/inet.h>
+
+#include <algorithm>
+#include <map>
+
+#include "base/check.h"
+
+namespace latchkey {
+namespace {
+
+constexpr size_t kMaxAddresses = 32;     // of one name
+constexpr int kServerTimeoutMs = 1'500;  // for a server's first answer; doubled at the next try
+constexpr int kTries = 2;
+
+std::vector<std::string> numeric(const ares_addrinfo* info) {
+  std::vector<std::string> addresses;
+  for (const auto* node = info == nullptr ? nullptr : info->nodes; node != nullptr;
+       node = node->ai_next) {
+    char text[INET6_ADDRSTRLEN] = "";
+    const void* raw = nullptr;
+    if (node->ai_family == AF_INET) {
+      raw = &reinterpret_cast<const sockaddr_in*>(node->ai_addr)->sin_addr;
+    } else if (node->ai_family == AF_INET6) {
+      raw = &reinterpret_cast<const sockaddr_in6*>(node->ai_addr)->sin6_addr;
+    }
+    if (raw == nullptr || inet_ntop(node->ai_family, raw, text, sizeof text) == nullptr) continue;
+    if (std::find(addresses.begin(), addresses.end(), text) != addresses.end()) continue;
+    if (addresses.size() == kMaxAddresses) break;
+    addresses.emplace_back(text);
+  }
+  return addresses;
+}
+
+Error explain(const std::string& host, int status) {
+  const std::string why = "resolving " + host + ": " + ares_strerror(status);
+  switch (status) {
+    case ARES_ENOTFOUND:
+    case ARES_ENODATA:
+      return {ErrorCode::kNotFound, why};
+    case ARES_ETIMEOUT:
+      return {ErrorCode::kTimeout, why};
+    case ARES_EBADNAME:
+      return {ErrorCode::kInvalid, why};
+    default:
+      return {ErrorCode::kIo, why};
+  }
+}
+
+}  // namespace
+
+// What c-ares holds until it calls back; c-ares cannot forget a single query.
+struct Resolver::Query {
+  Lookup* waiting;  // null once nobody waits
+};
+
+// c-ares' channel with the polls and the timer that it needs. Nobody's code runs from its
+// callbacks: results are handed over by each look-up's own timer, when c-ares is not on the stack.
+class Resolver::Channel {
+ public:
+  Channel(uv_loop_t& loop, const std::string& servers);
+  ~Channel();
+  Channel(const Channel&) = delete;
+
+  void ask(Lookup& lookup);
+
+ private:
+  static void on_socket(void* self, ares_socket_t fd, int readable, int writable);
+  static void on_answer(void* query, int status, int timeouts, ares_addrinfo* info);
+  void watch(ares_socket_t fd, int events);
+  void process(ares_socket_t readable, ares_socket_t writable);
+  void set_timer();
+
+  uv_loop_t& loop_;
+  UvPtr<uv_timer_t> timer_{new uv_timer_t};
+  std::map<ares_socket_t, UvPtr<uv_poll_t>> polls_;  // a few for each DNS server
+  ares_channel channel_ = nullptr;
+  int broken_ = ARES_SUCCESS;  // why there is no channel
+};
+
+Resolver::Channel::Channel(uv_loop_t& loop, const std::string& servers) : loop_(loop) {
+  uv_timer_init(&loop_, timer_.get());
+  timer_->data = this;
+  static const int initialised = ares_library_init(ARES_LIB_INIT_ALL);
+  CHECK(initialised == ARES_SUCCESS);
+  ares_options options{};
+  options.timeout = kServerTimeoutMs;
+  options.tries = kTries;
+  options.sock_state_cb = &Channel::on_socket;
+  options.sock_state_cb_data = this;
+  const int mask = ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB;
+  broken_ = ares_init_options(&channel_, &options, mask);
+  if (broken_ != ARES_SUCCESS) {
+    channel_ = nullptr;
+  } else if (!servers.empty()) {
+    broken_ = ares_set_servers_ports_csv(channel_, servers.c_str());
+  }
+}
+
+Resolver::Channel::~Channel() {
+  if (channel_ != nullptr) ares_destroy(channel_);  // calls on_answer for what is pending
+}
+
+void Resolver::Channel::ask(Lookup& lookup) {
+  const bool clean = lookup.host_.find('\0') == std::string::npos;
+  if (broken_ != ARES_SUCCESS || !clean) {
+    lookup.answered(clean ? broken_ : ARES_EBADNAME, {});
+    return;
+  }
+  lookup.query_ = new Query{&lookup};
+  ares_addrinfo_hints hints{};
+  hints.ai_family = AF_UNSPEC;
+  ares_getaddrinfo(channel_, lookup.host_.c_str(), nullptr, &hints, &Channel::on_answer,
+                   lookup.query_);
+  set_timer();
+}
+
+void Resolver::Channel::on_answer(void* arg, int status, int, ares_addrinfo* info) {
+  const std::unique_ptr<Query> query(static_cast<Query*>(arg));
+  std::vector<std::string> addresses = numeric(info);
+  if (info != nullptr) ares_freeaddrinfo(info);
+  if (query->waiting == nullptr) return;
+  query->waiting->query_ = nullptr;
+  if (status == ARES_EDESTRUCTION) {
+    query->waiting->silence();
+  } else {
+    query->waiting->answered(status, std::move(addresses));
+  }
+}
+
+void Resolver::Channel::on_socket(void* self, ares_socket_t fd, int readable, int writable) {
+  static_cast<Channel*>(self)->watch(
+      fd, (readable != 0 ? UV_READABLE : 0) | (writable != 0 ? UV_WRITABLE : 0));
+}
+
+void Resolver::Channel::watch(ares_socket_t fd, int events) {
+  if (events == 0) {
+    polls_.erase(fd);
+    return;
+  }
+  UvPtr<uv_poll_t>& poll = polls_[fd];
+  if (poll == nullptr) {
+    auto fresh = std::make_unique<uv_poll_t>();
+    // Should the kernel refuse to watch it, the look-up meets its time limit.
+    if (uv_poll_init_socket(&loop_, fresh.get(), fd) != 0) return;
+    fresh->data = this;
+    poll.reset(fresh.release());
+  }
+  uv_poll_start(poll.get(), events, [](uv_poll_t* handle, int status, int ready) {
+    uv_os_fd_t socket = ARES_SOCKET_BAD;
+    uv_fileno(reinterpret_cast<uv_handle_t*>(handle), &socket);
+    const bool both = status < 0;
+    static_cast<Channel*>(handle->data)
+        ->process(both || (ready & UV_READABLE) != 0 ? socket : ARES_SOCKET_BAD,
+                  both || (ready & UV_WRITABLE) != 0 ? socket : ARES_SOCKET_BAD);
+  });
+}
+
+void Resolver::Channel::process(ares_socket_t readable, ares_socket_t writable) {
+  ares_process_fd(channel_, readable, writable);
+  set_timer();
+}
+
+void Resolver::Channel::set_timer() {
+  timeval next{};
+  if (ares_timeout(channel_, nullptr, &next) == nullptr) {
+    uv_timer_stop(timer_.get());
+    return;
+  }
+  const auto on_timer = [](uv_timer_t* timer) {
+    static_cast<Channel*>(timer->data)->process(ARES_SOCKET_BAD, ARES_SOCKET_BAD);
+  };
+  // Rounded up, so that c-ares finds it due.
+  const auto millis = static_cast<uint64_t>(next.tv_sec * 1000 + next.tv_usec / 1000 + 1);
+  uv_timer_start(timer_.get(), on_timer, millis, 0);
+}
+
+Resolver::Lookup::Lookup(uv_loop_t& loop, std::string host, Millis limit, Done done)
+    : host_(std::move(host)), limit_(limit), done_(std::move(done)) {
+  uv_timer_init(&loop, timer_.get());
+  timer_->data = this;
+  const auto millis = static_cast<uint64_t>(std::max<int64_t>(1, limit_.count()));
+  uv_timer_start(timer_.get(), &Lookup::on_timer, millis, 0);
+}
+
+Resolver::Lookup::~Lookup() {
+  if (query_ != nullptr) query_->waiting = nullptr;
+}
+
+void Resolver::Lookup::answered(int status, std::vector<std::string> addresses) {
+  answered_ = true;
+  status_ = status;
+  addresses_ = std::move(addresses);
+  uv_timer_start(timer_.get(), &Lookup::on_timer, 0, 0);
+}
+
+void Resolver::Lookup::silence() {
+  uv_timer_stop(timer_.get());
+}
+
+void Resolver::Lookup::on_timer(uv_timer_t* timer) {
+  static_cast<Lookup*>(timer->data)->end();
+}
+
+void Resolver::Lookup::end() {
+  if (query_ != nullptr) std::exchange(query_, nullptr)->waiting = nullptr;
+  const Done done = std::move(done_);
+  if (!answered_) {
+    done(Error{ErrorCode::kTimeout, "resolving " + host_ + ": no answer from the DNS servers in " +
+                                        std::to_string(limit_.count()) + " ms"});
+  } else if (status_ != ARES_SUCCESS || addresses_.empty()) {
+    done(explain(host_, status_ != ARES_SUCCESS ? status_ : ARES_ENODATA));
+  } else {
+    done(std::move(addresses_));
+  }
+}
+
+Resolver::Resolver(uv_loop_t& loop) : Resolver(loop, Options()) {}
+
+Resolver::Resolver(uv_loop_t& loop, Options options)
+    : loop_(loop),
+      limit_(options.limit),
+      channel_(std::make_unique<Channel>(loop, options.servers)) {}
+
+Resolver::~Resolver() = default;
+
+std::unique_ptr<Resolver::Lookup> Resolver::lookup(const std::string& host, Done done) {
+  std::unique_ptr<Lookup> lookup(new Lookup(loop_, host, limit_, std::move(done)));
+  channel_->ask(*lookup);
+  return lookup;
+}
+
+}  // namespace latchkey

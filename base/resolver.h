@@ -1,0 +1,71 @@
+#pragma once
+#include <uv.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "base/uv.h"
+
+namespace latchkey {
+
+// Host name -> numeric addresses, on one loop's thread, by the system's hosts file and DNS servers.
+class Resolver {
+ public:
+  struct Options {
+    std::string servers;  // "192.0.2.1:53,[2001:db8::1]:53"; "": the system's
+    Millis limit{5000};   // of a look-up
+  };
+  // IPv4 and IPv6, best first, no duplicates, at least one and at most 32. Errors: kNotFound,
+  // kTimeout, kInvalid (not a host name), kIo; the message names the host.
+  using Done = std::function<void(Result<std::vector<std::string>>)>;
+
+  // A look-up that somebody waits for. Destroying it silences it; its own `done` may destroy it.
+  class Lookup;
+
+  explicit Resolver(uv_loop_t& loop);
+  Resolver(uv_loop_t& loop, Options options);
+  // Look-ups without an answer are silenced; they may be destroyed later.
+  ~Resolver();
+  Resolver(const Resolver&) = delete;
+
+  // Calls `done` once, never from within this call. `done` may do anything, also destroy this.
+  [[nodiscard]] std::unique_ptr<Lookup> lookup(const std::string& host, Done done);
+
+ private:
+  class Channel;
+  struct Query;
+
+  uv_loop_t& loop_;
+  const Millis limit_;
+  std::unique_ptr<Channel> channel_;
+};
+
+class Resolver::Lookup {
+ public:
+  ~Lookup();
+  Lookup(const Lookup&) = delete;
+
+ private:
+  friend class Resolver;
+
+  Lookup(uv_loop_t& loop, std::string host, Millis limit, Done done);
+  void answered(int status, std::vector<std::string> addresses);
+  void silence();
+  static void on_timer(uv_timer_t* timer);
+  void end();  // may destroy this
+
+  const std::string host_;
+  const Millis limit_;
+  Done done_;
+  int status_ = 0;
+  bool answered_ = false;
+  std::vector<std::string> addresses_;
+  Query* query_ = nullptr;                   // c-ares' side of it, while it is pending
+  UvPtr<uv_timer_t> timer_{new uv_timer_t};  // the limit; then the turn in which `done` is called
+};
+
+}  // namespace latchkey
