@@ -1,0 +1,202 @@
+#include "tests/support/edge.h"
+
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <algorithm>
+
+#include "base/check.h"
+#include "tests/support/eventually.h"
+#include "tests/support/temp_folder.h"
+
+namespace latchkey::test {
+namespace {
+
+std::string list(const std::vector<std::string>& texts) {
+  std::string out;
+  for (const auto& text : texts) out.append(out.empty() ? "" : ",").append(json_quote(text));
+  return "[" + out + "]";
+}
+
+std::string address(uint16_t port) {
+  return "127.0.0.1:" + std::to_string(port);
+}
+
+void text_if(JsonObject& object, const char* key, const std::string& value) {
+  if (!value.empty()) object.text(key, value);
+}
+
+void number_if(JsonObject& object, const char* key, int value) {
+  if (value != 0) object.number(key, value);
+}
+
+Process::Options program(const std::filesystem::path& folder, std::vector<std::string> args) {
+  Process::Options options;
+  options.args = std::move(args);
+  options.args.insert(options.args.begin(), LATCHKEY_BINARY);
+  options.env = {{"LATCHKEY_NO_PUBLIC_CA", "1"}};
+  options.output = folder / "latchkey.log";
+  options.directory = folder;
+  return options;
+}
+
+}  // namespace
+
+std::string EdgeSettings::json() const {
+  JsonObject listen;
+  listen.raw("https", list({address(https_port)}));
+  if (http_port != 0) listen.raw("http", list({address(http_port)}));
+
+  JsonObject on_demand;
+  if (!allow.empty()) on_demand.raw("allow", list(allow));
+  if (!allow_files.empty()) on_demand.raw("allow_files", list(allow_files));
+  if (!ask.empty()) {
+    JsonObject endpoint;
+    endpoint.text("url", ask);
+    text_if(endpoint, "timeout", ask_timeout);
+    number_if(endpoint, "max_concurrent", ask_max_concurrent);
+    on_demand.raw("ask", endpoint.str());
+  }
+  text_if(on_demand, "park_timeout", park_timeout);
+  number_if(on_demand, "max_parked", max_parked);
+  number_if(on_demand, "max_parked_per_name", max_parked_per_name);
+  number_if(on_demand, "max_orders", max_orders);
+
+  JsonObject acme;
+  acme.text("directory", directory).boolean("accept_terms", true);
+  text_if(acme, "ca_file", ca_file.string());
+  if (!challenges.empty()) acme.raw("challenges", list(challenges));
+  const std::string issuer = JsonObject().text("name", "test").raw("acme", acme.str()).str();
+
+  JsonObject all;
+  all.raw("listen", listen.str()).text("state_dir", state_dir.string()).number("workers", workers);
+  all.raw("on_demand", on_demand.str()).raw("issuers", "[" + issuer + "]");
+  if (max_certificates != 0) {
+    all.raw("cache", JsonObject().number("max_certificates", max_certificates).str());
+  }
+  if (!routes.empty()) {
+    all.raw("routes", routes);
+  } else if (!upstream.empty()) {
+    const std::string route =
+        JsonObject().raw("hosts", list({"*"})).raw("upstreams", list({upstream})).str();
+    all.raw("routes", "[" + route + "]");
+  }
+  text_if(all, "shutdown_grace", shutdown_grace);
+  all.raw("log", JsonObject().text("level", log_level).text("format", "json").str());
+  return all.str();
+}
+
+Edge::Edge(std::filesystem::path folder, EdgeSettings initial)
+    : settings(std::move(initial)), folder_(std::move(folder)), config_(folder_ / "config.json") {
+  std::filesystem::create_directories(folder_);
+}
+
+Edge::~Edge() {
+  if (process_) look_for_reports();
+}
+
+void Edge::launch() {
+  if (process_) look_for_reports();
+  write_text(config_, settings.json());
+  end_expected_ = true;
+  process_.emplace(program(folder_, {"run", "--config", config_.string()}));
+}
+
+bool Edge::start(Millis limit) {
+  const Stopwatch time;
+  launch();
+  const bool ready = wait_for("ready", 1, limit);
+  ready_after_ = time.elapsed();
+  end_expected_ = false;
+  EXPECT_TRUE(ready) << "the edge did not become ready:\n" << log();
+  return ready;
+}
+
+void Edge::kill_hard() {
+  end_expected_ = true;
+  process_->kill_hard();
+}
+
+std::optional<Process::Exit> Edge::terminate(Millis limit) {
+  end_expected_ = true;
+  process_->signal(SIGTERM);
+  return process_->wait(limit);
+}
+
+std::optional<Process::Exit> Edge::wait(Millis limit) {
+  return process_->wait(limit);
+}
+
+std::string Edge::reload() {
+  return reload(settings.json());
+}
+
+std::string Edge::reload(std::string_view config) {
+  const size_t good = count("reloaded");
+  const size_t bad = count("reload_failed");
+  write_text(config_, config);
+  process_->signal(SIGHUP);
+  eventually([&] { return count("reloaded") > good || count("reload_failed") > bad; });
+  if (count("reloaded") > good) return "reloaded";
+  return count("reload_failed") > bad ? "reload_failed" : "nothing";
+}
+
+std::vector<JsonValue> Edge::events(std::string_view event) const {
+  const std::string mark = "\"event\":" + json_quote(event);
+  std::vector<JsonValue> result;
+  for (const auto& line : process_->lines()) {
+    if (line.find(mark) == std::string::npos) continue;
+    auto value = parse_json(line);
+    EXPECT_TRUE(value.has_value()) << "not JSON: " << line;
+    if (value) result.push_back(*std::move(value));
+  }
+  return result;
+}
+
+bool Edge::wait_for(std::string_view event, size_t times, Millis limit) const {
+  auto& process = const_cast<Process&>(*process_);
+  bool found = false;
+  eventually(
+      [&] {
+        const bool ended = !process.running();
+        found = count(event) >= times;
+        return found || ended;
+      },
+      limit);
+  return found;
+}
+
+bool Edge::logged(std::string_view part, std::string_view other) const {
+  const auto lines = process_->lines();
+  return std::any_of(lines.begin(), lines.end(), [&](const std::string& line) {
+    return line.find(part) != std::string::npos && line.find(other) != std::string::npos;
+  });
+}
+
+int64_t Edge::final_count(std::string_view key) const {
+  const auto counts = events("counts");
+  const JsonValue* value = counts.empty() ? nullptr : counts.back().find(key);
+  return value == nullptr ? -1 : static_cast<int64_t>(value->number);
+}
+
+Edge::Outcome Edge::run(const std::filesystem::path& folder, std::vector<std::string> args,
+                        Millis limit) {
+  Process process(program(folder, std::move(args)));
+  const auto exit = process.wait(limit);
+  return {exit ? exit->code : -1, process.output()};
+}
+
+void Edge::look_for_reports() const {
+  for (const char* mark : {"Sanitizer", "runtime error:", "CHECK failed"}) {
+    if (logged(mark)) ADD_FAILURE() << "the edge reported:\n" << log();
+  }
+  auto& process = const_cast<Process&>(*process_);
+  if (end_expected_ || process.running()) return;
+  const auto exit = *process.wait(Millis(0));
+  const std::string text = log();
+  ADD_FAILURE() << "the edge ended by itself (code " << exit.code << ", signal " << exit.signal
+                << "):\n"
+                << text.substr(text.size() > 8000 ? text.size() - 8000 : 0);
+}
+
+}  // namespace latchkey::test

@@ -1,0 +1,102 @@
+#pragma once
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/json.h"
+#include "tests/support/process.h"
+
+namespace latchkey::test {
+
+// The part of the configuration that tests vary. What is empty or 0 is left to its default.
+struct EdgeSettings {
+  uint16_t https_port = 0;
+  uint16_t http_port = 0;
+  std::filesystem::path state_dir;
+  int workers = 2;
+  std::vector<std::string> allow{};
+  std::vector<std::string> allow_files{};
+  std::string ask{};  // URL
+  std::string ask_timeout{};
+  int ask_max_concurrent = 0;
+  std::string park_timeout{};
+  int max_parked = 0;
+  int max_parked_per_name = 0;
+  int max_orders = 0;
+  std::string directory{};
+  std::filesystem::path ca_file{};
+  std::vector<std::string> challenges{};
+  int max_certificates = 0;
+  // For host "*". Or the routes as JSON.
+  std::string upstream{};
+  std::string routes{};
+  std::string shutdown_grace{};
+  std::string log_level = "debug";
+
+  std::string json() const;
+};
+
+// The binary under test. A crash, a sanitizer's report or an unexpected end is a test failure.
+class Edge {
+ public:
+  Edge(std::filesystem::path folder, EdgeSettings settings);
+  ~Edge();
+
+  EdgeSettings settings;  // take effect at the next start, or at reload()
+  const std::filesystem::path& config_file() const { return config_; }
+  const std::filesystem::path& folder() const { return folder_; }
+
+  // Writes the configuration, starts the program and waits for its event "ready"; false, and a
+  // test failure, when it ends or stays silent. What it took is in ready_after().
+  bool start(Millis limit = Millis(20'000));
+  // Without waiting, for starts that are to fail.
+  void launch();
+  Millis ready_after() const { return ready_after_; }
+
+  bool running() { return process_ && process_->running(); }
+  void kill_hard();
+  // TERM, and waits for the end. Null when it has not ended within `limit`.
+  std::optional<Process::Exit> terminate(Millis limit = Millis(40'000));
+  std::optional<Process::Exit> wait(Millis limit);
+  void signal(int number) { process_->signal(number); }
+  // Writes the settings, sends HUP and waits for the event that tells how it went.
+  std::string reload();
+  // The same with the configuration as it is given.
+  std::string reload(std::string_view config);
+  pid_t pid() const { return process_->pid(); }
+  Process& process() { return *process_; }
+
+  // Of the log since the last start.
+  using Matches = std::function<bool(const JsonValue& line)>;
+  std::vector<JsonValue> events(std::string_view event) const;
+  size_t count(std::string_view event) const { return events(event).size(); }
+  bool wait_for(std::string_view event, size_t times = 1, Millis limit = Millis(20'000)) const;
+  std::string log() const { return process_->output(); }
+  // Does a line hold both?
+  bool logged(std::string_view part, std::string_view other = "") const;
+  // The number under `key` of the event "counts" that comes with the end; -1 if it is not there.
+  int64_t final_count(std::string_view key) const;
+
+  // Runs another verb of the program to its end.
+  struct Outcome {
+    int code;
+    std::string output;
+  };
+  static Outcome run(const std::filesystem::path& folder, std::vector<std::string> args,
+                     Millis limit = Millis(20'000));
+
+ private:
+  void look_for_reports() const;
+
+  std::filesystem::path folder_, config_;
+  std::optional<Process> process_;
+  bool end_expected_ = false;
+  Millis ready_after_{0};
+};
+
+}  // namespace latchkey::test

@@ -1,0 +1,161 @@
+#include "tests/support/pebble.h"
+
+#include <signal.h>
+
+#include <algorithm>
+#include <set>
+
+#include "base/check.h"
+#include "base/json.h"
+#include "tests/support/eventually.h"
+#include "tests/support/http_exchange.h"
+#include "tests/support/loopback_certificate.h"
+#include "tests/support/temp_folder.h"
+#include "tests/support/tls_client.h"
+
+namespace latchkey::test {
+namespace {
+
+constexpr Millis kStart{20'000};
+
+std::string loopback(const ReservedPort& port) {
+  return "127.0.0.1:" + std::to_string(port.number());
+}
+
+// The word after `mark` in `line`.
+std::string word_after(std::string_view line, std::string_view mark) {
+  const size_t at = line.find(mark);
+  if (at == std::string_view::npos) return "";
+  const std::string_view rest = line.substr(at + mark.size());
+  return std::string(rest.substr(0, rest.find(' ')));
+}
+
+std::string unquoted(std::string text) {
+  std::erase(text, '"');
+  return text;
+}
+
+}  // namespace
+
+Pebble::Pebble(std::filesystem::path folder, Options options)
+    : folder_(std::move(folder)), options_(std::move(options)) {
+  std::filesystem::create_directories(folder_);
+  const PemPair https = make_loopback_certificate();
+  write_text(ca_file(), https.certificate);
+  write_text(folder_ / "key.pem", https.key);
+  const std::string settings = JsonObject()
+                                   .text("listenAddress", loopback(acme_port_))
+                                   .text("managementListenAddress", loopback(management_port_))
+                                   .text("certificate", ca_file().string())
+                                   .text("privateKey", (folder_ / "key.pem").string())
+                                   .number("httpPort", options_.http_port)
+                                   .number("tlsPort", options_.tls_port)
+                                   .text("ocspResponderURL", "")
+                                   .boolean("externalAccountBindingRequired", false)
+                                   .str();
+  write_text(folder_ / "pebble.json", JsonObject().raw("pebble", settings).str());
+
+  Process::Options dns;
+  dns.args = {"pebble-challtestsrv",
+              "-dns01",
+              loopback(dns_port_),
+              "-defaultIPv4",
+              "127.0.0.1",
+              "-defaultIPv6",
+              "",
+              "-http01",
+              "",
+              "-https01",
+              "",
+              "-tlsalpn01",
+              "",
+              "-management",
+              loopback(dns_management_port_)};
+  dns.output = folder_ / "dns.log";
+  dns_.emplace(std::move(dns));
+  CHECK(dns_->wait_for_line("Starting management server", kStart));
+  start();
+}
+
+Pebble::~Pebble() = default;
+
+std::string Pebble::directory() const {
+  return "https://" + loopback(acme_port_) + "/dir";
+}
+
+std::filesystem::path Pebble::ca_file() const {
+  return folder_ / "ca.pem";
+}
+
+void Pebble::stop() {
+  pebble_.reset();
+}
+
+void Pebble::start() {
+  stop();
+  Process::Options options;
+  options.args = {"pebble", "-config", (folder_ / "pebble.json").string(), "-dnsserver",
+                  loopback(dns_port_)};
+  options.env = options_.env;
+  if (!options_.sleeps) options.env.emplace_back("PEBBLE_VA_NOSLEEP", "1");
+  options.output = folder_ / "pebble.log";
+  pebble_.emplace(std::move(options));
+  CHECK(pebble_->wait_for_line("ACME directory available", kStart));
+
+  TlsOptions connection;
+  connection.port = management_port_.number();
+  connection.name = "localhost";
+  connection.roots = read_text(ca_file());
+  CHECK(eventually([&] {
+    TlsClient client(connection);
+    if (!client.handshake().verified) return false;
+    HttpAnswer answer = HttpConversation(client).get("localhost", "/roots/0");
+    roots_ = std::move(answer.body);
+    return answer.status == 200;
+  }));
+}
+
+size_t Pebble::count(std::string_view part) const {
+  const auto lines = pebble_->lines();
+  return static_cast<size_t>(std::count_if(lines.begin(), lines.end(), [part](const auto& line) {
+    return line.find(part) != std::string::npos;
+  }));
+}
+
+size_t Pebble::orders() const {
+  return count(" Added order ");
+}
+
+size_t Pebble::issued() const {
+  return count(" Issued certificate serial ");
+}
+
+size_t Pebble::validations() const {
+  return count(" Pulled a task from the Tasks queue");
+}
+
+size_t Pebble::failed_validations() const {
+  return count(" set INVALID by completed challenge");
+}
+
+size_t Pebble::bad_nonces() const {
+  return count("badNonce");
+}
+
+size_t Pebble::most_orders_in_flight() const {
+  std::set<std::string> open;
+  size_t most = 0;
+  for (const auto& line : pebble_->lines()) {
+    if (const std::string made = word_after(line, " Added order "); !made.empty()) {
+      open.insert(unquoted(made));
+      most = std::max(most, open.size());
+    } else if (const std::string done = word_after(line, " for order "); !done.empty()) {
+      open.erase(done);
+    } else if (line.find("set INVALID by invalid authz") != std::string::npos) {
+      open.erase(word_after(line, " order "));
+    }
+  }
+  return most;
+}
+
+}  // namespace latchkey::test

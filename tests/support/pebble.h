@@ -1,0 +1,59 @@
+#pragma once
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "tests/support/ports.h"
+#include "tests/support/process.h"
+
+namespace latchkey::test {
+
+// Debian's Pebble, a real ACME CA on loopback with validation on, and pebble-challtestsrv as the
+// DNS in which every name is 127.0.0.1. Each start makes a new root and forgets all accounts.
+class Pebble {
+ public:
+  struct Options {
+    uint16_t http_port = 0;  // where it looks for http-01
+    uint16_t tls_port = 0;   // and for tls-alpn-01
+    bool sleeps = true;      // up to some seconds before each validation
+    std::vector<std::pair<std::string, std::string>> env{};
+  };
+
+  Pebble(std::filesystem::path folder, Options options);
+  ~Pebble();
+
+  std::string directory() const;                       // URL
+  std::filesystem::path ca_file() const;               // that verifies its own HTTPS
+  const std::string& roots() const { return roots_; }  // PEM, of what it issues now
+
+  void stop();
+  void start();  // again: same address, new root
+
+  // From its log since the last start. An order is in flight from its making until its
+  // certificate is issued or it is found invalid.
+  size_t orders() const;
+  size_t issued() const;
+  size_t failed_validations() const;
+  size_t validations() const;
+  size_t most_orders_in_flight() const;
+  size_t bad_nonces() const;
+
+ private:
+  size_t count(std::string_view part) const;
+
+  std::filesystem::path folder_;
+  Options options_;
+  ReservedPort acme_port_{ReservedPort::Hold::kFree};
+  ReservedPort management_port_{ReservedPort::Hold::kFree};
+  ReservedPort dns_port_{ReservedPort::Hold::kFree};
+  ReservedPort dns_management_port_{ReservedPort::Hold::kFree};
+  std::optional<Process> dns_;
+  std::optional<Process> pebble_;
+  std::string roots_;
+};
+
+}  // namespace latchkey::test

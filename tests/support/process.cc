@@ -1,0 +1,159 @@
+#include "tests/support/process.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cctype>
+#include <fstream>
+
+#include "base/check.h"
+#include "tests/support/eventually.h"
+#include "tests/support/fd.h"
+
+extern char** environ;
+
+namespace latchkey::test {
+namespace {
+
+// Our environment without proxies (everything is on loopback), and with what was asked for.
+std::vector<std::string> environment(
+    const std::vector<std::pair<std::string, std::string>>& additions) {
+  std::vector<std::string> result;
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    const std::string_view text(*entry);
+    std::string name(text.substr(0, text.find('=')));
+    std::transform(name.begin(), name.end(), name.begin(),
+                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    if (!name.ends_with("_proxy")) result.emplace_back(text);
+  }
+  for (const auto& [name, value] : additions) result.push_back(name + "=" + value);
+  return result;
+}
+
+std::vector<char*> pointers(std::vector<std::string>& texts) {
+  std::vector<char*> result;
+  for (auto& text : texts) result.push_back(text.data());
+  result.push_back(nullptr);
+  return result;
+}
+
+}  // namespace
+
+Process::Process(Options options) : output_(options.output) {
+  Fd out(open(output_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644));
+  CHECK(out);
+  output_start_ = static_cast<size_t>(lseek(out.get(), 0, SEEK_END));
+  const Fd null(open("/dev/null", O_RDONLY | O_CLOEXEC));
+
+  std::vector<std::string> env = environment(options.env);
+  const std::vector<char*> argv = pointers(options.args);
+  const std::vector<char*> envp = pointers(env);
+  const pid_t parent = getpid();
+  pid_ = fork();
+  CHECK(pid_ >= 0);
+  if (pid_ == 0) {  // only calls that are safe after fork
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent) _exit(126);
+    dup2(null.get(), 0);
+    dup2(out.get(), 1);
+    dup2(out.get(), 2);
+    if (!options.directory.empty() && chdir(options.directory.c_str()) != 0) _exit(126);
+    execvpe(argv[0], argv.data(), envp.data());
+    _exit(127);
+  }
+}
+
+Process::~Process() {
+  kill_hard();
+}
+
+bool Process::running() {
+  return !wait(Millis(0));
+}
+
+void Process::signal(int number) {
+  if (running()) kill(pid_, number);
+}
+
+std::optional<Process::Exit> Process::wait(Millis limit) {
+  if (exit_) return exit_;
+  const Fd handle(static_cast<int>(syscall(SYS_pidfd_open, pid_, 0)));
+  CHECK(handle);
+  pollfd event{handle.get(), POLLIN, 0};
+  if (poll(&event, 1, static_cast<int>(limit.count())) <= 0) return std::nullopt;
+  int status = 0;
+  CHECK(waitpid(pid_, &status, 0) == pid_);
+  exit_ = WIFSIGNALED(status) ? Exit{-1, WTERMSIG(status)} : Exit{WEXITSTATUS(status), 0};
+  return exit_;
+}
+
+void Process::kill_hard() {
+  signal(SIGKILL);
+  while (!wait(Millis(1000))) {
+  }
+}
+
+std::string Process::output() const {
+  std::ifstream in(output_, std::ios::binary);
+  in.seekg(static_cast<std::streamoff>(output_start_));
+  return std::string(std::istreambuf_iterator<char>(in), {});
+}
+
+std::vector<std::string> Process::lines() const {
+  const std::string text = output();
+  std::vector<std::string> result;
+  for (size_t start = 0, end; (end = text.find('\n', start)) != std::string::npos;
+       start = end + 1) {
+    result.push_back(text.substr(start, end - start));
+  }
+  return result;
+}
+
+std::optional<std::string> Process::wait_for_line(const Match& match, Millis limit) {
+  std::optional<std::string> found;
+  bool ended = false;
+  eventually(
+      [&] {
+        ended = !running();  // before looking: what it wrote last counts
+        for (auto& line : lines()) {
+          if (!match(line)) continue;
+          found = std::move(line);
+          return true;
+        }
+        return ended;
+      },
+      limit);
+  return found;
+}
+
+std::optional<std::string> Process::wait_for_line(std::string_view part, Millis limit) {
+  const auto contains = [part](std::string_view line) {
+    return line.find(part) != std::string_view::npos;
+  };
+  return wait_for_line(contains, limit);
+}
+
+size_t Process::status_bytes(std::string_view key) const {
+  std::ifstream in("/proc/" + std::to_string(pid_) + "/status");
+  for (std::string line; std::getline(in, line);) {
+    if (line.starts_with(key)) return std::stoul(line.substr(key.size())) * 1024;
+  }
+  return 0;
+}
+
+size_t Process::resident_bytes() const {
+  return status_bytes("VmRSS:");
+}
+
+size_t Process::peak_resident_bytes() const {
+  return status_bytes("VmHWM:");
+}
+
+}  // namespace latchkey::test

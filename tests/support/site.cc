@@ -1,0 +1,82 @@
+#include "tests/support/site.h"
+
+#include <gtest/gtest.h>
+
+namespace latchkey::test {
+namespace {
+
+Response show_page(const Request& request) {
+  Response response;
+  response.body = "page of " + request.header("host") + " " + request.target;
+  response.headers = {{"Content-Type", "text/plain"}};
+  return response;
+}
+
+Response judge_name(const Request& request) {
+  Response response;
+  response.status = request.parameter("domain").starts_with("denied") ? 403 : 200;
+  return response;
+}
+
+}  // namespace
+
+Site::Site(Options options)
+    : upstream(show_page), ask(judge_name), edge(folder / "edge", EdgeSettings()) {
+  if (options.pebble) {
+    Pebble::Options ca;
+    ca.http_port = options.pebble_http_port != 0 ? options.pebble_http_port : http.number();
+    ca.tls_port = options.pebble_tls_port != 0 ? options.pebble_tls_port : https.number();
+    ca.sleeps = options.sleeps;
+    ca.env = std::move(options.pebble_env);
+    pebble = std::make_unique<Pebble>(folder / "pebble", std::move(ca));
+    edge.settings.directory = pebble->directory();
+    edge.settings.ca_file = pebble->ca_file();
+  }
+  edge.settings.https_port = https.number();
+  edge.settings.http_port = http.number();
+  edge.settings.state_dir = state_dir();
+  edge.settings.allow = {"*.test"};
+  edge.settings.upstream = upstream.url();
+}
+
+Site::~Site() {
+  if (!::testing::Test::HasFailure()) return;
+  const std::string log = read_text(edge.folder() / "latchkey.log");
+  std::printf("--- the end of the edge's log:\n%s\n",
+              log.substr(log.size() > 6000 ? log.size() - 6000 : 0).c_str());
+}
+
+TlsOptions Site::tls(const std::string& name) const {
+  TlsOptions options;
+  options.port = https.number();
+  options.sni = name;
+  if (pebble) options.roots = pebble->roots();
+  return options;
+}
+
+TlsClient Site::connect(const std::string& name) {
+  return TlsClient(tls(name));
+}
+
+Site::Visit Site::visit(const std::string& name, const std::string& target) {
+  TlsClient client(tls(name));
+  Visit visit{client.handshake(), {}};
+  if (visit.handshake.done) visit.answer = HttpConversation(client).get(name, target);
+  return visit;
+}
+
+std::vector<Handshake> Site::swarm(size_t count, std::function<std::string(size_t)> name) {
+  SwarmOptions options;
+  options.port = https.number();
+  options.count = count;
+  options.sni = std::move(name);
+  if (pebble) options.roots = pebble->roots();
+  return test::swarm(options);
+}
+
+HttpAnswer Site::plain_get(const std::string& host, const std::string& target) {
+  PlainClient client(http.number());
+  return HttpConversation(client).get(host, target);
+}
+
+}  // namespace latchkey::test
