@@ -1,0 +1,37 @@
+#pragma once
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "base/result.h"
+
+namespace latchkey {
+
+// One process writes a state folder. Held while this lives; the kernel lets go of it when the
+// process ends, however it ends.
+class StateLock {
+ public:
+  // Makes the folder (0700) if it does not exist. Never waits: a second instance gets an error
+  // (kIo) that names the folder, the first one's PID and what to do.
+  static Result<StateLock> acquire(const std::filesystem::path& state_dir);
+  StateLock(StateLock&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  StateLock& operator=(StateLock&& other) noexcept {
+    std::swap(fd_, other.fd_);
+    return *this;
+  }
+  ~StateLock();
+
+  // The locked descriptor: a process that inherits it (it is close-on-exec) shares the lock.
+  int descriptor() const { return fd_; }
+
+ private:
+  explicit StateLock(int fd) : fd_(fd) {}
+  int fd_ = -1;
+};
+
+// What to tell the operator when the folder, or where it would be made, does not outlive the
+// machine or the container (overlayfs, tmpfs); null if it does.
+std::optional<std::string> volatile_filesystem_warning(const std::filesystem::path& path);
+
+}  // namespace latchkey
