@@ -18,6 +18,7 @@ class TreeBuilder {
   TreeBuilder(const rapidjson::MemoryStream& stream, JsonValue& root)
       : stream_(stream), root_(root) {}
 
+  // NOLINTBEGIN(readability-identifier-naming): the names that RapidJSON calls
   bool Null() { return put({}); }
   bool Bool(bool b) {
     JsonValue v;
@@ -50,13 +51,14 @@ class TreeBuilder {
       problem = "the key " + json_quote(key) + " is there twice";
       return false;
     }
-    open_.back()->members.emplace_back(std::move(key), JsonValue());
+    open_.back()->members.push_back({std::move(key), JsonValue()});
     return true;
   }
   bool StartObject() { return open(JsonValue::Kind::kObject); }
   bool EndObject(rapidjson::SizeType) { return close(); }
   bool StartArray() { return open(JsonValue::Kind::kArray); }
   bool EndArray(rapidjson::SizeType) { return close(); }
+  // NOLINTEND(readability-identifier-naming)
 
   std::string problem;
 
@@ -79,8 +81,8 @@ class TreeBuilder {
       in.items.push_back(std::move(value));
       return &in.items.back();
     }
-    in.members.back().second = std::move(value);
-    return &in.members.back().second;
+    in.members.back().value = std::move(value);
+    return &in.members.back().value;
   }
   bool open(JsonValue::Kind kind) {
     if (open_.size() >= kMaxDepth) {
@@ -146,8 +148,8 @@ void show_into(const JsonValue& value, size_t max, std::string& out) {
       out += '{';
       for (size_t i = 0; i < value.members.size() && out.size() <= max; ++i) {
         if (i > 0) out += ',';
-        out += json_quote(value.members[i].first) + ":";
-        show_into(value.members[i].second, max, out);
+        out += json_quote(value.members[i].key) + ":";
+        show_into(value.members[i].value, max, out);
       }
       out += '}';
       break;

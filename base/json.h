@@ -14,6 +14,8 @@
 
 namespace latchkey {
 
+struct JsonMember;
+
 // One parsed value, a plain tree. `offset` is where it began in the text.
 struct JsonValue {
   enum class Kind { kNull, kBool, kNumber, kString, kArray, kObject };
@@ -23,7 +25,7 @@ struct JsonValue {
   double number = 0;
   std::string text;  // of a string; of a number, as it was written
   std::vector<JsonValue> items;
-  std::vector<std::pair<std::string, JsonValue>> members;  // in the order of the text
+  std::vector<JsonMember> members;  // in the order of the text
   size_t offset = 0;
 
   bool is(Kind k) const { return kind == k; }
@@ -31,6 +33,12 @@ struct JsonValue {
   const JsonValue* find(std::string_view key) const;
   // The member's string, or "" when it is missing or something else.
   std::string_view text_of(std::string_view key) const;
+};
+
+// Not a std::pair: clang cannot look into a pair of a type that is being defined.
+struct JsonMember {
+  std::string key;
+  JsonValue value;
 };
 
 enum class JsonDialect {
@@ -98,7 +106,8 @@ class Section {
   Section(const Section&) = delete;
 
   bool has(std::string_view key) const { return value_.find(key) != nullptr; }
-  bool is_null(std::string_view key);  // present and null; counts as read
+  std::vector<std::string> keys() const;  // for objects whose keys are the operator's own
+  bool is_null(std::string_view key);     // present and null; counts as read
 
   void boolean(const char* key, bool& out);
   void integer(const char* key, int64_t min, int64_t max, int64_t& out);

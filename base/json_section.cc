@@ -90,6 +90,12 @@ Section::~Section() {
   }
 }
 
+std::vector<std::string> Section::keys() const {
+  std::vector<std::string> out;
+  for (const auto& member : value_.members) out.push_back(member.key);
+  return out;
+}
+
 bool Section::is_null(std::string_view key) {
   const JsonValue* value = find(std::string(key).c_str());
   return value != nullptr && value->is(Kind::kNull);
