@@ -18,7 +18,7 @@ class ChallengeTable {
   // Takes the challenge out of the table when it goes.
   class Offer {
    public:
-    Offer() = default;
+    Offer();
     Offer(Offer&&) noexcept;
     Offer& operator=(Offer&&) noexcept;
     ~Offer();

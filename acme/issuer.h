@@ -1,20 +1,30 @@
 #pragma once
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "acme/challenges.h"
+#include "acme/counts.h"
+#include "acme/order.h"
+#include "acme/problem.h"
 #include "base/clock.h"
 #include "base/http_client.h"
 #include "base/log.h"
-#include "base/metrics.h"
 #include "base/task.h"
 #include "cache/certificate.h"
 #include "cache/store.h"
 
 namespace latchkey::acme {
 
-enum class ChallengeType { kTlsAlpn01, kHttp01 };
+// Why an issuance ended without a certificate, for who keeps account of failures.
+struct IssuanceFailure {
+  FailureClass failure = FailureClass::kOther;
+  Error error;                              // what obtain() fails with
+  std::optional<Problem> problem{};         // the CA's document, if it was the CA's word
+  std::optional<ChallengeType> answered{};  // the last challenge that the CA was told to try
+};
 
 struct IssuerOptions {
   std::string name;       // in the configuration: "letsencrypt"
@@ -22,15 +32,14 @@ struct IssuerOptions {
   std::string email;      // "" for none
   bool accept_terms = false;
   std::vector<ChallengeType> challenges{ChallengeType::kTlsAlpn01, ChallengeType::kHttp01};
+  // Called just before obtain() fails (not when it is dropped).
+  std::function<void(const ServerName&, const IssuanceFailure&)> on_failure;
 };
 
 // One CA's account: everything from the directory to a chain that was judged. Control thread.
 class AcmeIssuer {
  public:
-  struct Counts {
-    Counter orders;  // new-order requests that the CA accepted
-    Counter requests, bad_nonces, failures;
-  };
+  using Counts = AcmeCounts;
 
   // `http` was made with the issuer's ca_file. All outlive us.
   AcmeIssuer(IssuerOptions options, HttpClient& http, Clock& clock, Store& store,

@@ -1,0 +1,36 @@
+#pragma once
+#include "acme/account.h"
+#include "acme/client.h"
+#include "acme/counts.h"
+#include "acme/issuance.h"
+
+namespace latchkey::acme {
+
+// Ca by RFC 8555, for one issuance: requests signed by `account`. What the CA complains about goes
+// into the report. All outlive us.
+class AcmeCa final : public Ca {
+ public:
+  AcmeCa(AcmeClient& client, AccountPtr account, Log& log, AcmeCounts& counts,
+         IssuanceReport& report);
+
+  Task<Order> new_order(ServerName name) override;
+  Task<Order> fetch_order(std::string url) override;
+  Task<Authorization> fetch_authorization(std::string url) override;
+  Task<> accept(std::string challenge_url) override;
+  Task<Order> finalize(std::string order_url, std::string url, std::string csr) override;
+  Task<std::string> download(std::string url) override;
+  std::string key_authorization(const std::string& token) const override;
+
+ private:
+  Task<AcmeReply> post(std::string url, std::string payload);
+  Task<AcmeReply> fetch(std::string url);
+  Result<AcmeReply> accepted(AcmeReply reply);
+
+  AcmeClient& client_;
+  const AccountPtr account_;
+  Log& log_;
+  AcmeCounts& counts_;
+  IssuanceReport& report_;
+};
+
+}  // namespace latchkey::acme

@@ -1,0 +1,13 @@
+#pragma once
+#include <string>
+
+#include "base/server_name.h"
+#include "cache/private_key.h"
+
+namespace latchkey::acme {
+
+// A certificate request (PKCS#10, DER) for one name, which stands in the subjectAltName alone: the
+// subject is empty, so names of any length fit.
+std::string make_csr(const ServerName& name, const PrivateKey& key);
+
+}  // namespace latchkey::acme

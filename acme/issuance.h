@@ -1,0 +1,54 @@
+#pragma once
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "acme/challenges.h"
+#include "acme/order.h"
+#include "base/clock.h"
+#include "base/task.h"
+
+namespace latchkey::acme {
+
+// The ACME requests an issuance needs. The real one is AcmeCa; tests script a fake.
+class Ca {
+ public:
+  virtual ~Ca() = default;
+  virtual Task<Order> new_order(ServerName name) = 0;
+  virtual Task<Order> fetch_order(std::string url) = 0;
+  virtual Task<Authorization> fetch_authorization(std::string url) = 0;
+  virtual Task<> accept(std::string challenge_url) = 0;
+  virtual Task<Order> finalize(std::string order_url, std::string url, std::string csr) = 0;
+  virtual Task<std::string> download(std::string url) = 0;
+  virtual std::string key_authorization(const std::string& token) const = 0;
+};
+
+// What became known on the way, also when the issuance fails or is cancelled.
+struct IssuanceReport {
+  std::string order_url;
+  std::string stage = "beginning";        // what it is doing, for who ends it by a time limit
+  std::optional<ChallengeType> answered;  // the challenge that the CA was told to try
+  bool proof_failed = false;              // ... and tried, and refused
+  bool proven = false;                    // every authorization was found valid
+  bool judging = false;                   // the certificate is here and being looked at
+  std::optional<Problem> problem;         // the CA's word on why it failed
+};
+
+// The pace of polling: at once, then 20 ms, doubled up to 5 s; slower when the CA says so.
+class Pace {
+ public:
+  Millis next(std::optional<Millis> retry_after);
+
+ private:
+  Millis delay_{20};
+};
+
+// Drives one order to a chain in PEM. `types`: the challenges that we can answer, the preferred
+// one first; the answer stands in `challenges` for as long as the CA may ask. `csr`: DER.
+// `deadline` is when the caller will give up: a CA that wants us back later than that fails the
+// order now. The references outlive the task.
+Task<std::string> issue(Ca& ca, Clock& clock, ChallengeTable& challenges, ServerName name,
+                        std::vector<ChallengeType> types, std::string csr, TimePoint deadline,
+                        IssuanceReport& report);
+
+}  // namespace latchkey::acme

@@ -1,0 +1,216 @@
+#include "acme/issuer.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "acme/account.h"
+#include "acme/acme_ca.h"
+#include "acme/ca_url.h"
+#include "acme/challenge_choice.h"
+#include "acme/client.h"
+#include "acme/csr.h"
+#include "acme/issuance.h"
+#include "acme/judge.h"
+#include "base/json.h"
+#include "base/within.h"
+
+namespace latchkey::acme {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr Millis kObtainLimit = 10min;
+
+// Where the CA's own word is missing, the stage and the code must do.
+FailureClass failure_class_of(const Error& error, const IssuanceReport& report) {
+  if (report.judging) return FailureClass::kBadCertificate;
+  if (report.problem) return report.problem->failure_class();
+  if (error.code == ErrorCode::kTimeout) return FailureClass::kTimeout;
+  if (error.code == ErrorCode::kInvalid) return FailureClass::kAccount;
+  return FailureClass::kServerInternal;
+}
+
+// Does it make sense to prove the name in another way? Not where the CA objects to the name.
+bool another_challenge_may_help(const IssuanceReport& report) {
+  if (!report.proof_failed) return false;
+  if (!report.problem) return true;
+  const FailureClass failure = report.problem->failure_class();
+  return failure != FailureClass::kCaa && failure != FailureClass::kRejectedIdentifier &&
+         failure != FailureClass::kRateLimited;
+}
+
+Task<CertificatePtr> ended_after(Clock& clock, Millis limit, Task<CertificatePtr> task) {
+  co_return co_await within(clock, limit, std::move(task));
+}
+
+std::string_view challenge_of(const IssuanceReport& report) {
+  return report.answered ? to_string(*report.answered) : "none";
+}
+
+}  // namespace
+
+struct AcmeIssuer::Impl {
+  Impl(IssuerOptions o, HttpClient& http, Clock& c, Store& store, ChallengeTable& table, Log& l)
+      : options(std::move(o)),
+        clock(c),
+        challenges(table),
+        log(l),
+        client(options.directory, http, clock, log, counts),
+        accounts({options.email, options.accept_terms}, client, store, log),
+        choice(options.challenges) {}
+
+  // obtain() in full: attempts, and what is learned from them.
+  Task<CertificatePtr> obtain(ServerName name);
+  // One order, ended at the deadline.
+  Task<CertificatePtr> within_limit(ServerName name, std::vector<ChallengeType> types,
+                                    TimePoint deadline, IssuanceReport& report);
+  Task<CertificatePtr> attempt(ServerName name, std::vector<ChallengeType> types,
+                               TimePoint deadline, IssuanceReport& report);
+  void learn(const ServerName& name, const IssuanceReport& report);
+  void tell_success(const ServerName& name, const IssuanceReport& report, const Certificate& leaf,
+                    TimePoint began);
+  void tell_failure(const ServerName& name, const IssuanceReport& report, const Error& error,
+                    TimePoint began);
+
+  const IssuerOptions options;
+  Clock& clock;
+  ChallengeTable& challenges;
+  Log& log;
+  AcmeCounts counts;
+  AcmeClient client;
+  AccountKeeper accounts;
+  ChallengeChoice choice;
+};
+
+AcmeIssuer::AcmeIssuer(IssuerOptions options, HttpClient& http, Clock& clock, Store& store,
+                       ChallengeTable& challenges, Log& log)
+    : impl_(std::make_unique<Impl>(std::move(options), http, clock, store, challenges, log)) {}
+AcmeIssuer::~AcmeIssuer() = default;
+
+Task<CertificatePtr> AcmeIssuer::obtain(ServerName name) {
+  return impl_->obtain(std::move(name));
+}
+const std::string& AcmeIssuer::name() const {
+  return impl_->options.name;
+}
+const AcmeCounts& AcmeIssuer::counts() const {
+  return impl_->counts;
+}
+
+Task<CertificatePtr> AcmeIssuer::Impl::obtain(ServerName name) {
+  const TimePoint began = clock.now();
+  const TimePoint deadline = began + kObtainLimit;
+  std::vector<ChallengeType> types = choice.order_for(name);
+  bool fell_back = false;
+  bool registered_anew = false;
+  std::string earlier;  // what the first challenge came to
+  for (;;) {
+    IssuanceReport report;
+    Task<CertificatePtr> order = within_limit(name, types, deadline, report);
+    Result<CertificatePtr> certificate = co_await std::move(order).result();
+    learn(name, report);
+    if (certificate) {
+      tell_success(name, report, **certificate, began);
+      co_return certificate;
+    }
+    const bool account_is_gone =
+        report.problem && report.problem->is(problem_type::kAccountDoesNotExist);
+    if (account_is_gone && !std::exchange(registered_anew, true)) continue;
+
+    Error error = std::move(certificate).error().in(options.name + ": " + name.text());
+    if (report.answered) std::erase(types, *report.answered);
+    if (another_challenge_may_help(report) && !types.empty() && !std::exchange(fell_back, true)) {
+      log.warning("challenge_failed", error.message,
+                  {{"name", name.text()},
+                   {"order", report.order_url},
+                   {"challenge", challenge_of(report)},
+                   {"next", to_string(types.front())}});
+      earlier = std::move(error.message);
+      continue;
+    }
+    if (!earlier.empty()) error.message += "; before that: " + earlier;
+    tell_failure(name, report, error, began);
+    co_return error;
+  }
+}
+
+Task<CertificatePtr> AcmeIssuer::Impl::within_limit(ServerName name,
+                                                    std::vector<ChallengeType> types,
+                                                    TimePoint deadline, IssuanceReport& report) {
+  Task<CertificatePtr> order = attempt(name, std::move(types), deadline, report);
+  const Millis left = std::max(deadline - clock.now(), Millis(0));
+  Task<CertificatePtr> limited = ended_after(clock, left, std::move(order));
+  Result<CertificatePtr> certificate = co_await std::move(limited).result();
+  if (!certificate && clock.now() >= deadline) {
+    co_return Error{ErrorCode::kTimeout, "no certificate within " + show_duration(kObtainLimit) +
+                                             "; it was " + report.stage};
+  }
+  co_return certificate;
+}
+
+Task<CertificatePtr> AcmeIssuer::Impl::attempt(ServerName name, std::vector<ChallengeType> types,
+                                               TimePoint deadline, IssuanceReport& report) {
+  report.stage = "finding our account at the CA";
+  Task<AccountPtr> finding = accounts.get();
+  Result<AccountPtr> account = co_await std::move(finding).result();
+  if (!account) {
+    report.problem = accounts.problem();
+    co_return std::move(account).error();
+  }
+  const PrivateKey key = generate_p256_key();
+  const std::string csr = make_csr(name, key);
+  AcmeCa ca(client, *account, log, counts, report);
+  Task<std::string> order =
+      issue(ca, clock, challenges, name, std::move(types), csr, deadline, report);
+  Result<std::string> chain = co_await std::move(order).result();
+  if (!chain) {
+    if (report.problem && report.problem->is(problem_type::kAccountDoesNotExist)) {
+      accounts.forget(*account);
+    }
+    co_return std::move(chain).error();
+  }
+  report.judging = true;
+  const Judged judged = co_await or_fail(judge(*chain, name, key, clock.wall_now()));
+  for (const std::string& warning : judged.warnings) {
+    log.warning("certificate_doubtful", warning, {{"name", name.text()}});
+  }
+  co_return judged.certificate;
+}
+
+void AcmeIssuer::Impl::learn(const ServerName& name, const IssuanceReport& report) {
+  if (!report.answered) return;
+  if (report.proof_failed) {
+    choice.failed(name, *report.answered);
+  } else if (report.proven) {
+    choice.worked(name, *report.answered);
+  }
+}
+
+void AcmeIssuer::Impl::tell_success(const ServerName& name, const IssuanceReport& report,
+                                    const Certificate& leaf, TimePoint began) {
+  log.info("certificate_obtained", "certificate for " + name.text() + " from " + options.name,
+           {{"name", name.text()},
+            {"issuer", options.name},
+            {"order", report.order_url},
+            {"challenge", challenge_of(report)},
+            {"serial", leaf.serial()},
+            {"ms", static_cast<int64_t>((clock.now() - began).count())}});
+}
+
+void AcmeIssuer::Impl::tell_failure(const ServerName& name, const IssuanceReport& report,
+                                    const Error& error, TimePoint began) {
+  counts.failures.add();
+  const FailureClass failure = failure_class_of(error, report);
+  log.error("order_failed", error.message,
+            {{"name", name.text()},
+             {"issuer", options.name},
+             {"order", report.order_url},
+             {"class", to_string(failure)},
+             {"challenge", challenge_of(report)},
+             {"ms", static_cast<int64_t>((clock.now() - began).count())}});
+  if (!options.on_failure) return;
+  IssuanceFailure outcome{failure, error, report.problem, report.answered};
+  options.on_failure(name, outcome);
+}
+
+}  // namespace latchkey::acme

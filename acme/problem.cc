@@ -1,0 +1,200 @@
+#include "acme/problem.h"
+
+#include <algorithm>
+#include <charconv>
+#include <ctime>
+
+#include "base/json.h"
+
+namespace latchkey::acme {
+namespace {
+
+constexpr std::string_view kUrn = "urn:ietf:params:acme:error:";
+constexpr size_t kMaxText = 2048;
+constexpr size_t kMaxSubproblems = 16;
+constexpr Millis kLongestRetryAfter = std::chrono::hours(24);
+
+std::string bounded(std::string_view text) {
+  return std::string(text.substr(0, kMaxText));
+}
+
+int whole_number(const JsonValue* value) {
+  if (value == nullptr || !value->is(JsonValue::Kind::kNumber)) return 0;
+  return value->number >= 0 && value->number <= 999 ? static_cast<int>(value->number) : 0;
+}
+
+Problem parse_flat(const JsonValue& value) {
+  Problem problem;
+  std::string_view type = value.text_of("type");
+  if (type.substr(0, kUrn.size()) == kUrn) type.remove_prefix(kUrn.size());
+  problem.type = bounded(type);
+  problem.detail = bounded(value.text_of("detail"));
+  if (problem.detail.empty()) problem.detail = bounded(value.text_of("title"));
+  problem.instance = bounded(value.text_of("instance"));
+  problem.status = whole_number(value.find("status"));
+  if (const JsonValue* identifier = value.find("identifier")) {
+    problem.identifier = bounded(identifier->text_of("value"));
+  }
+  return problem;
+}
+
+std::optional<Millis> until_http_date(const std::string& text, WallTime now) {
+  std::tm broken{};
+  const char* end = strptime(text.c_str(), "%a, %d %b %Y %H:%M:%S GMT", &broken);
+  if (end == nullptr || *end != '\0') return std::nullopt;
+  const WallTime then(std::chrono::seconds(timegm(&broken)));
+  return std::chrono::duration_cast<Millis>(then - now);
+}
+
+}  // namespace
+
+std::string_view to_string(FailureClass c) {
+  switch (c) {
+    case FailureClass::kDns:
+      return "dns";
+    case FailureClass::kConnection:
+      return "connection";
+    case FailureClass::kTls:
+      return "tls";
+    case FailureClass::kUnauthorized:
+      return "unauthorized";
+    case FailureClass::kCaa:
+      return "caa";
+    case FailureClass::kRateLimited:
+      return "rateLimited";
+    case FailureClass::kRejectedIdentifier:
+      return "rejectedIdentifier";
+    case FailureClass::kUserActionRequired:
+      return "userActionRequired";
+    case FailureClass::kAccount:
+      return "account";
+    case FailureClass::kServerInternal:
+      return "serverInternal";
+    case FailureClass::kTimeout:
+      return "timeout";
+    case FailureClass::kBadCertificate:
+      return "badCertificate";
+    case FailureClass::kStorage:
+      return "storage";
+    case FailureClass::kOther:
+      return "other";
+  }
+  return "other";
+}
+
+std::string printable(std::string_view text, size_t max) {
+  constexpr std::string_view kHex = "0123456789abcdef";
+  std::string out;
+  for (const char c : text) {
+    if (out.size() >= max) return out + "…";
+    if (c >= ' ' && c <= '~') {
+      out += c;
+    } else if (c == '\n' || c == '\r' || c == '\t') {
+      out += ' ';
+    } else {
+      const auto byte = static_cast<unsigned char>(c);
+      out += std::string("\\x") + kHex[byte >> 4] + kHex[byte & 15];
+    }
+  }
+  return out;
+}
+
+Problem parse_problem(const JsonValue& value) {
+  Problem problem = parse_flat(value);
+  if (const JsonValue* subproblems = value.find("subproblems")) {
+    for (const JsonValue& sub : subproblems->items) {
+      if (problem.subproblems.size() == kMaxSubproblems) break;
+      problem.subproblems.push_back(parse_flat(sub));
+    }
+  }
+  return problem;
+}
+
+Problem parse_problem(int status, std::string_view body) {
+  const Result<JsonValue> value = parse_json(body);
+  Problem problem;
+  if (value && value->is(JsonValue::Kind::kObject)) problem = parse_problem(*value);
+  if (problem.type.empty() && problem.detail.empty()) {
+    problem.detail = body.empty() ? "no problem document, empty body"
+                                  : "no problem document, but \"" + printable(body, 120) + "\"";
+  }
+  problem.status = status;  // the protocol's word, whatever the document says
+  return problem;
+}
+
+FailureClass Problem::failure_class() const {
+  using namespace problem_type;
+  if (is(kCompound) && !subproblems.empty()) return subproblems.front().failure_class();
+  if (is(kDns)) return FailureClass::kDns;
+  if (is(kConnection)) return FailureClass::kConnection;
+  if (is(kTls)) return FailureClass::kTls;
+  if (is(kUnauthorized) || is(kIncorrectResponse)) return FailureClass::kUnauthorized;
+  if (is(kCaa)) return FailureClass::kCaa;
+  if (is(kRateLimited) || status == 429) return FailureClass::kRateLimited;
+  if (is(kRejectedIdentifier) || is(kUnsupportedIdentifier)) {
+    return FailureClass::kRejectedIdentifier;
+  }
+  if (is(kUserActionRequired)) return FailureClass::kUserActionRequired;
+  if (is(kAccountDoesNotExist) || is(kExternalAccountRequired)) return FailureClass::kAccount;
+  if (is(kServerInternal) || is(kBadNonce) || status >= 500) return FailureClass::kServerInternal;
+  return FailureClass::kOther;
+}
+
+std::string Problem::describe() const {
+  std::string text = type.empty() ? "an error" : printable(type, 80);
+  if (status != 0) text += " (HTTP " + std::to_string(status) + ")";
+  if (!detail.empty()) text += ": " + printable(detail);
+  for (const Problem& sub : subproblems) {
+    if (text.size() > 1500) {
+      text += "; …";
+      break;
+    }
+    text += "; ";
+    if (!sub.identifier.empty()) text += printable(sub.identifier, 253) + ": ";
+    text += sub.describe();
+  }
+  if (retry_after) {
+    text += "; retry after " + std::to_string((retry_after->count() + 999) / 1000) + " s";
+  }
+  if (is(problem_type::kUserActionRequired)) {
+    text += "; a person must act" + (instance.empty() ? "" : ": visit " + printable(instance));
+  } else if (!instance.empty()) {
+    text += "; see " + printable(instance);
+  }
+  return text;
+}
+
+Error Problem::error(std::string_view doing) const {
+  ErrorCode code = ErrorCode::kProtocol;
+  switch (failure_class()) {
+    case FailureClass::kRateLimited:
+      code = ErrorCode::kThrottled;
+      break;
+    case FailureClass::kServerInternal:
+      code = retry_after ? ErrorCode::kThrottled : ErrorCode::kIo;
+      break;
+    case FailureClass::kRejectedIdentifier:
+      code = ErrorCode::kInvalid;
+      break;
+    default:
+      break;
+  }
+  return Error{code, std::string(doing) + ": " + describe()};
+}
+
+std::optional<Millis> parse_retry_after(std::string_view text, WallTime now) {
+  if (text.empty()) return std::nullopt;
+  std::optional<Millis> wait;
+  if (text.find_first_not_of("0123456789") == std::string_view::npos) {
+    int64_t seconds = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
+    const bool huge = error != std::errc() || seconds > 86'400;
+    wait = huge ? kLongestRetryAfter : Millis(std::chrono::seconds(seconds));
+  } else {
+    wait = until_http_date(std::string(text), now);
+  }
+  if (wait) wait = std::clamp(*wait, Millis(0), kLongestRetryAfter);
+  return wait;
+}
+
+}  // namespace latchkey::acme

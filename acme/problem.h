@@ -1,0 +1,83 @@
+#pragma once
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+
+namespace latchkey {
+struct JsonValue;
+}
+
+namespace latchkey::acme {
+
+// Why no certificate came of it, as the failure ledger sorts it.
+enum class FailureClass {
+  kDns,
+  kConnection,
+  kTls,
+  kUnauthorized,
+  kCaa,
+  kRateLimited,
+  kRejectedIdentifier,
+  kUserActionRequired,
+  kAccount,         // unknown to the CA, deactivated, binding or terms missing
+  kServerInternal,  // the CA's own trouble: 5xx, no answer, an answer that breaks the protocol
+  kTimeout,
+  kBadCertificate,
+  kStorage,
+  kOther,
+};
+std::string_view to_string(FailureClass c);
+
+// A problem document (RFC 7807) as ACME uses it (RFC 8555, 6.7). What comes from the CA is kept
+// within bounds: texts <= 2 KiB, subproblems <= 16.
+struct Problem {
+  std::string type;        // without "urn:ietf:params:acme:error:"; "" if there was none
+  std::string detail;      // the CA's words
+  std::string identifier;  // of a subproblem: whom it is about
+  std::string instance;    // a page for people, or ""
+  int status = 0;          // HTTP
+  std::optional<Millis> retry_after;
+  std::vector<Problem> subproblems;
+
+  bool is(std::string_view acme_type) const { return type == acme_type; }
+  FailureClass failure_class() const;
+  // One escaped line: "rateLimited (HTTP 429): too many orders; retry after 60 s".
+  std::string describe() const;
+  // The same as an Error for `doing`.
+  Error error(std::string_view doing) const;
+};
+
+namespace problem_type {
+constexpr std::string_view kAccountDoesNotExist = "accountDoesNotExist";
+constexpr std::string_view kBadNonce = "badNonce";
+constexpr std::string_view kCaa = "caa";
+constexpr std::string_view kCompound = "compound";
+constexpr std::string_view kConnection = "connection";
+constexpr std::string_view kDns = "dns";
+constexpr std::string_view kExternalAccountRequired = "externalAccountRequired";
+constexpr std::string_view kIncorrectResponse = "incorrectResponse";
+constexpr std::string_view kRateLimited = "rateLimited";
+constexpr std::string_view kRejectedIdentifier = "rejectedIdentifier";
+constexpr std::string_view kServerInternal = "serverInternal";
+constexpr std::string_view kTls = "tls";
+constexpr std::string_view kUnauthorized = "unauthorized";
+constexpr std::string_view kUnsupportedIdentifier = "unsupportedIdentifier";
+constexpr std::string_view kUserActionRequired = "userActionRequired";
+}  // namespace problem_type
+
+// A problem that stands inside another document ("error" of an order or a challenge).
+Problem parse_problem(const JsonValue& value);
+// The problem in an HTTP reply; one is made up from status and body where the CA sent none.
+Problem parse_problem(int status, std::string_view body);
+
+// Untrusted text on one line: control characters and what is not ASCII escaped, cut after `max`.
+std::string printable(std::string_view text, size_t max = 400);
+
+// Retry-After (RFC 9110, 10.2.3): seconds, or an HTTP-date seen from `now`. Between 0 and a day.
+std::optional<Millis> parse_retry_after(std::string_view text, WallTime now);
+
+}  // namespace latchkey::acme
