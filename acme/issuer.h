@@ -33,7 +33,7 @@ struct IssuerOptions {
   bool accept_terms = false;
   std::vector<ChallengeType> challenges{ChallengeType::kTlsAlpn01, ChallengeType::kHttp01};
   // Called just before obtain() fails (not when it is dropped).
-  std::function<void(const ServerName&, const IssuanceFailure&)> on_failure;
+  std::function<void(const ServerName&, const IssuanceFailure&)> on_failure{};
 };
 
 // One CA's account: everything from the directory to a chain that was judged. Control thread.
