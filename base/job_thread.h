@@ -42,7 +42,8 @@ class JobThread {
         if (auto to = waiting.lock()) to->resolve(std::move(*result));
       });
     });
-    Result<T> result = co_await *answer;
+    Pending<T>& waiter = *answer;  // named: g++ 12 would copy `*answer`
+    Result<T> result = co_await waiter;
     co_return result;
   }
 

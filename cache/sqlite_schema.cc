@@ -1,0 +1,135 @@
+#include "cache/sqlite_schema.h"
+
+#include <string>
+
+namespace latchkey::sqlite {
+namespace {
+
+// Times are seconds since 1970. Sealed columns are SecretBox's, bound to table and row.
+constexpr Migration kMigrations[] = {
+    {1, R"sql(
+CREATE TABLE meta (
+  key   TEXT PRIMARY KEY,           -- schema_version, key_check, probe
+  value BLOB NOT NULL
+) WITHOUT ROWID;
+
+-- The issuers' part of a chain, once for all of its leaves.
+CREATE TABLE chain (
+  id      INTEGER PRIMARY KEY,
+  hash    BLOB NOT NULL UNIQUE,     -- SHA-256 of issuers
+  issuers BLOB NOT NULL             -- DER after DER, each behind its length (4 bytes, big-endian)
+);
+
+CREATE TABLE certificate (
+  id         INTEGER PRIMARY KEY AUTOINCREMENT,  -- never used twice: the higher is the newer
+  name       TEXT NOT NULL,         -- that it was obtained for
+  key_type   TEXT NOT NULL,
+  generation INTEGER NOT NULL,      -- of the name: 1, 2, 3, ...
+  fence      INTEGER NOT NULL DEFAULT 0,
+  issuer     TEXT NOT NULL,         -- its name in the configuration
+  account    TEXT,
+  not_before INTEGER NOT NULL,
+  not_after  INTEGER NOT NULL,
+  renew_at   INTEGER NOT NULL,
+  ari        BLOB,
+  leaf       BLOB NOT NULL,         -- DER
+  chain_id   INTEGER NOT NULL REFERENCES chain (id),
+  sealed_key BLOB NOT NULL,         -- PKCS#8
+  staple     BLOB,
+  last_used  INTEGER                -- by the day
+);
+CREATE INDEX certificate_renew_at ON certificate (renew_at);
+CREATE INDEX certificate_chain ON certificate (chain_id);
+
+CREATE TABLE certificate_name (
+  name TEXT NOT NULL,               -- as certificates have it, wildcards too
+  id   INTEGER NOT NULL REFERENCES certificate (id) ON DELETE CASCADE,
+  PRIMARY KEY (name, id)
+) WITHOUT ROWID;
+CREATE INDEX certificate_name_id ON certificate_name (id);
+
+CREATE TABLE account (
+  directory  TEXT PRIMARY KEY,
+  url        TEXT NOT NULL,
+  sealed_key BLOB NOT NULL          -- PKCS#8
+) WITHOUT ROWID;
+
+-- What could not be read, for whoever wants to know why; the newest 1000.
+CREATE TABLE quarantine (
+  id         INTEGER PRIMARY KEY,
+  at         INTEGER NOT NULL,
+  cause      TEXT NOT NULL,
+  name       TEXT NOT NULL,
+  leaf       BLOB,
+  issuers    BLOB,
+  sealed_key BLOB
+);
+)sql"},
+};
+
+// The version of the database: 0 for an empty one.
+Result<int> current_version(Connection& connection) {
+  bool ours = false;
+  int64_t tables = 0;
+  {
+    Query query = connection.query(
+        "SELECT count(*), coalesce(sum(name = 'meta'), 0) "
+        "FROM sqlite_schema WHERE type = 'table'");
+    auto row = query.next();
+    if (!row) return std::move(row).error();
+    tables = query.integer(0);
+    ours = query.integer(1) == 1;
+  }
+  if (tables == 0) return 0;
+  if (ours) {
+    Query query = connection.query("SELECT value FROM meta WHERE key = 'schema_version'");
+    auto row = query.next();
+    if (row && *row && query.integer(0) > 0) return static_cast<int>(query.integer(0));
+  }
+  return Error{ErrorCode::kInvalid, "the database " + connection.file().string() +
+                                        " belongs to another program: name another file"};
+}
+
+Result<> apply(Connection& connection, const Migration& step) {
+  Transaction transaction(connection);
+  if (auto begun = transaction.begin(); !begun) return begun;
+  if (auto done = connection.execute(step.sql); !done) return done;
+  {
+    Query query = connection.query(
+        "INSERT INTO meta (key, value) VALUES ('schema_version', ?) "
+        "ON CONFLICT (key) DO UPDATE SET value = excluded.value");
+    if (auto done = query.bind(int64_t{step.version}).run(); !done) return done;
+  }
+  return transaction.commit();
+}
+
+}  // namespace
+
+std::span<const Migration> migrations() {
+  return kMigrations;
+}
+
+Result<> migrate(Connection& connection, std::span<const Migration> steps) {
+  const auto version = current_version(connection);
+  if (!version) return version.error();
+  const int last = steps.back().version;
+  if (*version > last) {
+    return Error{ErrorCode::kInvalid,
+                 "the database " + connection.file().string() + " has schema " +
+                     std::to_string(*version) +
+                     ", made by a newer version of this program, which "
+                     "knows schemas up to " +
+                     std::to_string(last) +
+                     ": start the newer version, or restore a backup from before the upgrade"};
+  }
+  for (const Migration& step : steps) {
+    if (step.version <= *version) continue;
+    if (auto done = apply(connection, step); !done) {
+      return std::move(done).error().in("upgrading the database to schema " +
+                                        std::to_string(step.version));
+    }
+  }
+  return Unit{};
+}
+
+}  // namespace latchkey::sqlite

@@ -1,0 +1,278 @@
+#include "cache/sqlite_store.h"
+
+#include <openssl/rand.h>
+#include <sys/statvfs.h>
+
+#include <array>
+#include <cerrno>
+#include <functional>
+
+#include "base/file.h"
+#include "base/job_thread.h"
+#include "cache/secret_box.h"
+#include "cache/sqlite.h"
+#include "cache/sqlite_certificates.h"
+#include "cache/sqlite_schema.h"
+
+namespace latchkey {
+namespace {
+
+namespace fs = std::filesystem;
+using sqlite::Connection;
+using sqlite::Query;
+using std::string_view_literals::operator""sv;
+
+constexpr uint64_t kLeastFreeSpace = 16 << 20;  // bytes: a full write-ahead log
+// What tells our key file from another: a known text, sealed when the database was made.
+constexpr std::string_view kKeyCheck = "latchkey";
+constexpr std::string_view kKeyCheckContext = "meta\0key_check"sv;
+
+Result<std::optional<std::string>> find_meta(Connection& connection, std::string_view key) {
+  Query query = connection.query("SELECT value FROM meta WHERE key = ?");
+  auto row = query.bind(key).next();
+  if (!row) return std::move(row).error();
+  if (!*row) return std::optional<std::string>();
+  return std::optional<std::string>(query.text(0));
+}
+
+Result<> put_meta(Connection& connection, std::string_view key, std::string_view value) {
+  Query query = connection.query(
+      "INSERT INTO meta (key, value) VALUES (?, ?) "
+      "ON CONFLICT (key) DO UPDATE SET value = excluded.value");
+  return query.bind(key).bind_blob(value).run();
+}
+
+Result<SecretBox> open_box(Connection& connection, const fs::path& file, Log& log) {
+  const auto check = find_meta(connection, "key_check");
+  if (!check) return check.error();
+  auto box = SecretBox::from_file(file);
+  if (!*check) {  // nothing was ever sealed here
+    if (!box && box.error().code == ErrorCode::kNotFound) box = SecretBox::make(file, log);
+    if (!box) return box;
+    auto put = put_meta(connection, "key_check", box->seal(kKeyCheck, kKeyCheckContext));
+    if (!put) return std::move(put).error();
+    return box;
+  }
+  const std::string remedy =
+      "put the file back from your backup, or move the database away to start anew "
+      "(certificates are then obtained again)";
+  const std::string needs = "the database " + connection.file().string() + " is sealed with key " +
+                            SecretBox::key_id_of(**check);
+  if (!box && box.error().code == ErrorCode::kNotFound) {
+    return Error{ErrorCode::kInvalid, "the encryption key file " + file.string() +
+                                          " is lost, and " + needs + ": " + remedy};
+  }
+  if (!box) return box;
+  if (auto opened = box->open(**check, kKeyCheckContext); !opened) {
+    return Error{ErrorCode::kInvalid, "the encryption key file " + file.string() +
+                                          " is not the right one: " + needs + " (" +
+                                          opened.error().message + "): " + remedy};
+  }
+  return box;
+}
+
+std::string account_context(std::string_view directory) {
+  std::string context = "account";
+  return context.append(1, '\0').append(directory);
+}
+
+Result<std::optional<AccountRecord>> find_account(Connection& connection, const SecretBox& box,
+                                                  const std::string& directory) {
+  Query query = connection.query("SELECT url, sealed_key FROM account WHERE directory = ?");
+  auto row = query.bind(directory).next();
+  if (!row) return std::move(row).error();
+  if (!*row) return std::optional<AccountRecord>();
+  auto key = box.open(query.text(1), account_context(directory));
+  if (!key) {
+    return Error{ErrorCode::kIo, "the stored account key for " + directory +
+                                     " cannot be read: " + key.error().message +
+                                     "; restore a backup of the database, or delete the account"};
+  }
+  return std::optional(AccountRecord{directory, std::string(query.text(0)), *std::move(key)});
+}
+
+Result<> put_account(Connection& connection, const SecretBox& box, const AccountRecord& account) {
+  Query query = connection.query(
+      "INSERT INTO account (directory, url, sealed_key) VALUES (?, ?, ?) "
+      "ON CONFLICT (directory) DO UPDATE SET url = excluded.url, "
+      "sealed_key = excluded.sealed_key");
+  return query.bind(account.directory)
+      .bind(account.url)
+      .bind_blob(box.seal(account.key_der, account_context(account.directory)))
+      .run();
+}
+
+Result<> delete_account(Connection& connection, const std::string& directory) {
+  Query query = connection.query("DELETE FROM account WHERE directory = ?");
+  return query.bind(directory).run();
+}
+
+Result<> test_free_space(const fs::path& folder) {
+  struct statvfs found {};
+  if (::statvfs(folder.c_str(), &found) != 0) {
+    return Error{ErrorCode::kIo,
+                 "cannot look at the free space of " + folder.string() + ": " + errno_text(errno)};
+  }
+  const uint64_t free = uint64_t{found.f_bavail} * found.f_frsize;
+  if (free < kLeastFreeSpace) {
+    return Error{ErrorCode::kIo, "only " + std::to_string(free >> 10) + " KiB are free in " +
+                                     folder.string() +
+                                     ", where at least 16 MiB are needed: " + "free some space"};
+  }
+  return Unit{};
+}
+
+// Reads with a connection of its own, so that the value comes back from the file.
+Result<> test_store(Connection& connection) {
+  if (auto space = test_free_space(connection.file().parent_path()); !space) return space;
+  std::array<uint8_t, 32> random{};
+  RAND_bytes(random.data(), random.size());
+  const std::string probe(reinterpret_cast<const char*>(random.data()), random.size());
+  if (auto put = put_meta(connection, "probe", probe); !put) return put;
+  {
+    const auto reader = Connection::open(connection.file());
+    if (!reader) return reader.error();
+    const auto found = find_meta(**reader, "probe");
+    if (!found) return found.error();
+    if (*found != probe) {
+      return Error{ErrorCode::kIo, "the database " + connection.file().string() +
+                                       " does not give back what was written: do not trust the "
+                                       "disk under it; move the database to another one"};
+    }
+  }
+  Query query = connection.query("DELETE FROM meta WHERE key = 'probe'");
+  return query.run();
+}
+
+}  // namespace
+
+struct SqliteStore::Impl {
+  static constexpr size_t kReaders = 2;
+
+  Impl(Mailbox::Address home, Log& log_in, SecretBox box_in, std::unique_ptr<Connection> writer,
+       std::array<std::unique_ptr<Connection>, kReaders> readers)
+      : log(log_in),
+        box(std::move(box_in)),
+        write_connection(std::move(writer)),
+        read_connections(std::move(readers)),
+        write_thread(home),
+        read_threads{JobThread(home), JobThread(home)} {}
+
+  // The job runs with the connection of the thread that it is given to.
+  template <typename T, typename Job>
+  Task<T> write(Job job) {
+    std::function<Result<T>()> bound = [this, job = std::move(job)] {
+      return job(*write_connection);
+    };
+    return write_thread.run<T>(std::move(bound));
+  }
+  template <typename T, typename Job>
+  Task<T> read(Job job) {
+    const size_t which = next_reader++ % kReaders;
+    std::function<Result<T>()> bound = [this, which, job = std::move(job)] {
+      return job(*read_connections[which]);
+    };
+    return read_threads[which].run<T>(std::move(bound));
+  }
+
+  Log& log;
+  const SecretBox box;
+  size_t next_reader = 0;
+  const std::unique_ptr<Connection> write_connection;  // used by write_thread only
+  const std::array<std::unique_ptr<Connection>, kReaders> read_connections;  // by their threads
+  // Last, so that they end first: jobs use what is above. Their queues are bounded by the callers:
+  // the gate's flights and the orders in progress.
+  JobThread write_thread;
+  std::array<JobThread, kReaders> read_threads;
+};
+
+Result<std::unique_ptr<SqliteStore>> SqliteStore::open(Options options, Mailbox::Address home,
+                                                       Log& log) {
+  options.database = fs::absolute(options.database);
+  if (auto made = make_private_folder(options.database.parent_path()); !made) {
+    return std::move(made).error();
+  }
+  auto writer = Connection::open(options.database);
+  if (!writer) return std::move(writer).error();
+  if (auto done = sqlite::migrate(**writer, sqlite::migrations()); !done) {
+    return std::move(done).error();
+  }
+  auto box = open_box(**writer, options.encryption_key_file, log);
+  if (!box) return std::move(box).error();
+  std::array<std::unique_ptr<Connection>, Impl::kReaders> readers;
+  for (auto& reader : readers) {
+    auto opened = Connection::open(options.database);
+    if (!opened) return std::move(opened).error();
+    reader = *std::move(opened);
+    if (auto set = reader->execute("PRAGMA query_only=ON"); !set) return std::move(set).error();
+  }
+  return std::unique_ptr<SqliteStore>(new SqliteStore(std::make_unique<Impl>(
+      std::move(home), log, *std::move(box), *std::move(writer), std::move(readers))));
+}
+
+SqliteStore::SqliteStore(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+SqliteStore::~SqliteStore() = default;
+
+Task<> SqliteStore::self_test() {
+  return impl_->write<Unit>(test_store);
+}
+
+Task<CertificatePtr> SqliteStore::find_certificate(ServerName name) {
+  // Each turn but the last takes a bad row away, so this ends.
+  for (;;) {
+    const auto look = [box = impl_->box, name](Connection& connection) {
+      return sqlite::find_certificate(connection, box, name);
+    };
+    const sqlite::Found found = co_await impl_->read<sqlite::Found>(look);
+    if (!found.bad) co_return found.certificate;
+
+    const sqlite::BadRow bad = *found.bad;
+    const auto move = [bad](Connection& connection) { return sqlite::quarantine(connection, bad); };
+    co_await impl_->write<Unit>(move);
+    impl_->log.error("store_row_quarantined",
+                     "a stored certificate cannot be used; it was moved to the table "
+                     "\"quarantine\" and will be obtained anew",
+                     {{"name", bad.name}, {"cause", bad.cause}});
+  }
+}
+
+Task<> SqliteStore::put_certificate(ServerName name, CertificatePtr certificate,
+                                    std::string issuer) {
+  return impl_->write<Unit>([box = impl_->box, name = std::move(name),
+                             certificate = std::move(certificate),
+                             issuer = std::move(issuer)](Connection& connection) {
+    return sqlite::put_certificate(connection, box, name, *certificate, issuer);
+  });
+}
+
+Task<> SqliteStore::delete_certificate(ServerName name) {
+  return impl_->write<Unit>([name = std::move(name)](Connection& connection) {
+    return sqlite::delete_certificate(connection, name);
+  });
+}
+
+Task<std::optional<AccountRecord>> SqliteStore::find_account(std::string directory) {
+  return impl_->read<std::optional<AccountRecord>>(
+      [box = impl_->box, directory = std::move(directory)](Connection& connection) {
+        return latchkey::find_account(connection, box, directory);
+      });
+}
+
+Task<> SqliteStore::put_account(AccountRecord account) {
+  return impl_->write<Unit>(
+      [box = impl_->box, account = std::move(account)](Connection& connection) {
+        return latchkey::put_account(connection, box, account);
+      });
+}
+
+Task<> SqliteStore::delete_account(std::string directory) {
+  return impl_->write<Unit>([directory = std::move(directory)](Connection& connection) {
+    return latchkey::delete_account(connection, directory);
+  });
+}
+
+Task<size_t> SqliteStore::count_certificates() {
+  return impl_->read<size_t>(sqlite::count_certificates);
+}
+
+}  // namespace latchkey
