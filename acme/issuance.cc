@@ -1,6 +1,7 @@
 #include "acme/issuance.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace latchkey::acme {
 namespace {
@@ -11,9 +12,7 @@ struct Context {
   Ca& ca;
   Clock& clock;
   ChallengeTable& challenges;
-  const ServerName name;
-  const std::vector<ChallengeType> types;
-  const TimePoint deadline;
+  const IssuanceRequest request;
   IssuanceReport& report;
 };
 
@@ -24,7 +23,7 @@ Error given_up(const GiveUp& why, IssuanceReport& report) {
 
 // Waits before the next poll of `url`.
 Task<> pause(Context& context, Millis delay, std::string url) {
-  if (context.clock.now() + delay >= context.deadline) {
+  if (context.clock.now() + delay >= context.request.deadline) {
     co_return Error{ErrorCode::kTimeout, url + ": the CA asks us to come back in " +
                                              std::to_string(delay.count() / 1000) +
                                              " s, which is after our time limit"};
@@ -36,18 +35,19 @@ Task<> pause(Context& context, Millis delay, std::string url) {
 Result<ChallengeTable::Offer> offer(Context& context, const Challenge& challenge) {
   std::string answer = context.ca.key_authorization(challenge.token);
   if (challenge.type == ChallengeType::kTlsAlpn01) {
-    return context.challenges.offer_tls_alpn(context.name, answer);
+    return context.challenges.offer_tls_alpn(context.request.name, answer);
   }
-  return context.challenges.offer_http(context.name, challenge.token, std::move(answer));
+  return context.challenges.offer_http(context.request.name, challenge.token, std::move(answer));
 }
 
 Task<> prove(Context& context, std::string url) {
   ChallengeTable::Offer offered;
   bool answered = false;
-  for (Pace pace;;) {
+  for (Pace pace(context.request.first_poll);;) {
     context.report.stage = "reading the authorization " + url;
     const Authorization authorization = co_await context.ca.fetch_authorization(url);
-    const ProofStep step = next_step(authorization, context.name, context.types, answered);
+    const ProofStep step =
+        next_step(authorization, context.request.name, context.request.types, answered);
     if (std::holds_alternative<Proven>(step)) co_return Unit{};
     if (const auto* give_up = std::get_if<GiveUp>(&step)) {
       context.report.proof_failed = answered;
@@ -74,15 +74,14 @@ Millis Pace::next(std::optional<Millis> retry_after) {
   return delay;
 }
 
-Task<std::string> issue(Ca& ca, Clock& clock, ChallengeTable& challenges, ServerName name,
-                        std::vector<ChallengeType> types, std::string csr, TimePoint deadline,
+Task<std::string> issue(Ca& ca, Clock& clock, ChallengeTable& challenges, IssuanceRequest request,
                         IssuanceReport& report) {
-  Context context{ca, clock, challenges, name, std::move(types), deadline, report};
+  Context context{ca, clock, challenges, std::move(request), report};
   report.stage = "making an order";
-  Order order = co_await ca.new_order(name);
+  Order order = co_await ca.new_order(context.request.name);
   report.order_url = order.url;
   bool finalized = false;
-  for (Pace pace;;) {
+  for (Pace pace(context.request.first_poll);;) {
     Step step = next_step(order);
     // The CA takes a moment to see that nothing is missing any more, or that it has our request.
     if (report.proven && std::holds_alternative<Prove>(step)) step = Poll{order.retry_after};
@@ -93,9 +92,9 @@ Task<std::string> issue(Ca& ca, Clock& clock, ChallengeTable& challenges, Server
       report.proven = true;
     } else if (const auto* finalize = std::get_if<Finalize>(&step)) {
       report.stage = "finalizing the order " + order.url;
-      order = co_await ca.finalize(order.url, finalize->url, csr);
+      order = co_await ca.finalize(order.url, finalize->url, context.request.csr);
       finalized = true;
-      pace = Pace();
+      pace = Pace(context.request.first_poll);
       continue;
     } else if (const auto* poll = std::get_if<Poll>(&step)) {
       report.stage = "waiting for the order " + order.url;

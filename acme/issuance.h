@@ -34,21 +34,27 @@ struct IssuanceReport {
   std::optional<Problem> problem;         // the CA's word on why it failed
 };
 
-// The pace of polling: at once, then 20 ms, doubled up to 5 s; slower when the CA says so.
+// The pace of polling: at once, then `first`, doubled up to 5 s; slower when the CA says so.
 class Pace {
  public:
+  explicit Pace(Millis first) : delay_(first) {}
   Millis next(std::optional<Millis> retry_after);
 
  private:
-  Millis delay_{20};
+  Millis delay_;
 };
 
-// Drives one order to a chain in PEM. `types`: the challenges that we can answer, the preferred
-// one first; the answer stands in `challenges` for as long as the CA may ask. `csr`: DER.
-// `deadline` is when the caller will give up: a CA that wants us back later than that fails the
-// order now. The references outlive the task.
-Task<std::string> issue(Ca& ca, Clock& clock, ChallengeTable& challenges, ServerName name,
-                        std::vector<ChallengeType> types, std::string csr, TimePoint deadline,
+struct IssuanceRequest {
+  ServerName name;
+  std::vector<ChallengeType> types;  // the challenges that we can answer, the preferred one first
+  std::string csr;                   // DER
+  TimePoint deadline;                // a CA that wants us back later than that fails the order now
+  Millis first_poll{20};
+};
+
+// Drives one order to a chain in PEM. The answer to a challenge stands in `challenges` for as long
+// as the CA may ask. The references outlive the task.
+Task<std::string> issue(Ca& ca, Clock& clock, ChallengeTable& challenges, IssuanceRequest request,
                         IssuanceReport& report);
 
 }  // namespace latchkey::acme

@@ -59,6 +59,7 @@ struct AcmeIssuer::Impl {
         accounts({options.email, options.accept_terms}, client, store, log),
         choice(options.challenges) {}
 
+  Task<> prepare();
   // obtain() in full: attempts, and what is learned from them.
   Task<CertificatePtr> obtain(ServerName name);
   // One order, ended at the deadline.
@@ -90,11 +91,20 @@ AcmeIssuer::~AcmeIssuer() = default;
 Task<CertificatePtr> AcmeIssuer::obtain(ServerName name) {
   return impl_->obtain(std::move(name));
 }
+Task<> AcmeIssuer::prepare() {
+  return impl_->prepare();
+}
 const std::string& AcmeIssuer::name() const {
   return impl_->options.name;
 }
 const AcmeCounts& AcmeIssuer::counts() const {
   return impl_->counts;
+}
+
+Task<> AcmeIssuer::Impl::prepare() {
+  co_await client.directory();  // opens the connection
+  co_await accounts.get();
+  co_return Unit{};
 }
 
 Task<CertificatePtr> AcmeIssuer::Impl::obtain(ServerName name) {
@@ -158,10 +168,10 @@ Task<CertificatePtr> AcmeIssuer::Impl::attempt(ServerName name, std::vector<Chal
     co_return std::move(account).error();
   }
   const PrivateKey key = generate_p256_key();
-  const std::string csr = make_csr(name, key);
+  IssuanceRequest request{name, std::move(types), make_csr(name, key), deadline,
+                          options.first_poll};
   AcmeCa ca(client, *account, log, counts, report);
-  Task<std::string> order =
-      issue(ca, clock, challenges, name, std::move(types), csr, deadline, report);
+  Task<std::string> order = issue(ca, clock, challenges, std::move(request), report);
   Result<std::string> chain = co_await std::move(order).result();
   if (!chain) {
     if (report.problem && report.problem->is(problem_type::kAccountDoesNotExist)) {

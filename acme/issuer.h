@@ -32,6 +32,7 @@ struct IssuerOptions {
   std::string email;      // "" for none
   bool accept_terms = false;
   std::vector<ChallengeType> challenges{ChallengeType::kTlsAlpn01, ChallengeType::kHttp01};
+  Millis first_poll{20};  // then doubled up to 5 s; Retry-After is obeyed
   // Called just before obtain() fails (not when it is dropped).
   std::function<void(const ServerName&, const IssuanceFailure&)> on_failure{};
 };
@@ -46,6 +47,10 @@ class AcmeIssuer {
              ChallengeTable& challenges, Log& log);
   ~AcmeIssuer();
   AcmeIssuer(const AcmeIssuer&) = delete;
+
+  // Does ahead of need what the first obtain() would have to: connects, reads the directory, finds
+  // or registers the account. Its failure costs nothing.
+  Task<> prepare();
 
   // One order for one name (a second one when the first challenge type failed and another is
   // left). The certificate that comes back was judged (the name asked for, our key, valid now,
