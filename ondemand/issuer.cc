@@ -31,9 +31,8 @@ Task<CertificatePtr> Issuer::obtain(ServerName name) {
     co_return why;
   }
   if (decision.verdict == Verdict::kDeny) {
-    counts_.denied.add();
+    remember_denial(name, decision.reason);
     Error why{ErrorCode::kDenied, decision.reason};
-    refusals_.remember_denial(name, why, clock_.now() + limits_.denied_ttl);
     co_return why;
   }
 
@@ -91,10 +90,21 @@ Task<CertificatePtr> Issuer::order_and_store(ServerName name) {
   co_return issued.certificate;
 }
 
-bool Issuer::may_be_served(const ServerName& name) {
-  if (cache_.find(name) != nullptr) return true;
-  if (refusals_.find(name, clock_.now()) != nullptr) return false;
-  return policy_.decide_without_asking(name).verdict == Verdict::kAllow;
+Task<bool> Issuer::may_be_served(ServerName name) {
+  if (cache_.find(name) != nullptr) co_return true;
+  if (refusals_.find(name, clock_.now()) != nullptr) co_return false;
+  if (policy_.decide_without_asking(name).verdict == Verdict::kAllow) co_return true;
+  CertificatePtr stored = co_await look_in_store(name);
+  if (stored != nullptr) co_return true;
+  Decision decision = co_await policy_.decide(name);
+  if (decision.verdict == Verdict::kDeny) remember_denial(name, decision.reason);
+  co_return decision.verdict == Verdict::kAllow;
+}
+
+void Issuer::remember_denial(const ServerName& name, const std::string& reason) {
+  counts_.denied.add();
+  Error why{ErrorCode::kDenied, reason};
+  refusals_.remember_denial(name, std::move(why), clock_.now() + limits_.denied_ttl);
 }
 
 }  // namespace latchkey

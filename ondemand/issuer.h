@@ -47,14 +47,18 @@ class Issuer {
   // failure for now. Dropping the task abandons the order.
   Task<CertificatePtr> obtain(ServerName name);
 
-  // May the name be served, as far as can be said without I/O? For port 80.
-  bool may_be_served(const ServerName& name);
+  // Is the name served, or would it be at a visit? For redirects from port 80. Orders nothing.
+  Task<bool> may_be_served(ServerName name);
+
+  // The policy has changed: what it denied is to be asked again.
+  void forget_denials() { refusals_.forget_denials(); }
 
   const Counts& counts() const { return counts_; }
 
  private:
   Task<CertificatePtr> look_in_store(ServerName name);
   Task<CertificatePtr> order_and_store(ServerName name);
+  void remember_denial(const ServerName& name, const std::string& reason);
 
   const Limits limits_;
   Store& store_;

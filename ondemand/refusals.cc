@@ -39,6 +39,14 @@ void Refusals::forget(const ServerName& name) {
   entries_.erase(found);
 }
 
+void Refusals::forget_denials() {
+  std::erase_if(entries_, [this](const auto& item) {
+    if (item.second.failures > 0) return false;
+    ages_.erase(item.second.age);
+    return true;
+  });
+}
+
 Refusals::Entry& Refusals::entry(const ServerName& name) {
   const auto found = entries_.find(name);
   if (found != entries_.end()) {

@@ -27,6 +27,9 @@ class Refusals {
   // A certificate came, by whatever way.
   void forget(const ServerName& name);
 
+  // The policy has changed.
+  void forget_denials();
+
   size_t size() const { return entries_.size(); }
 
  private:

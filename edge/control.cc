@@ -1,0 +1,259 @@
+#include "edge/control.h"
+
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <cstdlib>
+#include <cstring>
+#include <thread>
+
+#include "base/json.h"
+#include "edge/listener.h"
+
+namespace latchkey::edge {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr Millis kHelloTimeout = 10s;
+constexpr size_t kReservedFiles = 256;  // for the CA, the ask endpoint, the store and the log
+
+// The soft limit of open files becomes the hard one. A connection that is proxied has two.
+size_t raise_file_limit(Log& log) {
+  rlimit limit{};
+  ::getrlimit(RLIMIT_NOFILE, &limit);
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+  ::getrlimit(RLIMIT_NOFILE, &limit);
+  const auto files = static_cast<size_t>(std::min<rlim_t>(limit.rlim_cur, 1 << 22));
+  if (files < 8192) {
+    log.warning("few_descriptors", "the limit of open files is low; raise LimitNOFILE",
+                {{"limit", files}});
+  }
+  return (files - std::min(files / 2, kReservedFiles)) / 2;
+}
+
+std::string joined(const std::vector<std::string>& items) {
+  std::string out;
+  for (const std::string& item : items) out += (out.empty() ? "" : ",") + item;
+  return out;
+}
+
+}  // namespace
+
+struct Control::SignalHandle {
+  SignalHandle(Control& control, int number) : to(control) {
+    uv_signal_init(&control.loop_.uv(), handle.get());
+    handle->data = this;
+    uv_signal_start(
+        handle.get(),
+        [](uv_signal_t* h, int n) { static_cast<SignalHandle*>(h->data)->to.on_signal(n); },
+        number);
+  }
+  Control& to;
+  UvPtr<uv_signal_t> handle{new uv_signal_t};
+};
+
+Control::Control(Config config, Reread reread, Log& log)
+    : config_(std::move(config)),
+      reread_(std::move(reread)),
+      log_(log),
+      cache_({static_cast<size_t>(config_.cache_max_certificates),
+              static_cast<size_t>(config_.cache_max_bytes)}) {}
+
+Control::~Control() = default;
+
+Result<> Control::start() {
+  std::signal(SIGPIPE, SIG_IGN);
+  for (int number : {SIGTERM, SIGINT, SIGHUP}) {
+    signals_.push_back(std::make_unique<SignalHandle>(*this, number));
+  }
+  auto plane = ControlPlane::open(config_, loop_, cache_, challenges_, log_);
+  if (!plane) return plane.error();
+  plane_ = *std::move(plane);
+
+  const auto cores = std::max(1U, std::thread::hardware_concurrency());
+  const auto count = config_.workers > 0 ? static_cast<size_t>(config_.workers) : cores;
+  std::vector<Worker::Sockets> sockets;
+  for (size_t i = 0; i < count; ++i) {
+    auto opened = open_sockets();
+    if (!opened) return opened.error();
+    sockets.push_back(*std::move(opened));
+  }
+  shared_.emplace(make_shared_state());
+  Worker::Settings settings;
+  auto routes = make_routes(config_);
+  if (!routes) return routes.error();
+  settings.routes = *routes;
+  settings.connect_timeout = config_.upstream_connect_timeout;
+  settings.response_timeout = config_.upstream_response_timeout;
+  for (Worker::Sockets& mine : sockets) {
+    workers_.push_back(std::make_unique<WorkerThread>(*shared_, settings, std::move(mine)));
+  }
+  log_.info("ready", "all listeners accept",
+            {{"https", joined(config_.https)},
+             {"http", joined(config_.http)},
+             {"workers", count},
+             {"pid", static_cast<int64_t>(::getpid())},
+             {"version", LATCHKEY_VERSION}});
+  tell_systemd("READY=1");
+  return Unit{};
+}
+
+void Control::run() {
+  loop_.run();
+  workers_.clear();
+  log_counts();
+  log_.info("stopped", "goodbye");
+}
+
+// A worker's own sockets. The first one settles which ports a port 0 stands for.
+Result<Worker::Sockets> Control::open_sockets() {
+  Worker::Sockets out;
+  const auto open_all = [](std::vector<std::string>& addresses, auto& into) -> Result<> {
+    for (std::string& text : addresses) {
+      auto address = ListenAddress::parse(text);
+      if (!address) return std::move(address).error().in("listen");
+      auto fd = open_listener(*address);
+      if (!fd) return fd.error();
+      into.emplace_back(*fd);
+      text = address->text();
+    }
+    return Unit{};
+  };
+  if (auto ok = open_all(config_.https, out.https); !ok) return ok.error();
+  if (auto ok = open_all(config_.http, out.http); !ok) return ok.error();
+  return out;
+}
+
+WorkerShared Control::make_shared_state() {
+  const Config::OnDemand& on_demand = config_.on_demand;
+  WorkerShared shared{
+      .cache = cache_,
+      .challenges = challenges_,
+      .tls = tls_,
+      .log = log_,
+      .counts = counts_,
+      .parked = parked_,
+      .connections = connections_,
+      .parking = {static_cast<size_t>(on_demand.max_parked),
+                  static_cast<size_t>(on_demand.max_parked_per_name)},
+      .park_timeout = on_demand.park_timeout,
+      .hello_timeout = kHelloTimeout,
+      .max_connections = raise_file_limit(log_),
+      .https_port = ListenAddress::parse(config_.https.front())->port,
+      .underscore_names = on_demand.underscore,
+      .want_certificate = {},
+      .may_be_served = {},
+  };
+  // The plane is used on our thread, where the letters are opened; it outlives the loop's turns.
+  shared.want_certificate = [this, to_control = loop_.address()](const ServerName& name,
+                                                                 Mailbox::Address reply_to,
+                                                                 WorkerShared::Outcome done) {
+    to_control.post([this, name, reply_to, done] {
+      plane_->gate().join(name, [reply_to, done](const Result<CertificatePtr>& outcome) {
+        reply_to.post([done, outcome] { done(outcome); });
+      });
+    });
+  };
+  shared.may_be_served = [this, to_control = loop_.address()](const ServerName& name,
+                                                              Mailbox::Address reply_to,
+                                                              WorkerShared::Answer done) {
+    to_control.post([this, name, reply_to, done] {
+      plane_->may_be_served(
+          name, [reply_to, done](bool served) { reply_to.post([done, served] { done(served); }); });
+    });
+  };
+  return shared;
+}
+
+void Control::on_signal(int number) {
+  if (number == SIGHUP) {
+    reload();
+  } else if (number == SIGTERM && !stopping_) {
+    drain();
+  } else {
+    loop_.stop();
+  }
+}
+
+void Control::reload() {
+  if (reread_ == nullptr) {
+    log_.warning("reload_failed", "there is no configuration file to read again");
+    return;
+  }
+  const auto fail = [this](const Error& why) {
+    log_.error("reload_failed", "the old configuration stays: " + why.message);
+  };
+  auto config = reread_();
+  if (!config) return fail(config.error());
+  auto routes = make_routes(*config);
+  if (!routes) return fail(routes.error());
+  if (auto taken = plane_->reload(*config); !taken) return fail(taken.error());
+  for (const auto& worker : workers_) {
+    worker->post([table = *routes](Worker& w) { w.replace_routes(table); });
+  }
+  log_.set_level(config->log_level);
+  log_.info("reloaded", "routes, allowlist and log level are new; other keys need a restart");
+}
+
+void Control::drain() {
+  stopping_ = true;
+  tell_systemd("STOPPING=1");
+  log_.info(
+      "draining", "no new connections; what is being answered is finished",
+      {{"grace", show_duration(config_.shutdown_grace)}, {"connections", connections_.load()}});
+  draining_ = workers_.size();
+  for (const auto& worker : workers_) {
+    worker->post([this, to_control = loop_.address()](Worker& w) {
+      w.drain([this, to_control] { to_control.post([this] { worker_drained(); }); });
+    });
+  }
+  grace_ = loop_.clock().after(config_.shutdown_grace, [this] {
+    log_.warning("drain_timeout", "connections are cut: shutdown_grace is over",
+                 {{"connections", connections_.load()}});
+    loop_.stop();
+  });
+}
+
+void Control::worker_drained() {
+  if (--draining_ > 0) return;
+  log_.info("drained", "all connections have ended");
+  loop_.stop();
+}
+
+void Control::log_counts() {
+  const auto number = [](const Counter& counter) { return static_cast<int64_t>(counter.value()); };
+  log_.info("counts", "handshakes since the start",
+            {{"accepted", number(counts_.accepted)},
+             {"served", number(counts_.served)},
+             {"challenges", number(counts_.challenges)},
+             {"parked", number(counts_.parked)},
+             {"refused_name", number(counts_.refused_name)},
+             {"refused_temporary", number(counts_.refused_temporary)},
+             {"park_timeouts", number(counts_.park_timeouts)},
+             {"park_overflows", number(counts_.park_overflows)},
+             {"failed", number(counts_.failed)}});
+  plane_->log_counts();
+}
+
+// sd_notify(3) is one datagram to the socket that NOTIFY_SOCKET names.
+void Control::tell_systemd(const char* state) {
+  const char* path = std::getenv("NOTIFY_SOCKET");
+  sockaddr_un to{};
+  if (path == nullptr || std::strlen(path) >= sizeof to.sun_path) return;
+  const int fd = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return;
+  to.sun_family = AF_UNIX;
+  std::memcpy(to.sun_path, path, std::strlen(path));
+  if (to.sun_path[0] == '@') to.sun_path[0] = '\0';  // an abstract name
+  const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + std::strlen(path));
+  ::sendto(fd, state, std::strlen(state), MSG_NOSIGNAL, reinterpret_cast<sockaddr*>(&to), size);
+  ::close(fd);
+}
+
+}  // namespace latchkey::edge

@@ -1,0 +1,57 @@
+#include "edge/hello.h"
+
+#include <openssl/bytestring.h>
+#include <openssl/sha.h>
+#include <openssl/ssl.h>
+
+#include "base/check.h"
+
+namespace latchkey::edge {
+namespace {
+
+// RFC 7301, 3.1. BoringSSL refuses a malformed list later; here it only counts as no acme-tls/1.
+void read_alpn(const SSL_CLIENT_HELLO& hello, Hello& out) {
+  const uint8_t* data = nullptr;
+  size_t size = 0;
+  if (!SSL_early_callback_ctx_extension_get(
+          &hello, TLSEXT_TYPE_application_layer_protocol_negotiation, &data, &size)) {
+    return;
+  }
+  CBS extension, list, protocol;
+  CBS_init(&extension, data, size);
+  if (!CBS_get_u16_length_prefixed(&extension, &list)) return;
+  size_t count = 0;
+  while (CBS_len(&list) > 0 && CBS_get_u8_length_prefixed(&list, &protocol)) {
+    ++count;
+    static constexpr std::string_view kChallenge = "acme-tls/1";
+    if (CBS_mem_equal(&protocol, reinterpret_cast<const uint8_t*>(kChallenge.data()),
+                      kChallenge.size())) {
+      out.wants_challenge = true;
+    }
+  }
+  out.only_challenge = out.wants_challenge && count == 1;
+}
+
+}  // namespace
+
+Hello read_hello(const ssl_early_callback_ctx& hello, ServerNameRules rules) {
+  Hello out;
+  read_alpn(hello, out);
+  // BoringSSL has parsed the extension: one host_name, no NUL, at most 255 bytes.
+  const char* name = SSL_get_servername(hello.ssl, TLSEXT_NAMETYPE_host_name);
+  out.has_server_name = name != nullptr;
+  if (name != nullptr) {
+    // RFC 6066, 3: without a trailing dot. Some clients send one all the same.
+    if (auto parsed = ServerName::parse(name, rules)) out.server_name = *std::move(parsed);
+  }
+  return out;
+}
+
+void bind_session_to(ssl_st* ssl, const ServerName& name) {
+  uint8_t digest[SHA256_DIGEST_LENGTH];
+  SHA256(reinterpret_cast<const uint8_t*>(name.text().data()), name.text().size(), digest);
+  static_assert(sizeof digest <= SSL_MAX_SID_CTX_LENGTH);
+  CHECK(SSL_set_session_id_context(ssl, digest, sizeof digest) == 1);
+}
+
+}  // namespace latchkey::edge

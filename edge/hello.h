@@ -1,0 +1,26 @@
+#pragma once
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/server_name.h"
+
+struct ssl_early_callback_ctx;
+struct ssl_st;
+
+namespace latchkey::edge {
+
+// What a ClientHello says that decides about its certificate.
+struct Hello {
+  bool has_server_name = false;
+  std::optional<ServerName> server_name;  // none when it broke a rule
+  bool wants_challenge = false;           // offers acme-tls/1
+  bool only_challenge = false;            // ... and nothing else, as RFC 8737 demands
+};
+
+Hello read_hello(const ssl_early_callback_ctx& hello, ServerNameRules rules);
+
+// Binds tickets to the name: one made for another name, or by another program, is not resumed.
+void bind_session_to(ssl_st* ssl, const ServerName& name);
+
+}  // namespace latchkey::edge

@@ -1,0 +1,173 @@
+#include "edge/listener.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <utility>
+
+#include "base/check.h"
+
+namespace latchkey::edge {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr int kBacklog = 4096;
+constexpr int kAcceptsPerTurn = 64;  // then the connections get their turn
+constexpr Millis kPause = 50ms;
+
+bool fill(const ListenAddress& address, sockaddr_storage& out, socklen_t& size) {
+  auto& v4 = reinterpret_cast<sockaddr_in&>(out);
+  auto& v6 = reinterpret_cast<sockaddr_in6&>(out);
+  if (inet_pton(AF_INET, address.host.c_str(), &v4.sin_addr) == 1) {
+    v4.sin_family = AF_INET;
+    v4.sin_port = htons(static_cast<uint16_t>(address.port));
+    size = sizeof v4;
+    return true;
+  }
+  if (inet_pton(AF_INET6, address.host.c_str(), &v6.sin6_addr) == 1) {
+    v6.sin6_family = AF_INET6;
+    v6.sin6_port = htons(static_cast<uint16_t>(address.port));
+    size = sizeof v6;
+    return true;
+  }
+  return false;
+}
+
+std::string address_text(const sockaddr_storage& from) {
+  char text[INET6_ADDRSTRLEN] = "";
+  if (from.ss_family == AF_INET) {
+    inet_ntop(AF_INET, &reinterpret_cast<const sockaddr_in&>(from).sin_addr, text, sizeof text);
+  } else if (from.ss_family == AF_INET6) {
+    const in6_addr& v6 = reinterpret_cast<const sockaddr_in6&>(from).sin6_addr;
+    if (IN6_IS_ADDR_V4MAPPED(&v6)) {
+      inet_ntop(AF_INET, v6.s6_addr + 12, text, sizeof text);
+    } else {
+      inet_ntop(AF_INET6, &v6, text, sizeof text);
+    }
+  }
+  return text;
+}
+
+}  // namespace
+
+Result<ListenAddress> ListenAddress::parse(const std::string& text) {
+  const Error bad{
+      ErrorCode::kInvalid,
+      "expected an address and port like \"0.0.0.0:443\" or \"[::]:443\", got \"" + text + "\""};
+  const size_t colon = text.rfind(':');
+  if (colon == std::string::npos) return bad;
+  ListenAddress out;
+  out.host = text.substr(0, colon);
+  const bool brackets = out.host.starts_with('[') && out.host.ends_with(']');
+  if (brackets) out.host = out.host.substr(1, out.host.size() - 2);
+  const char* const end = text.data() + text.size();
+  const auto [at, error] = std::from_chars(text.data() + colon + 1, end, out.port);
+  if (error != std::errc() || at != end || out.port < 0 || out.port > 65535) return bad;
+  sockaddr_storage storage{};
+  socklen_t size = 0;
+  if (!fill(out, storage, size) || (storage.ss_family == AF_INET6) != brackets) return bad;
+  return out;
+}
+
+std::string ListenAddress::text() const {
+  const bool v6 = host.find(':') != std::string::npos;
+  return (v6 ? "[" + host + "]" : host) + ":" + std::to_string(port);
+}
+
+Result<int> open_listener(ListenAddress& address) {
+  sockaddr_storage storage{};
+  socklen_t size = 0;
+  CHECK(fill(address, storage, size));
+  const int fd = ::socket(storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  const auto fail = [&](const char* what) {
+    const int code = errno;
+    if (fd >= 0) ::close(fd);
+    std::string remedy;
+    if (code == EADDRINUSE) remedy = "; another program listens there: stop it or choose a port";
+    if (code == EACCES) remedy = "; ports below 1024 need CAP_NET_BIND_SERVICE or root";
+    if (code == EADDRNOTAVAIL) remedy = "; this machine has no such address";
+    return Error{ErrorCode::kIo, "listening on " + address.text() + ": " + what + ": " +
+                                     std::strerror(code) + remedy};
+  };
+  if (fd < 0) return fail("socket");
+  const int on = 1;
+  if (::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
+      ::setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) != 0) {
+    return fail("SO_REUSEPORT");
+  }
+  if (storage.ss_family == AF_INET6 &&
+      ::setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) != 0) {
+    return fail("IPV6_V6ONLY");
+  }
+  if (::bind(fd, reinterpret_cast<const sockaddr*>(&storage), size) != 0) return fail("bind");
+  if (::listen(fd, kBacklog) != 0) return fail("listen");
+  if (address.port == 0) {
+    size = sizeof storage;
+    if (::getsockname(fd, reinterpret_cast<sockaddr*>(&storage), &size) != 0) {
+      return fail("getsockname");
+    }
+    // The port lies at the same place for both families.
+    address.port = ntohs(reinterpret_cast<const sockaddr_in&>(storage).sin_port);
+  }
+  return fd;
+}
+
+Listener::Listener(uv_loop_t& loop, Clock& clock, Log& log, int fd, Callbacks callbacks)
+    : clock_(clock), log_(log), fd_(fd), callbacks_(std::move(callbacks)) {
+  CHECK(uv_poll_init_socket(&loop, poll_.get(), fd) == 0);
+  poll_->data = this;
+  listen();
+}
+
+Listener::~Listener() {
+  poll_.reset();
+  ::close(fd_);
+}
+
+void Listener::listen() {
+  CHECK(uv_poll_start(poll_.get(), UV_READABLE, [](uv_poll_t* poll, int, int) {
+          static_cast<Listener*>(poll->data)->on_ready();
+        }) == 0);
+}
+
+void Listener::pause() {
+  uv_poll_stop(poll_.get());
+  resume_ = clock_.after(kPause, [this] { listen(); });
+}
+
+void Listener::on_ready() {
+  for (int i = 0; i < kAcceptsPerTurn; ++i) {
+    if (!callbacks_.room()) {
+      pause();
+      return;
+    }
+    sockaddr_storage from{};
+    socklen_t size = sizeof from;
+    const int fd =
+        ::accept4(fd_, reinterpret_cast<sockaddr*>(&from), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd >= 0) {
+      const int on = 1;
+      ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+      callbacks_.on_connection(fd, address_text(from));
+      continue;
+    }
+    if (errno == EAGAIN || errno == EWOULDBLOCK) return;
+    if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+      log_.error("accept_paused", std::string("no connection can be accepted for now: ") +
+                                      std::strerror(errno) +
+                                      "; raise the limit of open files (LimitNOFILE)");
+      pause();
+      return;
+    }
+    // ECONNABORTED and the like concern that one connection only.
+  }
+}
+
+}  // namespace latchkey::edge

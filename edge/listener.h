@@ -1,0 +1,54 @@
+#pragma once
+#include <uv.h>
+
+#include <functional>
+#include <string>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/result.h"
+#include "base/uv.h"
+
+namespace latchkey::edge {
+
+// An address to listen on: "0.0.0.0:443", "[::]:443", "127.0.0.1:0".
+struct ListenAddress {
+  std::string host;  // numeric, without brackets
+  int port = 0;
+
+  static Result<ListenAddress> parse(const std::string& text);
+  std::string text() const;
+};
+
+// A bound and listening socket with SO_REUSEPORT (several may share an address: the kernel spreads
+// connections over them), non-blocking, close-on-exec. Port 0 is replaced by the real one.
+Result<int> open_listener(ListenAddress& address);
+
+// Accepts on one such socket. Out of descriptors, or told that there is no room, it pauses instead
+// of spinning. Worker thread.
+class Listener {
+ public:
+  struct Callbacks {
+    std::function<bool()> room;                                   // may another one come in?
+    std::function<void(int fd, std::string peer)> on_connection;  // takes the descriptor
+  };
+
+  // Takes the descriptor.
+  Listener(uv_loop_t& loop, Clock& clock, Log& log, int fd, Callbacks callbacks);
+  ~Listener();
+  Listener(const Listener&) = delete;
+
+ private:
+  void listen();
+  void pause();
+  void on_ready();
+
+  Clock& clock_;
+  Log& log_;
+  const int fd_;
+  const Callbacks callbacks_;
+  UvPtr<uv_poll_t> poll_{new uv_poll_t};
+  Alarm resume_;
+};
+
+}  // namespace latchkey::edge

@@ -1,0 +1,50 @@
+#pragma once
+#include <functional>
+#include <list>
+#include <memory>
+#include <string>
+
+#include "edge/http/http1_session.h"
+#include "edge/plain_socket.h"
+#include "edge/worker_shared.h"
+
+namespace latchkey::edge {
+
+// One connection of a client to a port-80 listener. Owned by the Worker; worker thread.
+class PlainConnection {
+ public:
+  struct Context {
+    uv_loop_t& loop;
+    const WorkerShared& shared;
+    const SessionContext& http;
+    // Buries the connection: out of its callbacks, soon.
+    std::function<void(PlainConnection&)> bury;
+  };
+
+  // Takes the descriptor.
+  PlainConnection(const Context& context, int fd, std::string peer)
+      : place_in_(context.shared.connections),
+        socket_(context.loop, fd),
+        session_(socket_, context.http, client(std::move(peer)),
+                 [this, &context] { context.bury(*this); }) {}
+  PlainConnection(const PlainConnection&) = delete;
+
+  void drain() { session_.drain(); }
+
+ private:
+  friend class Worker;
+
+  static ClientInfo client(std::string peer) {
+    ClientInfo info;
+    info.address = std::move(peer);
+    return info;
+  }
+
+  const ConnectionPlace place_in_;
+  PlainSocket socket_;
+  Http1Session session_;
+  std::list<std::unique_ptr<PlainConnection>>::iterator place_;  // in the worker's list
+  bool buried_ = false;
+};
+
+}  // namespace latchkey::edge

@@ -1,0 +1,32 @@
+#include "edge/send_gather.h"
+
+#include <cstring>
+#include <utility>
+
+namespace latchkey::edge {
+
+SendGather::SendGather(uv_loop_t& loop) {
+  uv_prepare_init(&loop, before_wait_.get());
+  before_wait_->data = this;
+  uv_prepare_start(before_wait_.get(),
+                   [](uv_prepare_t* handle) { static_cast<SendGather*>(handle->data)->flush(); });
+}
+
+void SendGather::append(Owner& owner, std::string_view bytes) {
+  if (owner_ != &owner || used_ + bytes.size() > kCapacity) flush();
+  if (bytes.size() > kCapacity) {
+    owner.send_gathered(bytes);
+    return;
+  }
+  owner_ = &owner;
+  std::memcpy(buffer_.data() + used_, bytes.data(), bytes.size());
+  used_ += bytes.size();
+}
+
+void SendGather::flush() {
+  if (owner_ == nullptr) return;
+  Owner& owner = *std::exchange(owner_, nullptr);
+  owner.send_gathered(std::string_view(buffer_.data(), std::exchange(used_, 0)));
+}
+
+}  // namespace latchkey::edge

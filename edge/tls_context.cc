@@ -1,0 +1,91 @@
+#include "edge/tls_context.h"
+
+#include <openssl/ssl.h>
+
+#include <algorithm>
+#include <string_view>
+
+#include "base/check.h"
+
+namespace latchkey::edge {
+namespace {
+
+constexpr char kCiphers12[] =
+    "[ECDHE-ECDSA-AES128-GCM-SHA256|ECDHE-ECDSA-CHACHA20-POLY1305|ECDHE-RSA-AES128-GCM-SHA256|"
+    "ECDHE-RSA-CHACHA20-POLY1305]:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384";
+
+int handler_index() {
+  static const int index = SSL_get_ex_new_index(0, nullptr, nullptr, nullptr, nullptr);
+  return index;
+}
+
+HelloHandler& handler_of(const SSL* ssl) {
+  return *static_cast<HelloHandler*>(SSL_get_ex_data(ssl, handler_index()));
+}
+
+// This callback can only reject with handshake_failure. So a refusal counts as success here, and
+// on_server_name, which comes next, sends the alert that we want.
+ssl_select_cert_result_t on_hello(const SSL_CLIENT_HELLO* hello) {
+  switch (handler_of(hello->ssl).on_client_hello(*hello)) {
+    case HelloHandler::Answer::kPark:
+      return ssl_select_cert_retry;
+    case HelloHandler::Answer::kServe:
+    case HelloHandler::Answer::kRefuse:
+      break;
+  }
+  return ssl_select_cert_success;
+}
+
+int on_server_name(SSL* ssl, int* out_alert, void*) {
+  const int alert = handler_of(ssl).alert();
+  if (alert == 0) return SSL_TLSEXT_ERR_OK;
+  *out_alert = alert;
+  return SSL_TLSEXT_ERR_ALERT_FATAL;
+}
+
+int on_alpn(SSL* ssl, const uint8_t** out, uint8_t* out_size, const uint8_t* in, unsigned in_size,
+            void*) {
+  using std::string_view_literals::operator""sv;
+  const std::string_view wanted =
+      handler_of(ssl).answers_challenge() ? "acme-tls/1"sv : "http/1.1"sv;
+  while (in_size > 0) {
+    const uint8_t size = in[0];
+    const std::string_view protocol(reinterpret_cast<const char*>(in + 1), size);
+    if (protocol == wanted) {
+      *out = in + 1;
+      *out_size = size;
+      return SSL_TLSEXT_ERR_OK;
+    }
+    in += size + 1;
+    in_size -= size + 1U;
+  }
+  return SSL_TLSEXT_ERR_ALERT_FATAL;  // no_application_protocol, RFC 7301, 3.2
+}
+
+}  // namespace
+
+TlsContext::TlsContext() : context_(SSL_CTX_new(TLS_server_method())) {
+  CHECK(context_ != nullptr);
+  CHECK(SSL_CTX_set_min_proto_version(context_, TLS1_2_VERSION));
+  CHECK(SSL_CTX_set_strict_cipher_list(context_, kCiphers12));
+  SSL_CTX_set_session_cache_mode(context_, SSL_SESS_CACHE_OFF);
+  SSL_CTX_set_mode(context_, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+  SSL_CTX_set_select_certificate_cb(context_, on_hello);
+  SSL_CTX_set_tlsext_servername_callback(context_, on_server_name);
+  SSL_CTX_set_alpn_select_cb(context_, on_alpn, nullptr);
+}
+
+TlsContext::~TlsContext() {
+  SSL_CTX_free(context_);
+}
+
+ssl_st* TlsContext::make_ssl(HelloHandler& handler) const {
+  SSL* ssl = SSL_new(context_);
+  CHECK(ssl != nullptr);
+  SSL_set_ex_data(ssl, handler_index(), &handler);
+  SSL_set_accept_state(ssl);
+  SSL_set_shed_handshake_config(ssl, 1);
+  return ssl;
+}
+
+}  // namespace latchkey::edge

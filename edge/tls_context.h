@@ -1,0 +1,41 @@
+#pragma once
+#include <memory>
+
+#include "base/result.h"
+
+struct ssl_ctx_st;
+struct ssl_st;
+struct ssl_early_callback_ctx;
+
+namespace latchkey::edge {
+
+// Who answers for one connection's ClientHello. Called on the connection's worker, from within the
+// handshake, and again when a parked handshake goes on: it must be idempotent.
+class HelloHandler {
+ public:
+  enum class Answer { kServe, kPark, kRefuse };
+  // kServe: chain and key are set on the SSL. kRefuse: alert() says how.
+  virtual Answer on_client_hello(const ssl_early_callback_ctx& hello) = 0;
+  virtual int alert() const = 0;               // the TLS alert to refuse with
+  virtual bool answers_challenge() const = 0;  // this handshake is a CA's acme-tls/1 probe
+
+ protected:
+  ~HelloHandler() = default;
+};
+
+// The one SSL_CTX of all HTTPS listeners (so that a ticket of one worker is good on the others):
+// TLS 1.2 and 1.3, AEAD ciphers with forward secrecy, no session cache, tickets bound to the name.
+class TlsContext {
+ public:
+  TlsContext();
+  ~TlsContext();
+  TlsContext(const TlsContext&) = delete;
+
+  // A server's SSL whose hello `handler` answers. `handler` outlives the handshake.
+  ssl_st* make_ssl(HelloHandler& handler) const;
+
+ private:
+  ssl_ctx_st* context_;
+};
+
+}  // namespace latchkey::edge

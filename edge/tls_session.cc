@@ -1,0 +1,310 @@
+#include "edge/tls_session.h"
+
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "base/check.h"
+
+namespace latchkey::edge {
+namespace {
+
+std::string last_ssl_error() {
+  const uint32_t code = ERR_peek_error();
+  if (code == 0) return "the connection was closed";
+  const char* reason = ERR_reason_error_string(code);
+  return reason != nullptr ? reason : "TLS error";
+}
+
+}  // namespace
+
+const bio_method_st* TlsSession::bio_method() {
+  static const BIO_METHOD* const method = [] {
+    BIO_METHOD* m = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "latchkey");
+    CHECK(m != nullptr);
+    BIO_meth_set_create(m, [](BIO* bio) {
+      BIO_set_init(bio, 1);
+      return 1;
+    });
+    BIO_meth_set_read(m, [](BIO* bio, char* into, int size) {
+      BIO_clear_retry_flags(bio);
+      const int n = static_cast<TlsSession*>(BIO_get_data(bio))->bio_read(into, size);
+      if (n < 0) BIO_set_retry_read(bio);
+      return n;
+    });
+    BIO_meth_set_write(m, [](BIO* bio, const char* bytes, int size) {
+      BIO_clear_retry_flags(bio);
+      return static_cast<TlsSession*>(BIO_get_data(bio))->bio_write(bytes, size);
+    });
+    BIO_meth_set_ctrl(m, [](BIO*, int command, long, void*) -> long {
+      return command == BIO_CTRL_FLUSH ? 1 : 0;
+    });
+    return m;
+  }();
+  return method;
+}
+
+TlsSession::TlsSession(uv_loop_t& loop, Clock& clock, int fd, const TlsContext& context,
+                       HelloHandler& handler, SendGather& gather)
+    : clock_(clock), fd_(fd), gather_(gather), ssl_(context.make_ssl(handler)) {
+  CHECK(uv_poll_init_socket(&loop, poll_.get(), fd) == 0);
+  poll_->data = this;
+  BIO* bio = BIO_new(bio_method());
+  CHECK(bio != nullptr);
+  BIO_set_data(bio, this);
+  SSL_set_bio(ssl_, bio, bio);
+}
+
+TlsSession::~TlsSession() {
+  gather_.flush_if_owned_by(*this);
+  SSL_free(ssl_);
+  poll_.reset();
+  ::close(fd_);
+}
+
+template <typename Call>
+TlsSession::Need TlsSession::ssl_call(Call call) {
+  if (broken_) return Need::kBroken;
+  ERR_clear_error();
+  const int rc = call();
+  if (rc > 0) return Need::kNothing;
+  switch (SSL_get_error(ssl_, rc)) {
+    case SSL_ERROR_WANT_READ:
+      return Need::kRead;
+    case SSL_ERROR_WANT_WRITE:
+      return Need::kWrite;
+    case SSL_ERROR_PENDING_CERTIFICATE:
+      return Need::kCertificate;
+    case SSL_ERROR_ZERO_RETURN:
+      return Need::kClosed;
+    default:
+      fail(last_ssl_error());
+      return Need::kBroken;
+  }
+}
+
+TlsSession::Step TlsSession::handshake() {
+  switch (ssl_call([this] { return SSL_do_handshake(ssl_); })) {
+    case Need::kNothing:
+      handshaking_ = false;
+      want(false, false);
+      return Step::kDone;
+    case Need::kRead:
+      want(true, false);
+      return Step::kWaiting;
+    case Need::kWrite:
+      want(false, true);
+      return Step::kWaiting;
+    case Need::kCertificate:
+      want(false, false);
+      return Step::kParked;
+    case Need::kClosed:
+    case Need::kBroken:
+      break;
+  }
+  if (error_.empty()) error_ = "the connection was closed";
+  return Step::kFailed;
+}
+
+void TlsSession::watch_hangup(std::function<void()> gone) {
+  hangup_ = std::move(gone);
+  update_poll();
+}
+
+void TlsSession::want(bool read, bool write) {
+  want_read_ = read;
+  want_write_ = write;
+  come_again_if_hidden();
+  update_poll();
+}
+
+// What lies inside BoringSSL, and what is broken, the descriptor does not show.
+void TlsSession::come_again_if_hidden() {
+  const bool hidden =
+      (want_read_ && (broken_ || SSL_pending(ssl_) > 0)) || (want_write_ && broken_);
+  if (!hidden || again_ != nullptr) return;
+  again_ = clock_.after(Millis(0), [this] {
+    again_.reset();
+    deliver(want_read_, want_write_ && broken_);
+  });
+}
+
+Transport::Moved TlsSession::read(std::span<char> into) {
+  int got = 0;
+  const int size = static_cast<int>(std::min<size_t>(into.size(), 1 << 20));
+  switch (ssl_call([&] { return got = SSL_read(ssl_, into.data(), size); })) {
+    case Need::kNothing:
+      come_again_if_hidden();
+      return {Io::kDone, static_cast<size_t>(got)};
+    case Need::kClosed:
+      return {Io::kEnd, 0};
+    case Need::kBroken:
+      return {Io::kError, 0};
+    case Need::kRead:
+    case Need::kWrite:
+    case Need::kCertificate:
+      break;
+  }
+  return {Io::kAgain, 0};
+}
+
+Transport::Moved TlsSession::write(std::string_view bytes) {
+  CHECK(!finishing_);
+  size_t taken = 0;
+  // Once SSL_write has begun with a record the BIO takes it whole, so that no record is ever to be
+  // written again with other bytes; the bound is kept by not beginning.
+  while (taken < bytes.size() && unsent_.empty() && !broken_) {
+    const std::string_view rest = bytes.substr(taken);
+    const int size = static_cast<int>(std::min<size_t>(rest.size(), SSL3_RT_MAX_PLAIN_LENGTH));
+    int wrote = 0;
+    const Need need = ssl_call([&] { return wrote = SSL_write(ssl_, rest.data(), size); });
+    if (need != Need::kNothing) break;
+    taken += static_cast<size_t>(wrote);
+  }
+  if (broken_) return {Io::kError, 0};
+  if (taken == 0) return {Io::kAgain, 0};
+  return {Io::kDone, taken};
+}
+
+void TlsSession::finish_writing() {
+  if (std::exchange(finishing_, true)) return;
+  if (!broken_ && !handshaking_) ssl_call([this] { return SSL_shutdown(ssl_) >= 0 ? 1 : -1; });
+  gather_.flush_if_owned_by(*this);
+  after_send();
+}
+
+size_t TlsSession::unsent() const {
+  return broken_ ? 0 : unsent_.size() - unsent_from_ + gather_.gathered_for(*this);
+}
+
+int TlsSession::bio_read(char* into, int size) {
+  for (;;) {
+    const ssize_t n = ::recv(fd_, into, static_cast<size_t>(size), 0);
+    if (n > 0) return static_cast<int>(n);
+    if (n == 0) {
+      ended_ = true;
+      return 0;
+    }
+    if (errno == EINTR) continue;
+    if (errno == EAGAIN || errno == EWOULDBLOCK) return -1;
+    fail(std::strerror(errno));
+    return 0;
+  }
+}
+
+int TlsSession::bio_write(const char* bytes, int size) {
+  const std::string_view record(bytes, static_cast<size_t>(size));
+  if (unsent_.empty()) {
+    gather_.append(*this, record);
+  } else {
+    unsent_ += record;  // in order behind what the kernel did not take
+  }
+  return size;
+}
+
+void TlsSession::send_gathered(std::string_view bytes) {
+  while (!bytes.empty() && !broken_) {
+    const ssize_t n = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    if (n >= 0) {
+      bytes.remove_prefix(static_cast<size_t>(n));
+    } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+      unsent_ += bytes;
+      update_poll();
+      return;
+    } else if (errno != EINTR) {
+      fail(std::strerror(errno));
+    }
+  }
+  after_send();
+}
+
+void TlsSession::send_unsent() {
+  while (unsent_from_ < unsent_.size() && !broken_) {
+    const ssize_t n =
+        ::send(fd_, unsent_.data() + unsent_from_, unsent_.size() - unsent_from_, MSG_NOSIGNAL);
+    if (n >= 0) {
+      unsent_from_ += static_cast<size_t>(n);
+    } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+      return;
+    } else if (errno != EINTR) {
+      fail(std::strerror(errno));
+    }
+  }
+  std::string().swap(unsent_);  // a connection that is not blocked keeps no buffer
+  unsent_from_ = 0;
+  after_send();
+}
+
+void TlsSession::after_send() {
+  if (finishing_ && unsent() == 0 && !broken_) ::shutdown(fd_, SHUT_WR);
+}
+
+void TlsSession::fail(std::string why) {
+  if (error_.empty()) error_ = std::move(why);
+  // An alert that BoringSSL has just written still goes out; then nothing does.
+  gather_.flush_if_owned_by(*this);
+  broken_ = true;
+  unsent_.clear();
+  unsent_from_ = 0;
+  come_again_if_hidden();
+}
+
+void TlsSession::update_poll() {
+  int wanted = 0;
+  if (!broken_) {
+    if (want_read_) wanted |= UV_READABLE;
+    if (want_write_ || !unsent_.empty()) wanted |= UV_WRITABLE;
+    if (hangup_ != nullptr) wanted |= UV_DISCONNECT;
+  }
+  if (wanted == polled_) return;
+  polled_ = wanted;
+  if (wanted == 0) {
+    uv_poll_stop(poll_.get());
+    return;
+  }
+  CHECK(uv_poll_start(poll_.get(), wanted, [](uv_poll_t* poll, int status, int events) {
+          static_cast<TlsSession*>(poll->data)->on_poll(status, events);
+        }) == 0);
+}
+
+void TlsSession::on_poll(int status, int events) {
+  if (status < 0) {
+    // The socket has an error: libuv has stopped the poll; the next read or write says which.
+    polled_ = 0;
+    int code = 0;
+    socklen_t size = sizeof code;
+    ::getsockopt(fd_, SOL_SOCKET, SO_ERROR, &code, &size);
+    fail(code != 0 ? std::strerror(code) : "the connection was reset");
+  }
+  if (hangup_ != nullptr && (broken_ || (events & UV_DISCONNECT) != 0)) {
+    auto gone = std::exchange(hangup_, nullptr);
+    update_poll();
+    gone();
+    return;
+  }
+  if (!unsent_.empty() && (events & UV_WRITABLE) != 0) send_unsent();
+  const bool writable = want_write_ && unsent_.empty() && (broken_ || (events & UV_WRITABLE) != 0);
+  const bool readable = want_read_ && (broken_ || (events & (UV_READABLE | UV_DISCONNECT)) != 0);
+  update_poll();
+  deliver(readable, writable);
+}
+
+// One event a turn: it may destroy us, and the other one is still true at the next turn.
+void TlsSession::deliver(bool readable, bool writable) {
+  if (events_ == nullptr) return;
+  if (writable) {
+    if (readable) come_again_if_hidden();
+    events_->on_writable();
+  } else if (readable) {
+    events_->on_readable();
+  }
+}
+
+}  // namespace latchkey::edge

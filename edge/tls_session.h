@@ -1,0 +1,90 @@
+#pragma once
+#include <uv.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/clock.h"
+#include "base/uv.h"
+#include "edge/send_gather.h"
+#include "edge/tls_context.h"
+#include "edge/transport.h"
+
+struct bio_st;
+struct bio_method_st;
+
+namespace latchkey::edge {
+
+// A client's TLS connection over a non-blocking socket: the one place that calls BoringSSL's I/O.
+// Reads come straight from the socket; records written are gathered in the worker's SendGather.
+// First handshake(), then it is a Transport. Worker thread.
+class TlsSession final : public Transport, private SendGather::Owner {
+ public:
+  enum class Step {
+    kDone,
+    kWaiting,  // for the peer: call again at the next event
+    kParked,   // for a certificate: call again once there is one
+    kFailed,   // error() says why; an alert is on its way where one is due
+  };
+
+  // Takes the descriptor (non-blocking).
+  TlsSession(uv_loop_t& loop, Clock& clock, int fd, const TlsContext& context,
+             HelloHandler& handler, SendGather& gather);
+  ~TlsSession() override;
+
+  Step handshake();
+  // Calls `gone` once when the peer hangs up although nobody reads. Null ends it.
+  void watch_hangup(std::function<void()> gone);
+
+  ssl_st& ssl() { return *ssl_; }
+
+  void set_events(Events* events) override { events_ = events; }
+  void want(bool read, bool write) override;
+  Moved read(std::span<char> into) override;
+  Moved write(std::string_view bytes) override;
+  void finish_writing() override;
+  size_t unsent() const override;
+  std::string error() const override { return error_; }
+
+ private:
+  enum class Need { kNothing, kRead, kWrite, kCertificate, kClosed, kBroken };
+
+  // The funnel: runs one SSL_* call and says what it needs to go on.
+  template <typename Call>
+  Need ssl_call(Call call);
+
+  static const bio_method_st* bio_method();
+  int bio_read(char* into, int size);
+  int bio_write(const char* bytes, int size);
+
+  void send_gathered(std::string_view bytes) override;
+  void send_unsent();
+  void after_send();
+  void fail(std::string why);
+  void update_poll();
+  void come_again_if_hidden();
+  void on_poll(int status, int events);
+  void deliver(bool readable, bool writable);
+
+  Clock& clock_;
+  const int fd_;
+  SendGather& gather_;
+  UvPtr<uv_poll_t> poll_{new uv_poll_t};
+  ssl_st* ssl_;
+  Events* events_ = nullptr;
+  std::function<void()> hangup_;
+  std::string unsent_;  // what the kernel did not take: <= 64 KiB and one record
+  size_t unsent_from_ = 0;
+  std::string error_;
+  Alarm again_;  // readable from BoringSSL's own buffer, or broken: the descriptor would not tell
+  int polled_ = 0;
+  bool want_read_ = false;
+  bool want_write_ = false;
+  bool handshaking_ = true;
+  bool finishing_ = false;
+  bool broken_ = false;
+  bool ended_ = false;  // the socket has reported its end
+};
+
+}  // namespace latchkey::edge

@@ -1,0 +1,133 @@
+#include "edge/worker.h"
+
+#include <unistd.h>
+
+namespace latchkey::edge {
+
+Socket::~Socket() {
+  if (fd_ >= 0) ::close(fd_);
+}
+
+Worker::Worker(Loop& loop, const WorkerShared& shared, Settings settings, Sockets sockets)
+    : loop_(loop),
+      shared_(shared),
+      gather_(loop.uv()),
+      parking_(shared.parking, shared.parked,
+               [this](const ServerName& name) {
+                 shared_.want_certificate(name, loop_.address(),
+                                          [this, name](const Result<CertificatePtr>& outcome) {
+                                            parking_.resume(name, outcome);
+                                          });
+               }),
+      resolver_(loop.uv()),
+      origins_(loop.uv(), loop.clock(),
+               [this](const std::string& host, std::function<void(Addresses)> done) {
+                 return std::shared_ptr<void>(resolver_.lookup(host, std::move(done)));
+               },
+               {.connect_time = settings.connect_timeout}),
+      proxy_{.clock = loop.clock(),
+             .log = shared.log,
+             .pool = origins_,
+             .routes = std::move(settings.routes),
+             .limits = {.response_time = settings.response_timeout}},
+      plain_site_{.challenges = shared.challenges,
+                  .may_be_served =
+                      [this](const ServerName& name, std::function<void(bool)> answer) {
+                        shared_.may_be_served(name, loop_.address(), std::move(answer));
+                      },
+                  .https_port = static_cast<uint16_t>(shared.https_port),
+                  .rules = {.underscore = shared.underscore_names}},
+      https_{loop.clock(),
+             [this](RequestHead head, ResponseStream& stream) -> std::unique_ptr<Exchange> {
+               return std::make_unique<ProxyStream>(proxy_, std::move(head), stream);
+             }},
+      http_{loop.clock(),
+            [this](RequestHead head, ResponseStream& stream) -> std::unique_ptr<Exchange> {
+              return std::make_unique<PlainSite>(plain_site_, std::move(head), stream);
+            }},
+      client_context_{loop.uv(),
+                      loop.clock(),
+                      shared,
+                      parking_,
+                      gather_,
+                      [this](Transport& transport, ClientConnection& connection) {
+                        return start_http(transport, connection);
+                      },
+                      [this](ClientConnection& c) { bury(clients_, buried_clients_, c); }},
+      plain_context_{loop.uv(), shared, http_,
+                     [this](PlainConnection& c) { bury(plain_clients_, buried_plain_, c); }} {
+  listen(sockets.https, [this](int fd, std::string peer) {
+    clients_.push_front(std::make_unique<ClientConnection>(client_context_, fd, std::move(peer)));
+    clients_.front()->place_ = clients_.begin();
+  });
+  listen(sockets.http, [this](int fd, std::string peer) {
+    plain_clients_.push_front(
+        std::make_unique<PlainConnection>(plain_context_, fd, std::move(peer)));
+    plain_clients_.front()->place_ = plain_clients_.begin();
+  });
+}
+
+Worker::~Worker() = default;
+
+void Worker::listen(std::vector<Socket>& sockets,
+                    std::function<void(int, std::string)> on_connection) {
+  const auto room = [this] {
+    return shared_.connections.load(std::memory_order_relaxed) < shared_.max_connections;
+  };
+  for (Socket& socket : sockets) {
+    listeners_.push_back(std::make_unique<Listener>(loop_.uv(), loop_.clock(), shared_.log,
+                                                    socket.release(),
+                                                    Listener::Callbacks{room, on_connection}));
+  }
+}
+
+std::unique_ptr<Http1Session> Worker::start_http(Transport& transport,
+                                                 ClientConnection& connection) {
+  ClientInfo client;
+  client.address = connection.peer();
+  client.secure = true;
+  client.covers = [certificate = connection.certificate()](std::string_view host) {
+    return certificate->covers_host(host);
+  };
+  auto session = std::make_unique<Http1Session>(transport, https_, std::move(client),
+                                                [&connection] { connection.close(); });
+  if (drained_ != nullptr) session->drain();
+  return session;
+}
+
+void Worker::replace_routes(std::shared_ptr<const RoutingTable> routes) {
+  proxy_.routes = std::move(routes);
+  proxy_.turns.clear();  // they were the old routes' turns
+}
+
+template <typename Connection>
+void Worker::bury(List<Connection>& from, List<Connection>& to, Connection& connection) {
+  if (connection.buried_) return;
+  connection.buried_ = true;
+  to.splice(to.begin(), from, connection.place_);
+  if (cleaning_ == nullptr) cleaning_ = loop_.clock().after(Millis(0), [this] { clean_up(); });
+}
+
+void Worker::clean_up() {
+  const Alarm done = std::move(cleaning_);
+  // Their destructors may bury others: those wait for the next turn.
+  List<ClientConnection> clients = std::move(buried_clients_);
+  List<PlainConnection> plain = std::move(buried_plain_);
+  clients.clear();
+  plain.clear();
+  if (drained_ != nullptr && clients_.empty() && plain_clients_.empty()) {
+    auto drained = std::exchange(drained_, [] {});
+    drained();
+  }
+}
+
+void Worker::drain(std::function<void()> drained) {
+  listeners_.clear();
+  drained_ = std::move(drained);
+  // Draining buries those that are idle, which takes them off the lists.
+  for (auto next = clients_.begin(); next != clients_.end();) (*next++)->drain();
+  for (auto next = plain_clients_.begin(); next != plain_clients_.end();) (*next++)->drain();
+  if (cleaning_ == nullptr) cleaning_ = loop_.clock().after(Millis(0), [this] { clean_up(); });
+}
+
+}  // namespace latchkey::edge

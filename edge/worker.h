@@ -1,0 +1,91 @@
+#pragma once
+#include <functional>
+#include <list>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/loop.h"
+#include "base/resolver.h"
+#include "edge/client_connection.h"
+#include "edge/http/http1_session.h"
+#include "edge/listener.h"
+#include "edge/parking.h"
+#include "edge/plain_connection.h"
+#include "edge/plain_site.h"
+#include "edge/proxy_stream.h"
+#include "edge/routes.h"
+#include "edge/send_gather.h"
+#include "edge/upstream/origin_pool.h"
+#include "edge/worker_shared.h"
+
+namespace latchkey::edge {
+
+// A descriptor with an owner.
+class Socket {
+ public:
+  explicit Socket(int fd) : fd_(fd) {}
+  Socket(Socket&& other) noexcept : fd_(other.release()) {}
+  Socket& operator=(Socket&&) = delete;
+  ~Socket();
+  int release() { return std::exchange(fd_, -1); }
+
+ private:
+  int fd_;
+};
+
+// One worker: its listeners, its clients' connections, its pools of upstream connections. Made,
+// used and destroyed on its own thread.
+class Worker {
+ public:
+  struct Settings {
+    std::shared_ptr<const RoutingTable> routes;
+    Millis connect_timeout;
+    Millis response_timeout;
+  };
+  struct Sockets {  // listening
+    std::vector<Socket> https, http;
+  };
+
+  Worker(Loop& loop, const WorkerShared& shared, Settings settings, Sockets sockets);
+  ~Worker();
+  Worker(const Worker&) = delete;
+
+  // For requests from now on.
+  void replace_routes(std::shared_ptr<const RoutingTable> routes);
+
+  // Accepts no more, finishes what is being answered, then calls `drained`.
+  void drain(std::function<void()> drained);
+
+ private:
+  template <typename Connection>
+  using List = std::list<std::unique_ptr<Connection>>;
+
+  template <typename Connection>
+  void bury(List<Connection>& from, List<Connection>& to, Connection& connection);
+  void clean_up();
+  void listen(std::vector<Socket>& sockets, std::function<void(int, std::string)> on_connection);
+  std::unique_ptr<Http1Session> start_http(Transport& transport, ClientConnection& connection);
+
+  Loop& loop_;
+  const WorkerShared& shared_;
+  SendGather gather_;
+  Parking parking_;
+  Resolver resolver_;
+  OriginPool origins_;
+  ProxyContext proxy_;
+  PlainSiteContext plain_site_;
+  const SessionContext https_;
+  const SessionContext http_;
+  const ClientConnection::Context client_context_;
+  const PlainConnection::Context plain_context_;
+  List<ClientConnection> clients_;
+  List<PlainConnection> plain_clients_;
+  List<ClientConnection> buried_clients_;  // freed at the next turn: no callback of theirs runs
+  List<PlainConnection> buried_plain_;
+  Alarm cleaning_;
+  std::vector<std::unique_ptr<Listener>> listeners_;
+  std::function<void()> drained_;
+};
+
+}  // namespace latchkey::edge

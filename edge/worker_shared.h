@@ -1,0 +1,64 @@
+#pragma once
+#include <atomic>
+#include <functional>
+
+#include "acme/challenges.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mailbox.h"
+#include "base/metrics.h"
+#include "base/server_name.h"
+#include "cache/certificate_cache.h"
+#include "edge/parking.h"
+#include "edge/tls_context.h"
+
+namespace latchkey::edge {
+
+// What happened to handshakes; written by all workers.
+struct HandshakeCounts {
+  Counter accepted, served, challenges;
+  Counter refused_name;       // a denied name, or no usable SNI: unrecognized_name
+  Counter refused_temporary;  // no certificate for now: internal_error
+  Counter parked, park_timeouts, park_overflows;
+  Counter failed;  // the client's side: no TLS, timeout, gone
+};
+
+// Counts a connection for as long as it lives.
+class ConnectionPlace {
+ public:
+  explicit ConnectionPlace(std::atomic<size_t>& connections) : connections_(connections) {
+    connections_.fetch_add(1, std::memory_order_relaxed);
+  }
+  ~ConnectionPlace() { connections_.fetch_sub(1, std::memory_order_relaxed); }
+  ConnectionPlace(const ConnectionPlace&) = delete;
+
+ private:
+  std::atomic<size_t>& connections_;
+};
+
+// What all workers share. It outlives them.
+struct WorkerShared {
+  using Outcome = std::function<void(const Result<CertificatePtr>&)>;
+  using Answer = std::function<void(bool)>;
+
+  CertificateCache& cache;
+  acme::ChallengeTable& challenges;
+  const TlsContext& tls;
+  Log& log;
+  HandshakeCounts& counts;
+  std::atomic<size_t>& parked;
+  std::atomic<size_t>& connections;
+
+  Parking::Limits parking;
+  Millis park_timeout;
+  Millis hello_timeout;
+  size_t max_connections;  // over all workers; beyond it nobody is accepted until some leave
+  int https_port;          // for redirects; 443 is left out of them
+  bool underscore_names;
+
+  // Ask the control thread. The answer comes by mailbox, on the worker that asked.
+  std::function<void(const ServerName&, Mailbox::Address, Outcome)> want_certificate;
+  std::function<void(const ServerName&, Mailbox::Address, Answer)> may_be_served;
+};
+
+}  // namespace latchkey::edge
