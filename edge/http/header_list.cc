@@ -1,0 +1,81 @@
+#include "edge/http/header_list.h"
+
+namespace latchkey::edge {
+
+char lower(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
+}
+
+std::string lower(std::string_view text) {
+  std::string result(text);
+  for (char& c : result) c = lower(c);
+  return result;
+}
+
+bool same_text(std::string_view a, std::string_view b) {
+  if (a.size() != b.size()) return false;
+  for (size_t i = 0; i < a.size(); ++i) {
+    if (lower(a[i]) != lower(b[i])) return false;
+  }
+  return true;
+}
+
+std::string_view trim(std::string_view text) {
+  const size_t first = text.find_first_not_of(" \t");
+  if (first == std::string_view::npos) return {};
+  return text.substr(first, text.find_last_not_of(" \t") - first + 1);
+}
+
+void HeaderList::add(std::string_view name, std::string_view value) {
+  const size_t at = text_.size();
+  const size_t needed = at + name.size() + value.size();
+  std::string old;  // keeps the bytes alive should name or value be views into ourselves
+  if (needed > text_.capacity()) {
+    std::string grown;
+    grown.reserve(needed < 512 ? 512 : needed * 2);
+    grown.append(text_);
+    old = std::move(text_);
+    text_ = std::move(grown);
+  }
+  for (const char c : name) text_.push_back(lower(c));
+  text_.append(value);
+  if (slots_.capacity() == 0) slots_.reserve(16);
+  slots_.push_back({static_cast<uint32_t>(at), static_cast<uint32_t>(name.size()),
+                    static_cast<uint32_t>(value.size())});
+}
+
+void HeaderList::set(std::string_view name, std::string_view value) {
+  remove(name);
+  add(name, value);
+}
+
+void HeaderList::remove(std::string_view name) {
+  remove_if([&](const Field& field) { return same_text(field.name, name); });
+}
+
+std::string_view HeaderList::get(std::string_view name) const {
+  for (const Slot& slot : slots_) {
+    if (slot.name_size == name.size() && field(slot).name == name) return field(slot).value;
+  }
+  return {};
+}
+
+size_t HeaderList::count(std::string_view name) const {
+  size_t found = 0;
+  for (const Slot& slot : slots_) {
+    if (slot.name_size == name.size() && field(slot).name == name) ++found;
+  }
+  return found;
+}
+
+bool HeaderList::has_token(std::string_view name, std::string_view token) const {
+  bool found = false;
+  for (const Slot& slot : slots_) {
+    if (field(slot).name != name) continue;
+    for_each_token(field(slot).value,
+                   [&](std::string_view t) { found = found || same_text(t, token); });
+  }
+  return found;
+}
+
+}  // namespace latchkey::edge

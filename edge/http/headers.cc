@@ -1,0 +1,93 @@
+#include "edge/http/headers.h"
+
+#include <algorithm>
+#include <array>
+#include <vector>
+
+namespace latchkey::edge {
+namespace {
+
+bool is_hop_by_hop(std::string_view name) {
+  static constexpr std::array<std::string_view, 9> kNames = {
+      "connection", "keep-alive",          "proxy-connection", "proxy-authenticate", "te",
+      "upgrade",    "proxy-authorization", "http2-settings",   "transfer-encoding"};
+  return std::find(kNames.begin(), kNames.end(), name) != kNames.end();
+}
+
+// What Connection may not take away: the message would mean something else without it.
+bool is_kept(std::string_view name) {
+  static constexpr std::array<std::string_view, 10> kNames = {
+      "host",          "content-length", "content-type", "content-encoding", "content-range",
+      "authorization", "cookie",         "set-cookie",   "cache-control",    "location"};
+  return std::find(kNames.begin(), kNames.end(), name) != kNames.end();
+}
+
+void remove_hop_by_hop(HeaderList& headers) {
+  std::vector<std::string> named;
+  for (const auto [name, value] : headers) {
+    if (name != "connection") continue;
+    for_each_token(value, [&](std::string_view token) {
+      std::string listed = lower(token);
+      if (!is_kept(listed)) named.push_back(std::move(listed));
+    });
+  }
+  headers.remove_if([&](const HeaderList::Field& field) {
+    return is_hop_by_hop(field.name) ||
+           (!named.empty() && std::find(named.begin(), named.end(), field.name) != named.end());
+  });
+}
+
+std::string dashed(std::string_view name) {
+  std::string text(name);
+  std::replace(text.begin(), text.end(), '_', '-');
+  return text;
+}
+
+// Fields that say who the client is: only ours count.
+bool is_claim(std::string_view name) {
+  return name.starts_with("x-forwarded-") || name == "x-forwarded" || name == "forwarded" ||
+         name == "x-real-ip" || name == "proxy" || name == "client-ip" || name == "x-client-ip" ||
+         name == "true-client-ip";
+}
+
+bool is_spoof(std::string_view name, const HeaderRules& rules) {
+  if (name.find('_') == std::string_view::npos) return is_claim(name);
+  const std::string plain = dashed(name);
+  if (is_claim(plain) || is_hop_by_hop(plain) || is_kept(plain) || plain == "via") return true;
+  return std::any_of(rules.begin(), rules.end(),
+                     [&](const auto& rule) { return same_text(rule.first, plain); });
+}
+
+void apply(HeaderList& headers, const HeaderRules& rules) {
+  for (const auto& [name, value] : rules) {
+    headers.remove(name);
+    if (value) headers.add(name, *value);
+  }
+}
+
+}  // namespace
+
+void forward_request(RequestHead& head, const ClientInfo& client, const HeaderRules& rules) {
+  HeaderList& headers = head.headers;
+  const bool trailers = headers.has_token("te", "trailers");
+  remove_hop_by_hop(headers);
+  headers.remove("expect");  // the codec writes the one that we understand
+  headers.remove_if([&](const HeaderList::Field& field) { return is_spoof(field.name, rules); });
+  if (trailers) headers.add("te", "trailers");
+  headers.add("x-forwarded-for", client.address);
+  headers.add("x-forwarded-proto", client.secure ? "https" : "http");
+  headers.add("x-forwarded-host", head.authority);
+  std::string via;
+  for (const auto [name, value] : headers) {
+    if (name == "via") via.append(value).append(", ");
+  }
+  headers.set("via", via.append(head.minor_version == 0 ? "1.0" : "1.1").append(" latchkey"));
+  apply(headers, rules);
+}
+
+void forward_response(ResponseHead& head, const HeaderRules& rules) {
+  remove_hop_by_hop(head.headers);
+  apply(head.headers, rules);
+}
+
+}  // namespace latchkey::edge

@@ -1,0 +1,19 @@
+#pragma once
+// What a proxy does to header fields on their way through.
+
+#include "edge/http/message.h"
+#include "edge/http/stream.h"
+#include "edge/routes.h"
+
+namespace latchkey::edge {
+
+// A client's request becomes ours: hop-by-hop fields go, with what Connection names; so does
+// everything by which a client could pretend to be a proxy (Forwarded, X-Forwarded-*, X-Real-IP,
+// Proxy, and spellings with '_' that CGI-like upstreams take for the same). Then ours are set:
+// X-Forwarded-For, -Proto, -Host, Via, and the route's.
+void forward_request(RequestHead& head, const ClientInfo& client, const HeaderRules& rules);
+
+// An upstream's response: hop-by-hop fields go, then the route's rules.
+void forward_response(ResponseHead& head, const HeaderRules& rules);
+
+}  // namespace latchkey::edge

@@ -1,0 +1,456 @@
+#include "edge/http/http1_session.h"
+
+#include <algorithm>
+#include <tuple>
+#include <utility>
+
+#include "base/check.h"
+#include "edge/http/http1_writer.h"
+#include "edge/http/http_date.h"
+#include "edge/http/read_buffer.h"
+#include "edge/pages.h"
+
+namespace latchkey::edge {
+namespace {
+
+constexpr size_t kMaxBuffered = 64 << 10;  // of what is read and not parsed, before reading stops
+constexpr size_t kMaxDiscard = 256 << 10;  // of a body that nobody wants, before we hang up
+
+}  // namespace
+
+// Every event and every call that can end something makes one. The outermost does what became due
+// when it leaves: so nothing is destroyed under the code that caused it.
+class Http1Session::Entry {
+ public:
+  explicit Entry(Http1Session& session) : session_(session) { ++session_.depth_; }
+  ~Entry() {
+    if (session_.depth_ == 1) {
+      session_.leave();
+    } else {
+      --session_.depth_;
+    }
+  }
+  Entry(const Entry&) = delete;
+
+ private:
+  Http1Session& session_;
+};
+
+Http1Session::Http1Session(Transport& transport, const SessionContext& context, ClientInfo client,
+                           std::function<void()> on_end)
+    : transport_(transport),
+      context_(context),
+      client_(std::move(client)),
+      on_end_(std::move(on_end)),
+      parser_(context.limits.http1),
+      out_(transport),
+      progress_(context.clock.now()) {
+  transport_.set_events(this);
+  update_interest();
+}
+
+Http1Session::~Http1Session() {
+  transport_.set_events(nullptr);
+}
+
+void Http1Session::drain() {
+  const Entry entry(*this);
+  draining_ = true;
+}
+
+// Does what is due, until nothing is. The last thing it does may be the end of the session.
+void Http1Session::leave() {
+  while (settle()) {
+    const auto before = std::tuple(phase_, answer_, exchange_.get());
+    const size_t used = process(in_);
+    in_.erase(0, used);
+    if (used == 0 && before == std::tuple(phase_, answer_, exchange_.get())) break;
+  }
+  out_.flush();
+  if (out_.broken()) over_ = true;
+  if (!over_ && lingering_) begin_linger();
+  depth_ = 0;
+  if (over_) {
+    exchange_.reset();
+    kick_.reset();
+    timer_.reset();
+    transport_.set_events(nullptr);
+    if (on_end_) std::exchange(on_end_, nullptr)();
+    return;
+  }
+  update_interest();
+}
+
+// Ends what can be ended. False: nothing more is to be parsed.
+bool Http1Session::settle() {
+  if (over_ || lingering_) return false;
+  if (tunnel_) {
+    if (answer_ == Answer::kDone && phase_ == Phase::kDone) {
+      exchange_.reset();
+      lingering_ = true;
+      return false;
+    }
+    return true;
+  }
+  if (answer_ == Answer::kDone) {
+    exchange_.reset();
+    paused_ = false;
+    const bool unread = phase_ != Phase::kDone;
+    // A client that waits for our 100 may or may not send its body: nobody could tell it from the
+    // next request.
+    if (!keep_alive_ || (unread && (expects_ || discarded_ > kMaxDiscard))) {
+      lingering_ = true;
+      return false;
+    }
+    if (unread) return true;
+    answer_ = Answer::kNone;
+    phase_ = Phase::kHead;
+    discarded_ = 0;
+    if (in_.empty()) {
+      in_ = {};
+      head_since_ = progress_;
+    }
+  }
+  if (exchange_ == nullptr && phase_ == Phase::kHead && (draining_ || read_ended_) && in_.empty()) {
+    lingering_ = true;
+    return false;
+  }
+  return true;
+}
+
+// ---- from the client
+
+void Http1Session::on_readable() {
+  const Entry entry(*this);
+  const auto buffer = read_buffer();
+  const auto moved = transport_.read(buffer);
+  switch (moved.io) {
+    case Transport::Io::kAgain:
+      return;
+    case Transport::Io::kError:
+      over_ = true;
+      return;
+    case Transport::Io::kEnd:
+      on_client_end();
+      return;
+    case Transport::Io::kDone:
+      break;
+  }
+  progress_ = context_.clock.now();
+  if (!lingering_) return take({buffer.data(), moved.bytes});
+  discarded_ += moved.bytes;
+  if (discarded_ > kMaxDiscard) over_ = true;
+}
+
+void Http1Session::on_client_end() {
+  read_ended_ = true;
+  progress_ = context_.clock.now();
+  if (lingering_) {
+    over_ = transport_.unsent() == 0;
+  } else if (tunnel_) {
+    // What still waits in `in_` goes first: process() says the end behind it.
+  } else if (exchange_ == nullptr) {
+    // Whole requests that wait are answered; a part of one never will be whole.
+    if (phase_ != Phase::kHead) over_ = true;
+  } else if (phase_ != Phase::kDone && !paused_) {
+    over_ = true;
+  }
+}
+
+void Http1Session::take(std::string_view bytes) {
+  if (!in_.empty()) {
+    in_.append(bytes);
+    return;  // leave() goes on with it
+  }
+  if (phase_ == Phase::kHead && exchange_ == nullptr) head_since_ = progress_;
+  const size_t used = process(bytes);
+  in_.assign(bytes.substr(used));
+}
+
+// Parses as far as it can go; how much that was.
+size_t Http1Session::process(std::string_view bytes) {
+  std::string_view rest = bytes;
+  while (!over_ && !lingering_ && step(rest)) {
+  }
+  return bytes.size() - rest.size();
+}
+
+// One step of it. False: it cannot go on now.
+bool Http1Session::step(std::string_view& bytes) {
+  if (paused_) return false;
+  if (tunnel_) {
+    if (phase_ == Phase::kDone) return false;
+    if (!bytes.empty()) {
+      exchange_->on_body(std::exchange(bytes, {}));
+      return !over_;
+    }
+    if (!read_ended_) return false;
+    phase_ = Phase::kDone;
+    exchange_->on_request_end({});
+    return false;
+  }
+  if (phase_ == Phase::kDone) return false;  // the next request waits for this one's response
+  if (answer_ == Answer::kDone && exchange_ != nullptr) return false;  // settle() comes first
+  const Http1Event event = parser_.next(bytes);
+  bytes.remove_prefix(event.consumed);
+  switch (event.kind) {
+    case Http1Event::Kind::kMore:
+      if (read_ended_ && (phase_ == Phase::kBody || !bytes.empty())) over_ = true;
+      return false;
+    case Http1Event::Kind::kRefused:
+      refuse(parser_.refusal().status, parser_.refusal().why);
+      return false;
+    case Http1Event::Kind::kHead:
+      begin_exchange();
+      return true;
+    case Http1Event::Kind::kBody:
+      expects_ = false;  // it did not wait
+      if (exchange_ != nullptr) {
+        exchange_->on_body(event.body);
+      } else {
+        discarded_ += event.body.size();
+      }
+      return discarded_ <= kMaxDiscard;
+    case Http1Event::Kind::kEnd:
+      phase_ = Phase::kDone;
+      if (exchange_ != nullptr) exchange_->on_request_end(parser_.trailers());
+      return false;
+  }
+  return false;
+}
+
+void Http1Session::begin_exchange() {
+  RequestHead head = std::move(parser_.head());
+  head.scheme = client_.secure ? "https" : "http";
+  phase_ = Phase::kBody;
+  answer_ = Answer::kNone;
+  discarded_ = 0;
+  body_ = {};
+  keep_alive_ = parser_.keep_alive();
+  http10_ = head.minor_version == 0;
+  head_request_ = head.method == "HEAD";
+  expects_ = head.expect_continue;
+  bodiless_ = false;
+  out_.flush();
+  exchange_ = context_.serve(std::move(head), *this);
+  exchange_->start();
+}
+
+void Http1Session::refuse(int status, std::string_view why) {
+  exchange_.reset();
+  keep_alive_ = false;
+  if (answer_ == Answer::kBody) {
+    over_ = true;  // in the middle of a response: all that can be said is that it ends
+    return;
+  }
+  if (answer_ == Answer::kNone) {
+    head_request_ = http10_ = tunnel_ = false;
+    send_page(*this, status, why);
+  }
+  lingering_ = true;
+}
+
+// ---- to the client
+
+void Http1Session::send_interim(const ResponseHead& head) {
+  if (answer_ != Answer::kNone || http10_) return;
+  if (head.status == 100) expects_ = false;
+  ResponseHead plain = head;
+  plain.body = {};
+  write_head(out_.gathered(), plain, "");
+  note_output();
+}
+
+void Http1Session::send_head(const ResponseHead& head) {
+  CHECK(answer_ == Answer::kNone);
+  answer_ = Answer::kBody;
+  ResponseHead written = head;
+  body_ = head.body;
+  std::string_view connection;
+  if (head.status == 101) {
+    tunnel_ = true;
+    phase_ = Phase::kBody;
+    keep_alive_ = false;
+    written.body = body_ = {};
+    connection = "upgrade";
+    if (!in_.empty() || read_ended_) kick();
+  } else {
+    bodiless_ = head_request_ || head.status == 204 || head.status == 304;
+    if (!bodiless_ && body_.kind == Body::Kind::kUntilClose) body_.kind = Body::Kind::kChunked;
+    if (!bodiless_ && body_.kind == Body::Kind::kChunked && http10_) {
+      body_.kind = Body::Kind::kUntilClose;
+      keep_alive_ = false;
+    }
+    if (!bodiless_ && body_.kind == Body::Kind::kNone) body_ = {Body::Kind::kLength, 0};
+    if (head.status == 204) body_ = {};
+    if (bodiless_ && body_.kind != Body::Kind::kLength) body_ = {};
+    written.body = body_;
+    if (!written.headers.has("date")) written.headers.add("date", http_date(context_.clock));
+    if (draining_ || (expects_ && phase_ != Phase::kDone)) keep_alive_ = false;
+    if (!keep_alive_) {
+      connection = "close";
+    } else if (http10_) {
+      connection = "keep-alive";
+    }
+  }
+  body_left_ = bodiless_ ? 0 : body_.length;
+  write_head(out_.gathered(), written, connection);
+  note_output();
+}
+
+void Http1Session::send_body(std::string_view bytes) {
+  if (bodiless_ || bytes.empty() || answer_ != Answer::kBody) return;
+  if (!tunnel_ && body_.kind == Body::Kind::kLength) {
+    bytes = bytes.substr(0, body_left_);
+    body_left_ -= bytes.size();
+  }
+  const bool chunked = !tunnel_ && body_.kind == Body::Kind::kChunked;
+  if (chunked) write_chunk_head(out_.gathered(), bytes.size());
+  out_.put(bytes);
+  if (chunked) out_.put("\r\n");
+  note_output();
+}
+
+void Http1Session::flush() {
+  if (!out_.blocked()) out_.flush();
+  note_output();
+}
+
+bool Http1Session::full() {
+  was_full_ = was_full_ || out_.full();
+  return was_full_;
+}
+
+void Http1Session::finish(const HeaderList& trailers) {
+  const Entry entry(*this);
+  if (answer_ != Answer::kBody) {
+    over_ = true;
+    return;
+  }
+  answer_ = Answer::kDone;
+  if (tunnel_) {
+    out_.flush();
+    if (out_.empty()) end_output();
+    return;
+  }
+  if (bodiless_) return;
+  if (body_.kind == Body::Kind::kLength && body_left_ > 0) over_ = true;  // a part is no whole
+  if (body_.kind == Body::Kind::kChunked) write_last_chunk(out_.gathered(), trailers);
+}
+
+void Http1Session::reset() {
+  const Entry entry(*this);
+  over_ = true;
+}
+
+void Http1Session::pause_body() {
+  paused_ = true;
+}
+
+void Http1Session::resume_body() {
+  if (!paused_) return;
+  paused_ = false;
+  if (!in_.empty() || read_ended_) {
+    kick();
+  } else if (depth_ == 0) {
+    update_interest();
+  }
+}
+
+void Http1Session::on_writable() {
+  const Entry entry(*this);
+  const size_t before = out_.size();
+  out_.flush();
+  if (out_.size() < before) progress_ = context_.clock.now();
+  if (tunnel_ && answer_ == Answer::kDone && out_.empty()) end_output();
+  if (lingering_ && read_ended_ && out_.empty() && transport_.unsent() == 0) over_ = true;
+  if (was_full_ && out_.size() < Outbox::kFull / 4) {
+    was_full_ = false;
+    if (exchange_ != nullptr && answer_ == Answer::kBody) exchange_->on_writable();
+  }
+}
+
+// All is said: tells the client so, once it is written, and waits until the client has seen it. To
+// close while bytes of the client's are unread would make the kernel throw our last words away.
+void Http1Session::begin_linger() {
+  if (!out_.empty()) return;
+  end_output();
+  if (read_ended_ && transport_.unsent() == 0) over_ = true;
+}
+
+void Http1Session::end_output() {
+  if (std::exchange(output_ended_, true)) return;
+  transport_.finish_writing();
+  progress_ = context_.clock.now();
+}
+
+// ---- what we wait for
+
+// After output outside of an Entry, when the loop has to be told what came of it.
+void Http1Session::note_output() {
+  if (depth_ > 0) return;
+  if (out_.broken()) {
+    kick();
+  } else if (out_.blocked()) {
+    update_interest();
+  }
+}
+
+void Http1Session::kick() {
+  if (kick_ != nullptr) return;
+  kick_ = context_.clock.after(Millis(0), [this] {
+    const Alarm fired = std::move(kick_);
+    const Entry entry(*this);
+  });
+}
+
+void Http1Session::update_interest() {
+  const bool room = in_.size() < kMaxBuffered && !paused_;
+  const bool read = !read_ended_ && (lingering_ || room);
+  const bool write = !out_.empty() || (lingering_ && read_ended_);
+  transport_.want(read, write);
+  if (exchange_ == nullptr && out_.empty()) out_.release();
+  update_deadline();
+}
+
+// When the client must have done what we wait for; far away when we wait for the exchange.
+TimePoint Http1Session::deadline() const {
+  const SessionLimits& limits = context_.limits;
+  if (lingering_ && out_.empty()) return progress_ + limits.linger_time;
+  if (!out_.empty()) return progress_ + limits.idle_time;
+  if (exchange_ == nullptr) {
+    if (phase_ == Phase::kHead && !in_.empty()) return head_since_ + limits.head_time;
+    return progress_ + limits.idle_time;
+  }
+  if (tunnel_) return TimePoint::max();
+  if (read_ended_ && !paused_) return progress_ + limits.half_close_time;
+  if (phase_ == Phase::kBody && !paused_ && !expects_) return progress_ + limits.idle_time;
+  return TimePoint::max();
+}
+
+void Http1Session::update_deadline() {
+  const TimePoint due = deadline();
+  if (due == TimePoint::max() || (timer_ != nullptr && armed_ <= due)) return;
+  armed_ = due;
+  const Millis delay = std::max(Millis(0), due - context_.clock.now());
+  timer_ = context_.clock.after(delay, [this] { on_deadline(); });
+}
+
+void Http1Session::on_deadline() {
+  const Alarm fired = std::move(timer_);
+  const Entry entry(*this);
+  if (deadline() > context_.clock.now()) return;  // it moved; leaving sets the timer again
+  if (!lingering_ && exchange_ == nullptr && phase_ == Phase::kHead && !in_.empty() &&
+      out_.empty()) {
+    refuse(408, "the request took too long to arrive");
+    return;
+  }
+  const bool resting = exchange_ == nullptr && phase_ == Phase::kHead && out_.empty();
+  if (!lingering_ && resting) {
+    lingering_ = true;
+    return;
+  }
+  over_ = true;
+}
+
+}  // namespace latchkey::edge

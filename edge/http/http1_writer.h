@@ -1,0 +1,24 @@
+#pragma once
+// Messages to HTTP/1.1 bytes, appended to a string.
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "edge/http/message.h"
+
+namespace latchkey::edge {
+
+// Towards an upstream, always as HTTP/1.1.
+void write_head(std::string& out, const RequestHead& head);
+
+// Towards a client. `connection` becomes the Connection field; "" for none. The body's framing is
+// written as announced, except kUntilClose, which says nothing.
+void write_head(std::string& out, const ResponseHead& head, std::string_view connection);
+
+// One chunk is chunk_head + the bytes + "\r\n".
+void write_chunk_head(std::string& out, size_t size);
+// The last chunk with the trailers.
+void write_last_chunk(std::string& out, const HeaderList& trailers);
+
+}  // namespace latchkey::edge

@@ -1,0 +1,71 @@
+#pragma once
+// The seam between a client's connection and what answers its requests, the same for every HTTP
+// version. A session parses a request, makes an Exchange for it and passes it the rest of the
+// request; the Exchange answers through its ResponseStream. Worker thread.
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "edge/http/message.h"
+
+namespace latchkey::edge {
+
+// Who is at the other end of the connection.
+struct ClientInfo {
+  std::string address;  // numeric, without port
+  bool secure = false;  // came by TLS
+  // Whether the certificate that was served covers `host` (lower case, no port). Empty: any host.
+  std::function<bool(std::string_view host)> covers;
+};
+
+// The way back to the client; the session implements it. It takes everything it is given and
+// buffers what the client does not take: who sends a lot asks full() after each piece.
+// It outlives the Exchange.
+class ResponseStream {
+ public:
+  virtual const ClientInfo& client() const = 0;
+
+  // 1xx but not 101; any number, before send_head().
+  virtual void send_interim(const ResponseHead& head) = 0;
+  // Once. With 101 the exchange becomes two opaque byte streams: on_body() and send_body() carry
+  // them, on_request_end() and finish() are their ends, and only both ends end the exchange.
+  virtual void send_head(const ResponseHead& head) = 0;
+  // Ignored where the response has no body (HEAD, 204, 304).
+  virtual void send_body(std::string_view bytes) = 0;
+  // Small pieces may be held back until here (finish() and a full buffer do it too).
+  virtual void flush() = 0;
+  // The buffer holds 64 KiB or more: stop, on_writable() will come.
+  virtual bool full() = 0;
+
+  // The response is whole. May destroy the Exchange: call it last.
+  virtual void finish(const HeaderList& trailers = {}) = 0;
+  // It never will be: cuts the client off, so that it cannot take a part for the whole.
+  // May destroy the Exchange: call it last.
+  virtual void reset() = 0;
+
+  // Back-pressure for the request: no on_body() between pause and resume, but for the piece that
+  // is being delivered.
+  virtual void pause_body() = 0;
+  virtual void resume_body() = 0;
+
+ protected:
+  ~ResponseStream() = default;
+};
+
+// One request being answered. Destroyed when the response is finished or the client has gone, and
+// never from within one of these calls unless it called finish() or reset().
+class Exchange {
+ public:
+  virtual ~Exchange() = default;
+
+  virtual void start() = 0;  // comes first
+  virtual void on_body(std::string_view bytes) = 0;
+  virtual void on_request_end(const HeaderList& trailers) = 0;  // always, unless destroyed before
+  virtual void on_writable() = 0;                               // after full() said yes
+};
+
+using Serve = std::function<std::unique_ptr<Exchange>(RequestHead, ResponseStream&)>;
+
+}  // namespace latchkey::edge

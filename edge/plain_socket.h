@@ -1,0 +1,63 @@
+#pragma once
+#include <uv.h>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/result.h"
+#include "base/uv.h"
+#include "edge/transport.h"
+
+namespace latchkey::edge {
+
+// TCP without TLS: clients on port 80, upstreams. One loop's thread.
+class PlainSocket final : public Transport {
+ public:
+  // Takes the descriptor (connected, non-blocking).
+  PlainSocket(uv_loop_t& loop, int fd);
+  ~PlainSocket() override;
+
+  void set_events(Events* events) override { events_ = events; }
+  void want(bool read, bool write) override;
+  Moved read(std::span<char> into) override;
+  Moved write(std::string_view bytes) override;
+  void finish_writing() override;
+  size_t unsent() const override { return 0; }
+  std::string error() const override { return error_; }
+
+ private:
+  Moved failed(const char* doing);
+
+  const int fd_;
+  int polled_ = 0;
+  Events* events_ = nullptr;
+  std::string error_;
+  UvPtr<uv_poll_t> poll_{new uv_poll_t};
+};
+
+// A connection being made to a numeric address. Destroying it gives up.
+class Dial {
+ public:
+  using Done = std::function<void(Result<std::unique_ptr<PlainSocket>>)>;
+
+  // Calls `done` once, from the loop; it may destroy this. It bounds no time: who dials does.
+  Dial(uv_loop_t& loop, const std::string& address, uint16_t port, Done done);
+  ~Dial();
+  Dial(const Dial&) = delete;
+
+ private:
+  void on_poll(int status);
+  void report(Result<std::unique_ptr<PlainSocket>> result);
+
+  uv_loop_t& loop_;
+  std::string where_;
+  Done done_;
+  int fd_ = -1;
+  int failed_ = 0;  // errno of a dial that failed at once: reported from the loop
+  UvPtr<uv_poll_t> poll_;
+  UvPtr<uv_timer_t> soon_;
+};
+
+}  // namespace latchkey::edge

@@ -1,0 +1,203 @@
+#include "edge/proxy_stream.h"
+
+#include <utility>
+
+#include "edge/http/headers.h"
+#include "edge/pages.h"
+
+namespace latchkey::edge {
+namespace {
+
+constexpr size_t kMaxKept = 64 << 10;
+
+bool may_repeat(std::string_view method) {
+  for (const char* safe : {"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"}) {
+    if (method == safe) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+ProxyStream::ProxyStream(ProxyContext& context, RequestHead head, ResponseStream& stream)
+    : context_(context),
+      stream_(stream),
+      routes_(context.routes),
+      head_(std::move(head)),
+      idempotent_(may_repeat(head_.method)) {}
+
+ProxyStream::~ProxyStream() = default;
+
+void ProxyStream::start() {
+  const std::string host = head_.host();
+  const auto& covers = stream_.client().covers;
+  if (covers && !covers(host)) {
+    return answer_page(stream_, 421, "This connection was made for another host name.");
+  }
+  route_ = routes_->find(host);
+  if (route_ == nullptr) return answer_page(stream_, 404, "There is no site by this name here.");
+  forward_request(head_, stream_.client(), route_->request_headers);
+  const size_t index = routes_->index_of(*route_);
+  if (context_.turns.size() <= index) context_.turns.resize(index + 1);
+  first_ = context_.turns[index]++ % route_->upstreams.size();
+  attempt();
+}
+
+// ---- towards the upstream
+
+void ProxyStream::attempt() {
+  const auto& upstreams = route_->upstreams;
+  const Origin& origin = upstreams[(first_ + tried_) % upstreams.size()];
+  while (auto resting = context_.pool.take(origin)) {
+    // What cannot be sent twice is not sent on a connection that may be closing.
+    if (idempotent_ || !resting->stale()) return use(std::move(resting));
+  }
+  connect();
+}
+
+void ProxyStream::connect() {
+  const auto& upstreams = route_->upstreams;
+  connecting_ = context_.pool.connect(upstreams[(first_ + tried_) % upstreams.size()],
+                                      [this](Result<std::unique_ptr<OriginConnection>> result) {
+                                        on_connected(std::move(result));
+                                      });
+}
+
+void ProxyStream::on_connected(Result<std::unique_ptr<OriginConnection>> result) {
+  const auto connecting = std::move(connecting_);
+  if (result) return use(*std::move(result));
+  const bool late = result.error().code == ErrorCode::kTimeout;
+  if (++tried_ < route_->upstreams.size()) {
+    context_.log.warning("upstream_unreachable", result.error().message,
+                         {{"host", head_.authority}});
+    return attempt();
+  }
+  give_up(late ? 504 : 502, "The server behind this site cannot be reached at the moment.",
+          result.error().message);
+}
+
+void ProxyStream::use(std::unique_ptr<OriginConnection> connection) {
+  origin_ = std::move(connection);
+  origin_->send_head(*this, head_);
+  origin_->send_body(kept_);
+  if (!idempotent_ || !origin_->reused()) {
+    kept_ = {};
+    spent_ = true;
+  }
+  if (ended_) return request_complete();
+  if (head_.expect_continue) expect_progress();
+  if (!origin_->full()) stream_.resume_body();
+}
+
+void ProxyStream::on_body(std::string_view bytes) {
+  if (tunnel_) {
+    origin_->send_body(bytes);
+    if (origin_->full()) stream_.pause_body();
+    return;
+  }
+  if (origin_ == nullptr) {
+    kept_.append(bytes);
+    return hold_back();
+  }
+  limit_.reset();
+  if (!spent_ && kept_.size() + bytes.size() <= kMaxKept) {
+    kept_.append(bytes);
+  } else {
+    kept_ = {};
+    spent_ = true;
+  }
+  origin_->send_body(bytes);
+  hold_back();
+}
+
+void ProxyStream::hold_back() {
+  if (origin_ != nullptr ? !origin_->full() : kept_.size() < kMaxKept) return;
+  stream_.pause_body();
+  if (origin_ != nullptr) expect_progress();
+}
+
+void ProxyStream::on_request_end(const HeaderList& trailers) {
+  if (tunnel_) return origin_->finish_tunnel();
+  ended_ = true;
+  trailers_ = trailers;
+  if (origin_ != nullptr) request_complete();
+}
+
+void ProxyStream::request_complete() {
+  origin_->finish_request(trailers_);
+  expect_progress();
+}
+
+// The upstream is to take the request on, or to answer it, in time.
+void ProxyStream::expect_progress() {
+  if (answering_) return;
+  limit_ = context_.clock.after(context_.limits.response_time, [this] {
+    origin_.reset();
+    give_up(504, "The server behind this site takes too long to answer.",
+            "no response within " + std::to_string(context_.limits.response_time.count()) + " ms");
+  });
+}
+
+void ProxyStream::on_request_writable() {
+  stream_.resume_body();
+}
+
+// ---- towards the client
+
+void ProxyStream::on_writable() {
+  if (origin_ != nullptr) origin_->resume_response();
+}
+
+void ProxyStream::on_response_interim(const ResponseHead& head) {
+  ResponseHead clean = head;
+  forward_response(clean, {});
+  stream_.send_interim(clean);
+}
+
+void ProxyStream::on_response_head(ResponseHead& head) {
+  limit_.reset();
+  kept_ = {};
+  spent_ = true;
+  answering_ = true;
+  tunnel_ = head.status == 101;
+  forward_response(head, route_->response_headers);
+  stream_.send_head(head);
+}
+
+void ProxyStream::on_response_body(std::string_view bytes) {
+  stream_.send_body(bytes);
+  if (stream_.full()) origin_->pause_response();
+}
+
+void ProxyStream::on_response_pause() {
+  stream_.flush();
+}
+
+void ProxyStream::on_response_end(const HeaderList& trailers) {
+  const HeaderList last = trailers;  // they die with the connection
+  // A tunnel's other direction goes on.
+  if (!tunnel_) context_.pool.give_back(std::move(origin_));
+  stream_.finish(last);
+}
+
+void ProxyStream::on_origin_failure(const std::string& why, bool began) {
+  const auto failed = std::move(origin_);
+  limit_.reset();
+  if (answering_) {
+    context_.log.warning("upstream_cut", why,
+                         {{"host", head_.authority}, {"upstream", failed->origin().text()}});
+    return stream_.reset();
+  }
+  // The upstream closed a kept connection just as we took it: nothing of ours was done.
+  if (!began && failed->reused() && idempotent_ && !spent_) return connect();
+  give_up(502, "The server behind this site gave no usable answer.",
+          failed->origin().text() + ": " + why);
+}
+
+void ProxyStream::give_up(int status, const char* text, const std::string& why) {
+  limit_.reset();
+  context_.log.warning("upstream_failed", why, {{"host", head_.authority}, {"status", status}});
+  answer_page(stream_, status, text, std::chrono::seconds(5));
+}
+
+}  // namespace latchkey::edge

@@ -1,0 +1,127 @@
+#include "edge/upstream/origin_pool.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace latchkey::edge {
+namespace {
+
+bool is_numeric(const std::string& host) {
+  sockaddr_in v4;
+  sockaddr_in6 v6;
+  return uv_ip4_addr(host.c_str(), 0, &v4) == 0 || uv_ip6_addr(host.c_str(), 0, &v6) == 0;
+}
+
+constexpr Millis kPatience{1'000};
+
+}  // namespace
+
+OriginPool::OriginPool(uv_loop_t& loop, Clock& clock, Resolve resolve, OriginLimits limits)
+    : loop_(loop), clock_(clock), resolve_(std::move(resolve)), limits_(limits) {}
+
+OriginPool::~OriginPool() = default;
+
+std::unique_ptr<OriginConnection> OriginPool::take(const Origin& origin) {
+  const auto found = shelves_.find(origin.text());
+  if (found == shelves_.end()) return nullptr;
+  auto connection = std::move(found->second.back().connection);
+  found->second.pop_back();
+  if (found->second.empty()) shelves_.erase(found);
+  --resting_;
+  return connection;
+}
+
+void OriginPool::give_back(std::unique_ptr<OriginConnection> connection) {
+  if (!connection->reusable()) return;
+  const std::string key = connection->origin().text();
+  Shelf& shelf = shelves_[key];
+  OriginConnection* const raw = connection.get();
+  raw->rest([this, key, raw] {
+    const auto found = shelves_.find(key);
+    const auto at = std::find_if(found->second.begin(), found->second.end(),
+                                 [&](const Resting& r) { return r.connection.get() == raw; });
+    const auto gone = std::move(at->connection);
+    found->second.erase(at);
+    if (found->second.empty()) shelves_.erase(found);
+    --resting_;
+  });
+  shelf.push_back({std::move(connection), clock_.now()});
+  ++resting_;
+  if (shelf.size() > limits_.max_idle) {
+    shelf.pop_front();
+    --resting_;
+  }
+  if (sweep_ == nullptr) arm();
+}
+
+void OriginPool::arm() {
+  sweep_ = clock_.after(limits_.idle_time / 2, [this] { sweep(); });
+}
+
+// Closes what has rested for its time, or will have by the middle of the next round.
+void OriginPool::sweep() {
+  const Alarm fired = std::move(sweep_);
+  const TimePoint oldest = clock_.now() - limits_.idle_time / 2;
+  for (auto it = shelves_.begin(); it != shelves_.end();) {
+    resting_ -= it->second.remove_if([&](const Resting& r) { return r.since <= oldest; });
+    it = it->second.empty() ? shelves_.erase(it) : std::next(it);
+  }
+  if (resting_ > 0) arm();
+}
+
+std::unique_ptr<OriginPool::Connecting> OriginPool::connect(const Origin& origin, Done done) {
+  return std::make_unique<Connecting>(*this, origin, std::move(done));
+}
+
+OriginPool::Connecting::Connecting(OriginPool& pool, const Origin& origin, Done done)
+    : pool_(pool), origin_(origin), done_(std::move(done)) {
+  limit_ = pool_.clock_.after(pool_.limits_.connect_time, [this] {
+    report(Error{ErrorCode::kTimeout, "connecting to " + origin_.text() + " took over " +
+                                          std::to_string(pool_.limits_.connect_time.count()) +
+                                          " ms"});
+  });
+  if (is_numeric(origin_.host)) {
+    addresses_ = {origin_.host};
+    try_next();
+    return;
+  }
+  lookup_ = pool_.resolve_(origin_.host,
+                           [this](Addresses addresses) { on_addresses(std::move(addresses)); });
+}
+
+void OriginPool::Connecting::on_addresses(Addresses addresses) {
+  const auto lookup = std::move(lookup_);
+  if (!addresses) return report(std::move(addresses).error());
+  addresses_ = *std::move(addresses);
+  if (addresses_.empty()) {
+    return report(Error{ErrorCode::kNotFound, origin_.host + " has no address"});
+  }
+  try_next();
+}
+
+void OriginPool::Connecting::try_next() {
+  patience_.reset();
+  // An address that says nothing must not use up the others' time.
+  if (next_ + 1 < addresses_.size()) {
+    patience_ = pool_.clock_.after(kPatience, [this] { try_next(); });
+  }
+  dial_ = std::make_unique<Dial>(
+      pool_.loop_, addresses_[next_++], origin_.port,
+      [this](Result<std::unique_ptr<PlainSocket>> socket) { on_dial(std::move(socket)); });
+}
+
+void OriginPool::Connecting::on_dial(Result<std::unique_ptr<PlainSocket>> socket) {
+  const auto dial = std::move(dial_);
+  if (!socket && next_ < addresses_.size()) return try_next();
+  if (!socket) return report(std::move(socket).error());
+  report(std::make_unique<OriginConnection>(*std::move(socket), origin_));
+}
+
+void OriginPool::Connecting::report(Result<std::unique_ptr<OriginConnection>> result) {
+  limit_.reset();
+  patience_.reset();
+  const Done done = std::move(done_);
+  done(std::move(result));
+}
+
+}  // namespace latchkey::edge
