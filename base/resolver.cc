@@ -34,6 +34,16 @@ std::vector<std::string> numeric(const ares_addrinfo* info) {
   return addresses;
 }
 
+// `host` in its canonical spelling if it is an address already, else "".
+std::string literal(const std::string& host) {
+  in6_addr raw{};  // room for either
+  char text[INET6_ADDRSTRLEN] = "";
+  for (const int family : {AF_INET, AF_INET6}) {
+    if (inet_pton(family, host.c_str(), &raw) == 1) inet_ntop(family, &raw, text, sizeof text);
+  }
+  return text;
+}
+
 Error explain(const std::string& host, int status) {
   const std::string why = "resolving " + host + ": " + ares_strerror(status);
   switch (status) {
@@ -107,6 +117,10 @@ void Resolver::Channel::ask(Lookup& lookup) {
   const bool clean = lookup.host_.find('\0') == std::string::npos;
   if (broken_ != ARES_SUCCESS || !clean) {
     lookup.answered(clean ? broken_ : ARES_EBADNAME, {});
+    return;
+  }
+  if (std::string address = literal(lookup.host_); !address.empty()) {
+    lookup.answered(ARES_SUCCESS, {std::move(address)});
     return;
   }
   lookup.query_ = new Query{&lookup};

@@ -3,8 +3,6 @@
 #include <algorithm>
 
 #include "base/json.h"
-#include "base/link.h"
-#include "base/pending.h"
 
 namespace latchkey {
 namespace {
@@ -59,96 +57,20 @@ const char* remedy_for(ErrorCode code) {
 
 }  // namespace
 
-// Lets so many through at a time, in the order in which they came.
-class AskEndpoint::Turnstile {
- public:
-  // Whoever is inside, or waits to get in. Destroying it leaves.
-  class Place : public Link {
-   public:
-    Place(Turnstile& turnstile, Millis patience) : turnstile_(turnstile) {
-      if (turnstile_.try_enter()) {
-        inside_ = true;
-        turn.resolve(Unit{});
-        return;
-      }
-      turnstile_.queue_.push_back(*this);
-      patience_ = turnstile_.clock_.after(patience, [this] {
-        unlink();
-        turn.resolve(Error{ErrorCode::kTimeout, "no free place among those that ask at once"});
-      });
-    }
-    ~Place() {
-      if (inside_) turnstile_.leave();
-    }
-
-    Pending<> turn;
-
-   private:
-    friend class Turnstile;
-
-    Turnstile& turnstile_;
-    bool inside_ = false;
-    Alarm patience_;
-  };
-
-  Turnstile(Clock& clock, size_t places) : clock_(clock), free_(places) {}
-
- private:
-  bool try_enter() {
-    if (free_ == 0 || !queue_.alone()) return false;
-    --free_;
-    return true;
-  }
-
-  // The next one enters on a later turn of the loop: who leaves may be about to be destroyed, and
-  // must not run others meanwhile.
-  void leave() {
-    ++free_;
-    if (!queue_.alone() && bell_ == nullptr) {
-      bell_ = clock_.after(Millis(0), [this] { admit(); });
-    }
-  }
-
-  void admit() {
-    bell_ = nullptr;
-    Link admitted;  // on our stack: those who enter may do anything, also to us
-    while (free_ > 0 && !queue_.alone()) {
-      auto& place = static_cast<Place&>(queue_.next());
-      --free_;
-      place.inside_ = true;
-      place.patience_ = nullptr;
-      admitted.push_back(place);
-    }
-    while (!admitted.alone()) {
-      auto& place = static_cast<Place&>(admitted.next());
-      place.unlink();
-      place.turn.resolve(Unit{});
-    }
-  }
-
-  Clock& clock_;
-  size_t free_;
-  Link queue_;  // of Place, the longest wait first
-  Alarm bell_;  // set while somebody may enter
-};
-
 AskEndpoint::AskEndpoint(Options options, HttpClient& http, Clock& clock, Log& log)
     : options_(std::move(options)),
       shown_(without_secrets(options_.url)),
       http_(http),
       clock_(clock),
       log_(log),
-      turnstile_(std::make_unique<Turnstile>(clock, std::max<size_t>(1, options_.max_concurrent))) {
-}
-
-AskEndpoint::~AskEndpoint() = default;
+      turnstile_(clock, std::max<size_t>(1, options_.max_concurrent)) {}
 
 Task<Decision> AskEndpoint::ask(ServerName name) {
   const TimePoint deadline = clock_.now() + options_.timeout;
-  Turnstile::Place place(*turnstile_, options_.timeout);
-  const Result<> entered = co_await place.turn;
+  Task<Turnstile::Pass> entering = turnstile_.enter(options_.timeout);
+  const Result<Turnstile::Pass> pass = co_await std::move(entering).result();
   const Millis left = deadline - clock_.now();
-  if (!entered || left <= Millis(0)) {
+  if (!pass || left <= Millis(0)) {
     const std::string why = std::to_string(options_.max_concurrent) +
                             " questions are open and none was answered in " +
                             show_duration(options_.timeout);

@@ -10,6 +10,7 @@
 #include "base/metrics.h"
 #include "base/server_name.h"
 #include "base/task.h"
+#include "base/turnstile.h"
 #include "policy/verdict.h"
 
 namespace latchkey {
@@ -20,10 +21,10 @@ namespace latchkey {
 class AskEndpoint {
  public:
   struct Options {
-    std::string url;
+    std::string url{};
     Millis timeout{2000};
     size_t max_concurrent = 32;  // further questions wait their turn, within the timeout
-    std::string bearer_token;    // a secret; "" for none
+    std::string bearer_token{};  // a secret; "" for none
     bool send_reason = false;    // adds reason=issue
   };
   struct Counts {
@@ -31,7 +32,6 @@ class AskEndpoint {
   };
 
   AskEndpoint(Options options, HttpClient& http, Clock& clock, Log& log);
-  ~AskEndpoint();
 
   // Never fails. Questions wait their turn first come, first served; how many may do so is bounded
   // by who asks. Dropping the task gives up its place.
@@ -43,8 +43,6 @@ class AskEndpoint {
   const Counts& counts() const { return counts_; }
 
  private:
-  class Turnstile;
-
   std::string url_for(const ServerName& name) const;
   Decision judge(const ServerName& name, const Result<HttpReply>& reply);
   Decision unknown(const ServerName& name, const std::string& why, const std::string& remedy);
@@ -55,7 +53,7 @@ class AskEndpoint {
   Clock& clock_;
   Log& log_;
   Counts counts_;
-  std::unique_ptr<Turnstile> turnstile_;
+  Turnstile turnstile_;
 };
 
 }  // namespace latchkey
