@@ -23,6 +23,8 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   target_compile_options(latchkey_flags INTERFACE -Wno-maybe-uninitialized)
   # It does not see that a guard object's destructor takes its own address back (edge/lifeline.h).
   target_compile_options(latchkey_flags INTERFACE -Wno-dangling-pointer)
+  # It sees overlapping copies in "literal" + std::string at -O2 and above (GCC bug 105651).
+  target_compile_options(latchkey_flags INTERFACE -Wno-restrict)
   if(LATCHKEY_SANITIZE MATCHES "thread")
     target_compile_options(latchkey_flags INTERFACE -Wno-tsan)  # std::atomic_thread_fence in headers
   endif()
