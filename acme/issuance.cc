@@ -22,8 +22,9 @@ Error given_up(const GiveUp& why, IssuanceReport& report) {
 }
 
 // Waits before the next poll of `url`.
-Task<> pause(Context& context, Millis delay, std::string url) {
-  if (context.clock.now() + delay >= context.request.deadline) {
+Task<> pause(Context& context, Pace& pace, std::optional<Millis> retry_after, std::string url) {
+  const Millis delay = pace.next(retry_after);
+  if (retry_after && context.clock.now() + delay >= context.request.deadline) {
     co_return Error{ErrorCode::kTimeout, url + ": the CA asks us to come back in " +
                                              std::to_string(delay.count() / 1000) +
                                              " s, which is after our time limit"};
@@ -62,7 +63,7 @@ Task<> prove(Context& context, std::string url) {
       continue;
     }
     context.report.stage = "waiting for the CA to try our answer, " + url;
-    co_await pause(context, pace.next(std::get<Poll>(step).retry_after), url);
+    co_await pause(context, pace, std::get<Poll>(step).retry_after, url);
   }
 }
 
@@ -98,7 +99,7 @@ Task<std::string> issue(Ca& ca, Clock& clock, ChallengeTable& challenges, Issuan
       continue;
     } else if (const auto* poll = std::get_if<Poll>(&step)) {
       report.stage = "waiting for the order " + order.url;
-      co_await pause(context, pace.next(poll->retry_after), order.url);
+      co_await pause(context, pace, poll->retry_after, order.url);
     } else if (const auto* download = std::get_if<Download>(&step)) {
       report.stage = "downloading the certificate " + download->url;
       co_return co_await ca.download(download->url);

@@ -1,0 +1,284 @@
+#pragma once
+// A CA by RFC 8555 without sockets: an HttpClient that answers by itself, checks nonces, URLs,
+// signatures and challenges as a real one does, takes test time for it, and fails as it is told.
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "acme/challenges.h"
+#include "acme/order.h"
+#include "base/clock.h"
+#include "base/http_client.h"
+#include "tests/acme/verify_jws.h"
+#include "tests/support/test_certificates.h"
+
+namespace latchkey::acme {
+
+class FakeAcmeServer final : public HttpClient {
+ public:
+  FakeAcmeServer(Clock& clock, ChallengeTable& challenges)
+      : clock_(clock), challenges_(challenges) {}
+
+  static constexpr const char* kDirectory = "https://ca.test/dir";
+
+  // How it behaves.
+  Millis latency{1};
+  int reject_nonces = 0;                // the next so many signed requests
+  std::set<ChallengeType> unreachable;  // validations that fail
+  std::vector<std::string> offered{"dns-01", "http-01", "tls-alpn-01"};
+  int authorizations = 1;  // of an order
+  std::string authorization_is{"pending"};
+  int validation_polls = 2;  // answers before a validation shows its result
+  int processing_polls = 2;  // ... and an issuance
+  std::string retry_after;   // on answers of what is not finished
+  std::string meta{"{}"};
+  std::string chain;  // handed out instead of the right one
+  // Looked at before everything else; the request's payload is decoded.
+  using Intercept = std::function<std::optional<HttpReply>(const HttpRequest&, const std::string&)>;
+  Intercept intercept;
+
+  // What it saw.
+  std::map<std::string, int> requests;  // by path without numbers
+  int accounts_made = 0;
+  std::string last_registration;
+  std::vector<std::string> broken_rules;  // of the protocol, by the client
+
+  void forget_accounts() { accounts_.clear(); }
+  const TestCa& authority() const { return authority_; }
+
+  Task<HttpReply> send(HttpRequest request) override {
+    co_await sleep(clock_, latency);
+    HttpReply reply = handle(request);
+    if (request.method != "GET") reply.headers.emplace_back("replay-nonce", fresh_nonce());
+    co_return reply;
+  }
+
+  static HttpReply problem(int status, const std::string& type, const std::string& detail = "no") {
+    HttpReply reply;
+    reply.status = status;
+    reply.body = JsonObject()
+                     .text("type", "urn:ietf:params:acme:error:" + type)
+                     .text("detail", detail)
+                     .str();
+    return reply;
+  }
+  static HttpReply json(int status, std::string body) {
+    HttpReply reply;
+    reply.status = status;
+    reply.body = std::move(body);
+    return reply;
+  }
+
+ private:
+  struct Proof {
+    std::string name, status = "pending", token;
+    std::optional<ChallengeType> answered;
+    bool good = false;
+    int polls = 0;
+  };
+  struct Sale {
+    std::string name, csr;
+    std::vector<int> proofs;
+    bool finalized = false;
+    int polls = 0;
+  };
+
+  std::string fresh_nonce() {
+    const std::string nonce = "nonce" + std::to_string(++last_nonce_);
+    nonces_.insert(nonce);
+    return nonce;
+  }
+  static std::string url(const std::string& path) { return "https://ca.test" + path; }
+  // "/order/17" -> "/order", 17
+  static std::pair<std::string, int> split(const std::string& path) {
+    const size_t digits = path.find_last_not_of("0123456789");
+    if (digits + 1 == path.size()) return {path, 0};
+    return {path.substr(0, digits), std::stoi(path.substr(digits + 1))};
+  }
+  HttpReply broken(const std::string& rule) {
+    broken_rules.push_back(rule);
+    return problem(400, "malformed", rule);
+  }
+
+  HttpReply handle(const HttpRequest& request) {
+    const std::string path = request.url.substr(url("").size());
+    const auto [kind, number] = split(path);
+    ++requests[kind];
+    OpenedJws jws;
+    if (request.method == "POST") jws = open(request);
+    if (intercept) {
+      if (auto reply = intercept(request, jws.payload)) return *std::move(reply);
+    }
+    if (kind == "/dir") return directory();
+    if (kind == "/nonce") return json(request.method == "HEAD" ? 200 : 405, "");
+    if (request.method != "POST") return broken("not a POST: " + path);
+    if (!jws.valid) return broken("a signature that does not verify");
+    if (jws.header.text_of("url") != request.url) return broken("another URL in the JWS");
+    if (nonces_.erase(std::string(jws.header.text_of("nonce"))) == 0)
+      return problem(400, "badNonce");
+    if (reject_nonces > 0) {
+      --reject_nonces;
+      return problem(400, "badNonce");
+    }
+    if (kind == "/account") return new_account(jws);
+    if (!accounts_.contains(std::string(jws.header.text_of("kid")))) {
+      return problem(400, "accountDoesNotExist");
+    }
+    if (kind == "/new-order") return new_order(jws.payload);
+    if (kind == "/order" && sales_.contains(number)) return order(number, 200);
+    if (kind == "/authz" && proofs_.contains(number)) return authorization(number);
+    if (kind.starts_with("/challenge/") && proofs_.contains(number)) return challenge(kind, number);
+    if (kind == "/finalize" && sales_.contains(number)) return finalize(number, jws.payload);
+    if (kind == "/cert" && sales_.contains(number)) return certificate(number);
+    return broken("unknown URL " + path);
+  }
+
+  OpenedJws open(const HttpRequest& request) {
+    if (request.headers.empty() || request.headers[0].second != "application/jose+json") return {};
+    OpenedJws first = open_jws(request.body, "");
+    if (first.header.find("jwk") != nullptr) return first;
+    const auto known = keys_.find(std::string(first.header.text_of("kid")));
+    return known == keys_.end() ? first : open_jws(request.body, known->second);
+  }
+
+  HttpReply directory() {
+    return json(200, JsonObject()
+                         .text("newNonce", url("/nonce"))
+                         .text("newAccount", url("/account"))
+                         .text("newOrder", url("/new-order"))
+                         .raw("meta", meta)
+                         .str());
+  }
+
+  HttpReply new_account(const OpenedJws& jws) {
+    const JsonValue* jwk = jws.header.find("jwk");
+    if (jwk == nullptr) return broken("newAccount without a jwk");
+    const std::string x(jwk->text_of("x"));
+    last_registration = jws.payload;
+    HttpReply reply = json(200, R"({"status":"valid"})");
+    std::string& kid = kid_of_[x];
+    if (kid.empty() || !accounts_.contains(kid)) {
+      reply.status = 201;
+      kid = url("/acct/" + std::to_string(++accounts_made));
+      accounts_.insert(kid);
+      keys_[kid] = JsonObject().text("x", x).text("y", jwk->text_of("y")).str();
+    }
+    reply.headers.emplace_back("location", kid);
+    return reply;
+  }
+
+  HttpReply new_order(const std::string& payload) {
+    const Result<JsonValue> value = parse_json(payload);
+    const JsonValue* identifiers = value ? value->find("identifiers") : nullptr;
+    if (identifiers == nullptr || identifiers->items.size() != 1)
+      return broken("not one identifier");
+    const int number = ++last_;
+    Sale& sale = sales_[number];
+    sale.name = identifiers->items[0].text_of("value");
+    for (int i = 0; i < authorizations; ++i) {
+      const int id = ++last_;
+      sale.proofs.push_back(id);
+      proofs_[id] = {sale.name, authorization_is, "token" + std::to_string(id), {}, false, 0};
+    }
+    HttpReply reply = order(number, 201);
+    reply.headers.emplace_back("location", url("/order/" + std::to_string(number)));
+    return reply;
+  }
+
+  HttpReply order(int number, int http_status) {
+    Sale& sale = sales_[number];
+    std::string status = "ready";
+    std::string list;
+    for (const int id : sale.proofs) {
+      const std::string& is = proofs_[id].status;
+      if (is == "pending" && status == "ready") status = "pending";
+      if (is != "pending" && is != "valid") status = "invalid";
+      list += (list.empty() ? "" : ",") + json_quote(url("/authz/" + std::to_string(id)));
+    }
+    if (sale.finalized) status = sale.polls-- > 0 ? "processing" : "valid";
+    JsonObject body;
+    body.text("status", status).raw("authorizations", "[" + list + "]");
+    body.text("finalize", url("/finalize/" + std::to_string(number)));
+    if (status == "valid") body.text("certificate", url("/cert/" + std::to_string(number)));
+    HttpReply reply = json(http_status, body.str());
+    if (status == "processing" && !retry_after.empty()) {
+      reply.headers.emplace_back("retry-after", retry_after);
+    }
+    return reply;
+  }
+
+  HttpReply authorization(int number) {
+    Proof& proof = proofs_[number];
+    if (proof.answered && proof.status == "pending" && proof.polls-- <= 0) {
+      proof.status = proof.good ? "valid" : "invalid";
+    }
+    std::string list;
+    for (const std::string& type : offered) {
+      JsonObject item;
+      const bool tried = proof.answered && to_string(*proof.answered) == type;
+      const bool failed = tried && proof.status == "invalid";
+      item.text("type", type).text("token", proof.token);
+      item.text("url", url("/challenge/" + type + "/" + std::to_string(number)));
+      item.text("status", failed ? "invalid" : tried ? "processing" : "pending");
+      if (failed) item.raw("error", problem(403, "connection", "no answer at " + proof.name).body);
+      list += (list.empty() ? "" : ",") + item.str();
+    }
+    const std::string identifier = JsonObject().text("type", "dns").text("value", proof.name).str();
+    HttpReply reply = json(200, JsonObject()
+                                    .text("status", proof.status)
+                                    .raw("identifier", identifier)
+                                    .raw("challenges", "[" + list + "]")
+                                    .str());
+    if (proof.answered && proof.status == "pending" && !retry_after.empty()) {
+      reply.headers.emplace_back("retry-after", retry_after);
+    }
+    return reply;
+  }
+
+  HttpReply challenge(const std::string& kind, int number) {
+    Proof& proof = proofs_[number];
+    const bool http = kind.find("http-01") != std::string::npos;
+    proof.answered = http ? ChallengeType::kHttp01 : ChallengeType::kTlsAlpn01;
+    proof.polls = validation_polls;
+    const ServerName name = *ServerName::parse(proof.name);
+    const bool answered = http ? challenges_.find_http(name, proof.token).has_value()
+                               : challenges_.find_tls_alpn(name) != nullptr;
+    if (!answered) broken("accepted a challenge before it could be answered");
+    proof.good = answered && !unreachable.contains(*proof.answered);
+    return json(200, "{}");
+  }
+
+  HttpReply finalize(int number, const std::string& payload) {
+    Sale& sale = sales_[number];
+    const auto csr = base64url_decode(parse_json(payload)->text_of("csr"));
+    if (!csr) return problem(400, "badCSR");
+    if (TestCa::names_of_csr(*csr) != TestCa::Names{sale.name}) return broken("names in the CSR");
+    sale.csr = *csr;
+    sale.finalized = true;
+    sale.polls = processing_polls;
+    return order(number, 200);
+  }
+
+  HttpReply certificate(int number) {
+    return json(200, chain.empty() ? authority_.issue_for_csr(sales_[number].csr) : chain);
+  }
+
+  Clock& clock_;
+  ChallengeTable& challenges_;
+  TestCa authority_{"Fake"};
+  int last_nonce_ = 0;
+  int last_ = 0;
+  std::set<std::string> nonces_;
+  std::set<std::string> accounts_;             // known kids
+  std::map<std::string, std::string> keys_;    // kid -> JWK
+  std::map<std::string, std::string> kid_of_;  // x of the key -> kid
+  std::map<int, Proof> proofs_;
+  std::map<int, Sale> sales_;
+};
+
+}  // namespace latchkey::acme
