@@ -115,7 +115,7 @@ Result<Target> parse_target(const HttpRequest& request) {
 }
 
 // Which of our codes a failure of curl's is, and what people can do about it.
-Error explain(CURLcode code, const char* detail) {
+Error explain(CURLcode code, const char* detail, const std::string& ca_file) {
   const std::string why = *detail != '\0' ? detail : curl_easy_strerror(code);
   switch (code) {
     case CURLE_OPERATION_TIMEDOUT:
@@ -140,7 +140,7 @@ Error explain(CURLcode code, const char* detail) {
       return {ErrorCode::kIo, "its TLS certificate is not trusted: " + why +
                                   " (for a private CA, set ca_file to its root)"};
     case CURLE_SSL_CACERT_BADFILE:
-      return {ErrorCode::kIo, "ca_file cannot be read: " + why};
+      return {ErrorCode::kIo, "ca_file " + ca_file + " cannot be read, or is not PEM: " + why};
     default:
       return {ErrorCode::kIo, why};
   }
@@ -410,7 +410,7 @@ Result<HttpReply> CurlHttpClient::Exchange::outcome() {
     return failed(
         {ErrorCode::kProtocol, "a body of over " + std::to_string(request_.max_body) + " bytes"});
   }
-  if (!cut && code_ != CURLE_OK) return failed(explain(code_, detail_));
+  if (!cut && code_ != CURLE_OK) return failed(explain(code_, detail_, multi_.options().ca_file));
   long status = 0;
   curl_easy_getinfo(easy_.get(), CURLINFO_RESPONSE_CODE, &status);
   reply_.status = static_cast<int>(status);
