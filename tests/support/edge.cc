@@ -81,6 +81,9 @@ std::string EdgeSettings::json() const {
         JsonObject().raw("hosts", list({"*"})).raw("upstreams", list({upstream})).str();
     all.raw("routes", "[" + route + "]");
   }
+  if (!response_timeout.empty()) {
+    all.raw("upstream", JsonObject().text("response_timeout", response_timeout).str());
+  }
   text_if(all, "shutdown_grace", shutdown_grace);
   all.raw("log", JsonObject().text("level", log_level).text("format", "json").str());
   return all.str();

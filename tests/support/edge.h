@@ -35,6 +35,7 @@ struct EdgeSettings {
   // For host "*". Or the routes as JSON.
   std::string upstream{};
   std::string routes{};
+  std::string response_timeout{};  // of upstreams
   std::string shutdown_grace{};
   std::string log_level = "debug";
 

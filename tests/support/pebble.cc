@@ -142,6 +142,10 @@ size_t Pebble::bad_nonces() const {
   return count("badNonce");
 }
 
+size_t Pebble::accounts() const {
+  return count(" accounts in memory");
+}
+
 size_t Pebble::most_orders_in_flight() const {
   std::set<std::string> open;
   size_t most = 0;

@@ -41,6 +41,7 @@ class Pebble {
   size_t validations() const;
   size_t most_orders_in_flight() const;
   size_t bad_nonces() const;
+  size_t accounts() const;
 
  private:
   size_t count(std::string_view part) const;

@@ -43,6 +43,11 @@ std::vector<std::string> StoreFile::names() const {
   return query("SELECT name FROM certificate_name ORDER BY name");
 }
 
+void StoreFile::forget(const std::string& name) {
+  query("DELETE FROM certificate_name WHERE name = '" + name + "'");
+  query("DELETE FROM certificate WHERE name = '" + name + "'");
+}
+
 bool StoreFile::contains(std::string_view bytes) const {
   for (const char* suffix : {"", "-wal"}) {
     const std::string text = read_text(database_.string() + suffix);

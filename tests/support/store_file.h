@@ -13,6 +13,7 @@ class StoreFile {
   bool sound() const;  // SQLite's own integrity check passes
   size_t certificates() const;
   std::vector<std::string> names() const;  // that have a certificate
+  void forget(const std::string& name);    // deletes its certificate, behind the edge's back
   // Do these bytes occur in its files?
   bool contains(std::string_view bytes) const;
 
