@@ -176,7 +176,8 @@ void Section::texts(const char* key, std::vector<std::string>& out, const char* 
                        std::string("expected ") + what + ", got " + json_show(item));
     }
   }
-  out = std::move(read);
+  // A list with a mistake in it changes nothing: no second complaint follows from the first.
+  if (read.size() == value->items.size()) out = std::move(read);
 }
 
 void Section::duration(const char* key, Millis min, Millis max, Millis& out) {

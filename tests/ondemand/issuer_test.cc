@@ -71,6 +71,16 @@ class IssuerTest : public testing::Test {
     if (!task.done()) return "still waiting";
     return task.outcome() ? (*task.outcome())->serial() : "!" + task.outcome().error().message;
   }
+  static AskEndpoint::Options ask_options() {
+    AskEndpoint::Options options;
+    options.url = "http://127.0.0.1/ask";
+    return options;
+  }
+  static Issuer::Limits limits() {
+    Issuer::Limits limits;
+    limits.max_orders = 2;
+    return limits;
+  }
   static ServerName name_of(const std::string& text) { return *ServerName::parse(text); }
 
   ManualClock clock;
@@ -78,18 +88,12 @@ class IssuerTest : public testing::Test {
   FakeStore store;
   FakeHttp http{clock};
   CertificateCache cache{{}};
-  Policy policy{listed(),
-                std::make_unique<AskEndpoint>(AskEndpoint::Options{.url = "http://127.0.0.1/ask"},
-                                              http, clock, log)};
+  Policy policy{listed(), std::make_unique<AskEndpoint>(ask_options(), http, clock, log)};
   int orders = 0, in_flight = 0, most_in_flight = 0;
   std::optional<Error> trouble;
-  Issuer issuer{{.max_orders = 2, .order_wait = 25s},
-                store,
-                policy,
-                cache,
-                [this](ServerName name) { return order(std::move(name)); },
-                clock,
-                log};
+  Issuer issuer{
+      limits(), store, policy, cache, [this](ServerName name) { return order(std::move(name)); },
+      clock,    log};
 };
 
 TEST_F(IssuerTest, AnAllowedNameIsOrderedStoredAndCached) {

@@ -1,0 +1,106 @@
+#include "edge/config.h"
+
+#include <gtest/gtest.h>
+
+#include "base/json.h"
+
+namespace latchkey::edge {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr char kSmall[] = R"(// comments and trailing commas are fine
+{
+  "on_demand": { "allow": ["shop.example.com"], },
+  "issuers": [ { "name": "ca", "acme": { "directory": "https://ca.test/dir" } } ],
+  "routes": [ { "upstreams": ["http://127.0.0.1:3000"] } ],
+})";
+
+std::string mistakes(std::string_view text) {
+  auto config = parse_config(text, "my.json");
+  return config ? "" : config.error().message;
+}
+std::string with(std::string_view extra) {
+  std::string text = kSmall;
+  return text.insert(text.rfind('}'), extra);
+}
+
+TEST(ConfigTest, FillsInEveryDefault) {
+  auto config = parse_config(kSmall, "my.json");
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->https, (std::vector<std::string>{"0.0.0.0:443", "[::]:443"}));
+  EXPECT_EQ(config->on_demand.max_orders, 20);
+  EXPECT_EQ(config->on_demand.park_timeout, 25s);
+  EXPECT_EQ(config->issuers[0].challenges.size(), 2u);
+  EXPECT_EQ(config->shutdown_grace, 30s);
+}
+
+TEST(ConfigTest, ReadsEveryKey) {
+  auto config = parse_config(
+      R"({"listen": {"https": ["127.0.0.1:8443"], "http": []}, "state_dir": "s", "workers": 2,
+      "on_demand": {"allow": ["a.test"], "allow_files": ["f.txt"], "underscore": true,
+        "ask": {"url": "http://127.0.0.1:1/check?k=v", "timeout": "1s", "negative_ttl": "5s",
+                "max_concurrent": 3, "token_file": "t", "send_reason": true},
+        "park_timeout": "10s", "max_parked": 10, "max_parked_per_name": 5, "max_orders": 2},
+      "issuers": [{"name": "ca", "acme": {"directory": "https://ca.test/dir", "email": "a@b.test",
+        "accept_terms": true, "ca_file": "r.pem", "challenges": ["http-01"]}}],
+      "store": {"sqlite": "x.db", "encryption_key_file": "k"},
+      "cache": {"max_certificates": 7, "max_bytes": "2MiB"},
+      "routes": [{"hosts": ["*.a.test"], "upstreams": ["http://127.0.0.1:1"],
+        "request_headers": {"X-Edge": "1"}, "response_headers": {"Server": null}}],
+      "upstream": {"connect_timeout": "1s", "response_timeout": "2s"},
+      "shutdown_grace": "3s", "log": {"level": "debug", "format": "json"}})",
+      "my.json");
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->on_demand.ask->max_concurrent, 3);
+  EXPECT_EQ(config->cache_max_bytes, 2u << 20);
+  EXPECT_EQ(config->routes[0].response_headers[0].second, std::nullopt);
+  config->folder = "/etc/latchkey";
+  EXPECT_EQ(config->state(config->store_sqlite), "/etc/latchkey/s/x.db");
+  EXPECT_EQ(config->file("t"), "/etc/latchkey/t");
+}
+
+TEST(ConfigTest, TheEffectiveConfigurationIsAConfigurationAndHidesTheQuery) {
+  std::string text = kSmall;
+  text.insert(text.find("\"allow\""), R"("ask": {"url": "http://127.0.0.1:1/c?key=secret"}, )");
+  auto config = parse_config(text, "my.json");
+  ASSERT_TRUE(config) << config.error().message;
+  const std::string shown = show_config(*config);
+  EXPECT_EQ(shown.find("secret"), std::string::npos);
+  auto again = parse_config(shown, "shown.json");
+  ASSERT_TRUE(again) << again.error().message;
+  EXPECT_EQ(show_config(*again), shown);
+}
+
+TEST(ConfigTest, MistakesAreNamedWithPlaceRuleAndValue) {
+  EXPECT_EQ(mistakes(with("\"workers\": -1")),
+            "my.json:6:12: workers: expected an integer from 0 to 256, got -1\n");
+  EXPECT_EQ(mistakes(with("\"worker\": 1")),
+            "my.json:6:11: worker: unknown key; did you mean \"workers\"?\n");
+  EXPECT_EQ(mistakes(with("\"listen\": {\"https\": [\"443\"]}")),
+            "my.json:6:22: listen.https[0]: expected a list of addresses like \"0.0.0.0:443\", "
+            "got \"443\"\n");
+  EXPECT_EQ(mistakes(with("\"routes2\": []")),
+            "my.json:6:11: routes2: unknown key; did you mean \"routes\"?\n");
+  EXPECT_NE(mistakes("{").find("my.json: line 1, column 2"), std::string::npos);
+}
+
+TEST(ConfigTest, OnDemandWithoutAllowlistAndAskIsRefused) {
+  const std::string text = mistakes(
+      R"({"issuers": [{"name": "ca", "acme": {"directory": "https://ca.test/dir"}}],
+          "routes": [{"upstreams": ["http://127.0.0.1:3000"]}]})");
+  EXPECT_NE(text.find("on_demand.allow"), std::string::npos);
+  EXPECT_NE(text.find("on_demand.ask"), std::string::npos);
+}
+
+TEST(ConfigTest, MissingIssuersAndRoutesAreRefusedWithAnExample) {
+  EXPECT_NE(mistakes(R"({"on_demand": {"allow": ["a.test"]}})").find("letsencrypt"),
+            std::string::npos);
+  EXPECT_NE(mistakes(R"({"on_demand": {"allow": ["a.test"]},
+      "issuers": [{"name": "ca", "acme": {"directory": "https://ca.test/dir"}}]})")
+                .find("routes: none"),
+            std::string::npos);
+}
+
+}  // namespace
+}  // namespace latchkey::edge
