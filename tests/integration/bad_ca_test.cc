@@ -201,6 +201,13 @@ TEST_F(WrongCertificateTest, ACaThatIsDownIsNamed) {
   EXPECT_TRUE(site_.edge.logged("issuance_failed", std::to_string(refuses.number())));
 }
 
+TEST_F(WrongCertificateTest, APublicCaIsLeftAloneWhereTestsForbidIt) {
+  site_.edge.settings.directory = "https://acme-v02.api.letsencrypt.org/directory";
+  ASSERT_TRUE(site_.edge.start());  // the harness sets LATCHKEY_NO_PUBLIC_CA
+  expect_failure("a.test", "a public CA");
+  EXPECT_TRUE(site_.edge.logged("issuance_failed", "LATCHKEY_NO_PUBLIC_CA"));
+}
+
 // The failure is remembered: a name is no means to make us ask the CA again and again.
 TEST_F(WrongCertificateTest, AFailedNameIsNotTriedAgainAtOnce) {
   ASSERT_TRUE(site_.edge.start());

@@ -225,21 +225,6 @@ TEST_F(VerbTest, ConfigShowsWhatIsInEffect) {
   EXPECT_THAT(outcome.output, AllOf(HasSubstr("25s"), Not(HasSubstr("hunter2"))));
 }
 
-TEST_F(VerbTest, APublicCaIsRefusedWhereTestsForbidIt) {
-  EdgeSettings settings;
-  const ReservedPort https, http;
-  settings.https_port = https.number();
-  settings.http_port = http.number();
-  settings.state_dir = folder_ / "state";
-  settings.allow = {"a.test"};
-  settings.directory = "https://acme-v02.api.letsencrypt.org/directory";
-  settings.upstream = "http://127.0.0.1:3000";
-  const auto outcome = run({"run", "--config", file(settings.json())});
-  EXPECT_NE(outcome.code, 0);
-  EXPECT_NE(outcome.code, -1) << "it runs";
-  EXPECT_THAT(outcome.output, HasSubstr("LATCHKEY_NO_PUBLIC_CA"));
-}
-
 TEST_F(VerbTest, TheShortStartServes) {
   Site site;
   Process::Options options;
@@ -249,6 +234,7 @@ TEST_F(VerbTest, TheShortStartServes) {
                   "run",
                   "--allow",
                   "a.test",
+                  "--accept-terms",
                   "--upstream",
                   site.upstream.url(),
                   "--issuer-directory",

@@ -74,7 +74,7 @@ class DiskTest : public ::testing::Test {
   void SetUp() override {
     if (!enter_own_mounts()) GTEST_SKIP() << "this kernel does not let us mount a file system";
     site_.emplace();
-    disk_.emplace(site_->state_dir(), "4m");
+    disk_.emplace(site_->state_dir(), "24m");
     if (!disk_->mounted()) GTEST_SKIP() << "no file system could be mounted";
   }
   // While anything uses the disk it cannot be unmounted.
@@ -83,7 +83,7 @@ class DiskTest : public ::testing::Test {
   }
 
   std::optional<Site> site_;
-  std::optional<SmallDisk> disk_;
+  std::optional<SmallDisk> disk_;  // the store asks for 16 MiB of free space
 };
 
 TEST_F(DiskTest, AReadOnlyFolderIsNamedAtTheStart) {
