@@ -1,83 +1,19 @@
 #include "acme/issuer.h"
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
-#include <cstdlib>
 #include <deque>
+#include <functional>
 #include <optional>
 #include <string>
-#include <vector>
 
-#include "tests/acme/fake_acme_server.h"
-#include "tests/support/fake_store.h"
-#include "tests/support/manual_clock.h"
+#include "tests/acme/issuer_fixture.h"
 
 namespace latchkey::acme {
 namespace {
 
 using namespace std::chrono_literals;
 using ::testing::HasSubstr;
-using ::testing::IsEmpty;
 
-class IssuerTest : public ::testing::Test {
- protected:
-  IssuerTest() {
-    store.clock = &clock;
-    store.delay = 1ms;
-    options.name = "fake";
-    options.directory = FakeAcmeServer::kDirectory;
-    options.on_failure = [this](const ServerName&, const IssuanceFailure& f) { failure = f; };
-    restart();
-  }
-  ~IssuerTest() override { EXPECT_THAT(ca.broken_rules, IsEmpty()); }
-
-  void restart() { issuer.emplace(options, ca, clock, store, challenges, log); }
-
-  // Runs until it is done, or `limit` of test time has passed.
-  Result<CertificatePtr> obtain(const std::string& name = "a.test", Millis limit = 20min) {
-    Task<CertificatePtr> task = issuer->obtain(*ServerName::parse(name));
-    task.start();
-    run(task, limit);
-    if (!task.done()) return Error{ErrorCode::kTimeout, "the test gave up"};
-    return task.outcome();
-  }
-  void run(Task<CertificatePtr>& task, Millis limit) {
-    const TimePoint end = clock.now() + limit;
-    while (!task.done() && clock.now() < end) {
-      clock.advance(clock.now().time_since_epoch() < 5s ? 1ms : 100ms);
-    }
-  }
-  std::string error(const std::string& name = "a.test") {
-    const auto outcome = obtain(name);
-    return outcome ? "it was obtained" : outcome.error().message;
-  }
-  // Answers requests whose URL contains `part` with `reply`, from the `after`th on.
-  void answer(std::string part, HttpReply reply, int times = 1'000'000) {
-    auto left = std::make_shared<int>(times);
-    ca.intercept = [part, reply, left](const HttpRequest& request,
-                                       const std::string&) -> std::optional<HttpReply> {
-      if (request.url.find(part) == std::string::npos || (*left)-- <= 0) return std::nullopt;
-      return reply;
-    };
-  }
-  bool nothing_is_offered() {
-    for (int token = 0; token < 200; ++token) {
-      if (challenges.find_http(a, "token" + std::to_string(token))) return false;
-    }
-    return challenges.find_tls_alpn(a) == nullptr;
-  }
-
-  const ServerName a = *ServerName::parse("a.test");
-  ManualClock clock;
-  ChallengeTable challenges;
-  FakeAcmeServer ca{clock, challenges};
-  FakeStore store;
-  Log log{2, Log::Format::kText, LogLevel::kError};
-  IssuerOptions options;
-  std::optional<IssuanceFailure> failure;
-  std::optional<AcmeIssuer> issuer;
-};
+using IssuerTest = IssuerFixture;
 
 TEST_F(IssuerTest, ANameGetsItsCertificate) {
   const auto certificate = obtain();
@@ -321,122 +257,6 @@ TEST_F(IssuerTest, AnOrderThatNeverEndsIsGivenUpAfterTenMinutes) {
   EXPECT_LT(ca.requests["/order"], 200);
   EXPECT_EQ(failure->failure, FailureClass::kTimeout);
   EXPECT_EQ(clock.pending(), 0u);
-}
-
-TEST_F(IssuerTest, WhatTheCaComplainsAboutIsTyped) {
-  const struct {
-    const char* type;
-    int status;
-    ErrorCode code;
-    FailureClass failure;
-  } cases[] = {
-      {"rateLimited", 429, ErrorCode::kThrottled, FailureClass::kRateLimited},
-      {"rejectedIdentifier", 400, ErrorCode::kInvalid, FailureClass::kRejectedIdentifier},
-      {"userActionRequired", 403, ErrorCode::kProtocol, FailureClass::kUserActionRequired},
-      {"unauthorized", 403, ErrorCode::kProtocol, FailureClass::kUnauthorized},
-      {"serverInternal", 500, ErrorCode::kIo, FailureClass::kServerInternal},
-      {"malformed", 400, ErrorCode::kProtocol, FailureClass::kOther},
-  };
-  for (const auto& c : cases) {
-    HttpReply reply = FakeAcmeServer::problem(c.status, c.type);
-    if (c.status == 429) reply.headers.emplace_back("retry-after", "3600");
-    answer("/new-order", reply);
-    const auto outcome = obtain();
-    ASSERT_FALSE(outcome);
-    EXPECT_EQ(outcome.error().code, c.code) << c.type;
-    EXPECT_EQ(failure->failure, c.failure) << c.type;
-    EXPECT_TRUE(failure->problem->is(c.type));
-    EXPECT_THAT(outcome.error().message, HasSubstr("POST https://ca.test/new-order"));
-    EXPECT_EQ(failure->problem->retry_after.has_value(), c.status == 429);
-  }
-  EXPECT_EQ(issuer->counts().orders.value(), 0u);
-}
-
-TEST_F(IssuerTest, ARefusedRegistrationIsTyped) {
-  answer("/account", FakeAcmeServer::problem(403, "userActionRequired"));
-  EXPECT_THAT(error(), HasSubstr("registering an ACME account"));
-  EXPECT_EQ(failure->failure, FailureClass::kUserActionRequired);
-}
-
-TEST_F(IssuerTest, ATroubledCaIsAskedAgainWhereThatIsSafe) {
-  for (const char* part : {"/authz/", "/order/", "/cert/"}) {
-    answer(part, FakeAcmeServer::json(503, "<html>down</html>"), 3);
-    EXPECT_TRUE(obtain()) << part;
-    answer(part, FakeAcmeServer::json(503, "<html>down</html>"));
-    EXPECT_THAT(error(), HasSubstr("(HTTP 503): no problem document, but \"<html>down</html>\""));
-  }
-  answer("/new-order", FakeAcmeServer::json(503, ""), 1);
-  EXPECT_FALSE(obtain()) << "an order costs something";
-}
-
-TEST_F(IssuerTest, EveryWrongAnswerNamesUrlAndCause) {
-  ASSERT_TRUE(obtain());
-  HttpReply redirect = FakeAcmeServer::json(301, "");
-  redirect.headers.emplace_back("location", "https://elsewhere.test/");
-  const HttpReply wrong[] = {
-      FakeAcmeServer::json(200, ""),
-      FakeAcmeServer::json(200, "<html>"),
-      FakeAcmeServer::json(200, "{\"status\":"),
-      FakeAcmeServer::json(200, "{}"),
-      FakeAcmeServer::json(200, "[]"),
-      FakeAcmeServer::json(200, std::string(1 << 20, '[')),
-      FakeAcmeServer::json(201, R"({"status":"valid"})"),
-      FakeAcmeServer::json(404, "not found"),
-      redirect,
-  };
-  for (const char* part : {"/new-order", "/authz/", "/order/", "/finalize/", "/cert/"}) {
-    for (const HttpReply& reply : wrong) {
-      answer(part, reply);
-      const auto outcome = obtain();
-      ASSERT_FALSE(outcome) << part << reply.body.substr(0, 40);
-      EXPECT_THAT(outcome.error().message, HasSubstr("fake: a.test: "));
-      EXPECT_LT(outcome.error().message.size(), 1000u);
-      EXPECT_TRUE(nothing_is_offered());
-    }
-  }
-  for (const HttpReply& reply : wrong) {
-    restart();
-    answer("/dir", reply);
-    EXPECT_THAT(error(), HasSubstr("the ACME directory https://ca.test/dir"));
-  }
-}
-
-TEST_F(IssuerTest, ACaWithoutNoncesOrLocationIsNamed) {
-  ca.intercept = [](const HttpRequest& request, const std::string&) -> std::optional<HttpReply> {
-    if (!request.url.ends_with("/new-order")) return std::nullopt;
-    return FakeAcmeServer::json(201, R"({"status":"pending"})");
-  };
-  EXPECT_THAT(error(), HasSubstr("POST https://ca.test/new-order: Location: expected a URL"));
-  ca.intercept = [](const HttpRequest& request, const std::string&) -> std::optional<HttpReply> {
-    if (!request.url.ends_with("/new-order")) return std::nullopt;
-    HttpReply reply = FakeAcmeServer::json(201, R"({"status":"pending"})");
-    reply.headers.emplace_back("location", "http://elsewhere.test/order/1");
-    return reply;
-  };
-  EXPECT_THAT(error(), HasSubstr("expected an https:// URL"));
-}
-
-TEST_F(IssuerTest, WhatIsDownloadedIsJudged) {
-  const TestCa other("Other");
-  ca.chain = other.issue_pem({"a.test"}, generate_p256_key());
-  EXPECT_THAT(error(), HasSubstr("not for the key that we asked for"));
-  EXPECT_EQ(failure->failure, FailureClass::kBadCertificate);
-  ca.chain = "<html>";
-  EXPECT_THAT(error(), HasSubstr("refused before it was stored"));
-}
-
-TEST_F(IssuerTest, APublicCaIsRefusedWhereThatIsForbidden) {
-  options.directory = "https://acme-v02.api.letsencrypt.org/directory";
-  restart();
-  setenv("LATCHKEY_NO_PUBLIC_CA", "1", 1);
-  EXPECT_THAT(error(), HasSubstr("LATCHKEY_NO_PUBLIC_CA=1 is set"));
-  EXPECT_EQ(ca.requests.size(), 0u);
-}
-
-TEST_F(IssuerTest, AnUncheckedDirectoryUrlIsRefused) {
-  options.directory = "http://ca.test/dir";
-  restart();
-  EXPECT_THAT(error(), HasSubstr("expected an https:// URL"));
 }
 
 TEST_F(IssuerTest, PreparingLeavesOnlyTheOrderForLater) {
