@@ -1,6 +1,11 @@
 #include "edge/http/header_list.h"
 
 namespace latchkey::edge {
+namespace {
+
+constexpr size_t kFirst = 512;  // bytes allocated at once: enough for most messages
+
+}  // namespace
 
 char lower(char c) {
   return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
@@ -30,9 +35,9 @@ void HeaderList::add(std::string_view name, std::string_view value) {
   const size_t at = text_.size();
   const size_t needed = at + name.size() + value.size();
   std::string old;  // keeps the bytes alive should name or value be views into ourselves
-  if (needed > text_.capacity()) {
+  if (needed > text_.capacity() || text_.capacity() < kFirst) {
     std::string grown;
-    grown.reserve(needed < 512 ? 512 : needed * 2);
+    grown.reserve(needed < kFirst ? kFirst : needed * 2);
     grown.append(text_);
     old = std::move(text_);
     text_ = std::move(grown);

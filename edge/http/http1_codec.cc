@@ -86,10 +86,6 @@ bool agrees(const llhttp_t& parser, const Body& body) {
   return !length || parser.content_length == body.length;
 }
 
-std::string_view first_line(std::string_view block) {
-  return block.substr(0, block.find('\r'));
-}
-
 bool persists(const HeaderList& headers, int minor_version) {
   if (headers.has_token("connection", "close")) return false;
   return minor_version >= 1 || headers.has_token("connection", "keep-alive");
@@ -124,7 +120,7 @@ Http1Event Http1RequestParser::next(std::string_view bytes) {
     if (event.kind == Kind::kRefused) refusal_ = body_.refusal();
     return event;
   }
-  switch (lines_.scan(bytes, LineScanner::First::kStartLine, limits_)) {
+  switch (lines_.scan(bytes, LineScanner::First::kRequestLine, limits_)) {
     case Found::kMore:
       return {Kind::kMore};
     case Found::kRefused:
@@ -146,7 +142,6 @@ bool Http1RequestParser::read(std::string_view block) {
     refusal_ = why;
     return false;
   };
-  if (const auto why = check_request_line(first_line(block))) return refused(*why);
   Reading reading;
   const bool whole = run(reading, HTTP_REQUEST, block);
   if (llhttp_get_errno(&reading.parser) == HPE_INVALID_METHOD) {
@@ -203,7 +198,7 @@ Http1Event Http1ResponseParser::next(std::string_view bytes) {
     if (event.kind == Kind::kRefused) refusal_ = {502, body_.refusal().why};
     return event;
   }
-  switch (lines_.scan(bytes, LineScanner::First::kStartLine, limits_)) {
+  switch (lines_.scan(bytes, LineScanner::First::kStatusLine, limits_)) {
     case Found::kMore:
       return {Kind::kMore};
     case Found::kRefused:
@@ -222,7 +217,6 @@ bool Http1ResponseParser::read(std::string_view block) {
     refusal_ = {502, why.why};
     return false;
   };
-  if (const auto why = check_status_line(first_line(block))) return refused(*why);
   Reading reading;
   const bool whole = run(reading, HTTP_RESPONSE, block);
   const int minor_version = reading.parser.http_minor;

@@ -350,11 +350,7 @@ void Http1Session::pause_body() {
 void Http1Session::resume_body() {
   if (!paused_) return;
   paused_ = false;
-  if (!in_.empty() || read_ended_) {
-    kick();
-  } else if (depth_ == 0) {
-    update_interest();
-  }
+  if (depth_ == 0) kick();  // else leaving goes on with it
 }
 
 void Http1Session::on_writable() {

@@ -100,19 +100,15 @@ LineScanner::Found LineScanner::refuse(int status, std::string_view why) {
   return Found::kRefused;
 }
 
-LineScanner::Found LineScanner::too_long(const Http1Limits&, bool start_line) {
-  return start_line ? refuse(414, "the request line is too long")
-                    : refuse(431, "the header is too large");
-}
-
 LineScanner::Found LineScanner::scan(std::string_view bytes, First first,
                                      const Http1Limits& limits) {
   for (;;) {
-    const bool start_line = first == First::kStartLine && !started_;
+    const bool start_line = first != First::kField && !started_;
     const size_t lf = bytes.find('\n', seen_);
     const size_t end = lf == std::string_view::npos ? bytes.size() : lf;
-    if (start_line && end - line_ > limits.line + 1) return too_long(limits, true);
-    if (end > limits.head) return too_long(limits, start_line);
+    if (start_line && end - line_ > limits.line + 1)
+      return refuse(414, "the first line is too long");
+    if (end > limits.head) return refuse(431, "the header is too large");
     if (lf == std::string_view::npos) {
       seen_ = bytes.size();
       return Found::kMore;
@@ -128,6 +124,9 @@ LineScanner::Found LineScanner::scan(std::string_view bytes, First first,
     }
     if (start_line) {
       if (!all_text(line)) return refuse(400, "a control character in the first line");
+      const auto wrong =
+          first == First::kRequestLine ? check_request_line(line) : check_status_line(line);
+      if (wrong) return refuse(wrong->status, wrong->why);
       started_ = true;
       continue;
     }

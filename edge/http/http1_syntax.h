@@ -31,7 +31,7 @@ bool is_token(std::string_view text);  // not empty, RFC 9110 5.6.2
 // no control characters; no continuation lines; field names are tokens followed by a colon.
 class LineScanner {
  public:
-  enum class First { kStartLine, kField };
+  enum class First { kRequestLine, kStatusLine, kField };
   enum class Found { kMore, kBlock, kRefused };
 
   // `bytes` begins where the block does; after kMore it is the same with more behind it.
@@ -44,7 +44,6 @@ class LineScanner {
 
  private:
   Found refuse(int status, std::string_view why);
-  Found too_long(const Http1Limits& limits, bool start_line);
 
   size_t line_ = 0;  // where the line begins that is not complete
   size_t seen_ = 0;  // no LF before this

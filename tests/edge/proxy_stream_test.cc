@@ -1,0 +1,456 @@
+#include "edge/proxy_stream.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+
+#include <optional>
+
+#include "edge/http/http1_session.h"
+#include "tests/edge/fake_transport.h"
+#include "tests/edge/scripted_upstream.h"
+#include "tests/edge/smuggling_table.h"
+#include "tests/support/manual_clock.h"
+#include "tests/support/test_loop.h"
+
+namespace latchkey::edge {
+namespace {
+
+using namespace std::chrono_literals;
+using std::string;
+using Connection = ScriptedUpstream::Connection;
+
+bool contains(std::string_view text, std::string_view part) {
+  return text.find(part) != std::string_view::npos;
+}
+
+// A client in memory, the proxy, an upstream over loopback. Time moves only by hand.
+class ProxyStreamTest : public testing::Test {
+ protected:
+  ProxyStreamTest() {
+    log.set_rate_limit(false);
+    route({upstream.port()});
+    upstream.on_bytes = [this](Connection& c) { answer(c); };
+  }
+  ~ProxyStreamTest() override { session.reset(); }
+
+  void route(std::vector<uint16_t> ports, string host = "127.0.0.1") {
+    Route made;
+    made.hosts = {"a.test", "*.a.test"};
+    for (const uint16_t port : ports) made.upstreams.push_back({host, port});
+    made.request_headers = {{"X-Edge", "1"}};
+    made.response_headers = {{"Server", std::nullopt}};
+    proxy.routes = *RoutingTable::make({made});
+  }
+  void open() {
+    transport = {};
+    session.emplace(transport, sessions, ClientInfo{"192.0.2.1", true, covers}, [this] {
+      ++ends;
+      session.reset();
+    });
+  }
+  // The upstream's part: whole requests get the reply.
+  void answer(Connection& c) {
+    if (!c.heard.ends_with("\r\n\r\n")) return;
+    c.heard.clear();
+    c.say(reply);
+  }
+  template <typename Condition>
+  void turn_until(Condition holds) {
+    loop.run_until([&] {
+      transport.deliver();
+      clock.advance(0ms);
+      transport.deliver();
+      return holds();
+    });
+  }
+  void turn(int times = 20) {
+    int left = times;
+    turn_until([&] { return left-- == 0; });
+  }
+  // The whole response to a request: until the client's request is answered to its end.
+  string fetch(std::string_view request, std::string_view end_of_answer) {
+    if (!session) open();
+    transport.sent.clear();
+    transport.say(request);
+    turn_until([&] { return transport.sent.ends_with(end_of_answer) || !session; });
+    return transport.sent;
+  }
+
+  ManualClock clock;
+  test::TestLoop loop;
+  int null_fd = ::open("/dev/null", O_WRONLY | O_CLOEXEC);
+  Log log{null_fd, Log::Format::kText, LogLevel::kError};
+  Addresses addresses{Error{ErrorCode::kNotFound, "no such host"}};
+  OriginPool pool{
+      loop.uv(), clock, [this](const string&, std::function<void(Addresses)> done) {
+        return std::make_shared<Alarm>(clock.after(0ms, [this, done] { done(addresses); }));
+      }};
+  ProxyContext proxy{clock, log, pool, nullptr};
+  SessionContext sessions{clock, [this](RequestHead head, ResponseStream& to) {
+                            return std::make_unique<ProxyStream>(proxy, std::move(head), to);
+                          }};
+  std::function<bool(std::string_view)> covers;
+  ScriptedUpstream upstream{loop.uv()};
+  string reply = "HTTP/1.1 200 OK\r\nDate: today\r\nServer: x\r\nContent-Length: 2\r\n\r\nok";
+  FakeTransport transport;
+  std::optional<Http1Session> session;
+  int ends = 0;
+};
+
+constexpr std::string_view kGet = "GET /x?y HTTP/1.1\r\nHost: a.test\r\n\r\n";
+constexpr std::string_view kOk = "HTTP/1.1 200 OK\r\ndate: today\r\ncontent-length: 2\r\n\r\nok";
+
+TEST_F(ProxyStreamTest, ARequestGoesThereAndItsResponseComesBack) {
+  EXPECT_EQ(fetch(kGet, "ok"), kOk);
+  EXPECT_EQ(upstream.heard,
+            "GET /x?y HTTP/1.1\r\nhost: a.test\r\nx-forwarded-for: 192.0.2.1\r\n"
+            "x-forwarded-proto: https\r\nx-forwarded-host: a.test\r\nvia: 1.1 latchkey\r\n"
+            "x-edge: 1\r\n\r\n");
+  EXPECT_EQ(fetch(kGet, "ok"), kOk);
+  EXPECT_EQ(upstream.connections.size(), 1U) << "kept alive on both sides";
+}
+
+TEST_F(ProxyStreamTest, PipelinedRequestsShareTheConnectionInTurn) {
+  string three;
+  for (int i = 0; i < 3; ++i) three += kGet;
+  const string want = string(kOk) + string(kOk) + string(kOk);
+  open();
+  transport.say(three);
+  turn_until([&] { return transport.sent.size() >= want.size(); });
+  EXPECT_EQ(transport.sent, want);
+  EXPECT_EQ(upstream.connections.size(), 1U);
+}
+
+TEST_F(ProxyStreamTest, BadRequestsNeverReachTheUpstreamWhole) {
+  for (const BadRequest& bad : kBadRequests) {
+    upstream.heard.clear();
+    open();
+    transport.say(bad.bytes);
+    turn(6);
+    EXPECT_TRUE(transport.sent.starts_with("HTTP/1.1 " + std::to_string(bad.status)))
+        << bad.name << transport.sent;
+    EXPECT_FALSE(contains(upstream.heard, "0\r\n\r\n")) << bad.name << upstream.heard;
+    if (!contains(bad.bytes, "Transfer-Encoding: chunked\r\n\r\n")) {
+      EXPECT_EQ(upstream.heard, "") << bad.name;
+    }
+    session.reset();
+  }
+}
+
+TEST_F(ProxyStreamTest, BodiesOfEitherFramingArrive) {
+  upstream.on_bytes = [](Connection& c) {
+    if (contains(c.heard, "hello") && !contains(c.heard, "transfer-encoding")) {
+      c.say(
+          "HTTP/1.1 200 OK\r\nDate: d\r\nTransfer-Encoding: chunked\r\n\r\n"
+          "3\r\nabc\r\n0\r\nSum: 6\r\n\r\n");
+      c.heard.clear();
+    } else if (c.heard.ends_with("0\r\nx-t: 1\r\n\r\n")) {
+      c.say("HTTP/1.1 200 OK\r\nDate: d\r\n\r\nrest");
+      c.hang_up();
+    }
+  };
+  EXPECT_EQ(
+      fetch("POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 5\r\n\r\nhello", "sum: 6\r\n\r\n"),
+      "HTTP/1.1 200 OK\r\ndate: d\r\ntransfer-encoding: chunked\r\n\r\n"
+      "3\r\nabc\r\n0\r\nsum: 6\r\n\r\n");
+  EXPECT_TRUE(contains(upstream.heard, "content-length: 5\r\n\r\nhello"));
+  EXPECT_EQ(fetch("POST / HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: chunked\r\n\r\n"
+                  "5\r\nhello\r\n0\r\nX-T: 1\r\n\r\n",
+                  "0\r\n\r\n"),
+            "HTTP/1.1 200 OK\r\ndate: d\r\ntransfer-encoding: chunked\r\n\r\n"
+            "4\r\nrest\r\n0\r\n\r\n");
+}
+
+TEST_F(ProxyStreamTest, HeadInterimAndEmptyResponsesPass) {
+  reply =
+      "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
+      "HTTP/1.1 200 OK\r\nDate: d\r\nContent-Length: 7\r\n\r\n";
+  EXPECT_EQ(fetch("HEAD / HTTP/1.1\r\nHost: a.test\r\n\r\n", "7\r\n\r\n"),
+            "HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n"
+            "HTTP/1.1 200 OK\r\ndate: d\r\ncontent-length: 7\r\n\r\n");
+  reply = "HTTP/1.1 304 Not Modified\r\nDate: d\r\n\r\n";
+  EXPECT_EQ(fetch(kGet, "\r\n\r\n"), "HTTP/1.1 304 Not Modified\r\ndate: d\r\n\r\n");
+  reply = "HTTP/1.1 204 No Content\r\nDate: d\r\n\r\n";
+  EXPECT_EQ(fetch(kGet, "\r\n\r\n"), "HTTP/1.1 204 No Content\r\ndate: d\r\n\r\n");
+  EXPECT_EQ(upstream.connections.size(), 1U);
+}
+
+TEST_F(ProxyStreamTest, AnExpectationIsTheUpstreamsToMeet) {
+  upstream.on_bytes = [](Connection& c) {
+    if (c.heard.ends_with("\r\n\r\n")) c.say("HTTP/1.1 100 Continue\r\n\r\n");
+    if (c.heard.ends_with("hi")) c.say("HTTP/1.1 200 OK\r\nDate: d\r\nContent-Length: 0\r\n\r\n");
+  };
+  EXPECT_EQ(fetch("PUT / HTTP/1.1\r\nHost: a.test\r\nExpect: 100-continue\r\n"
+                  "Content-Length: 2\r\n\r\n",
+                  "\r\n\r\n"),
+            "HTTP/1.1 100 Continue\r\n\r\n");
+  EXPECT_TRUE(contains(upstream.heard, "expect: 100-continue\r\n"));
+  EXPECT_TRUE(fetch("hi", "\r\n\r\n").starts_with("HTTP/1.1 200 OK\r\n"));
+}
+
+TEST_F(ProxyStreamTest, WebSocketsAreTwoOpaqueStreams) {
+  upstream.on_bytes = [](Connection& c) {
+    if (c.heard.ends_with("\r\n\r\n")) {
+      c.say(
+          "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+          "Sec-WebSocket-Accept: y\r\n\r\nfirst");
+    }
+    if (c.heard.ends_with("ping")) c.say("pong");
+  };
+  EXPECT_EQ(fetch("GET /ws HTTP/1.1\r\nHost: a.test\r\nConnection: Upgrade\r\n"
+                  "Upgrade: websocket\r\nSec-WebSocket-Key: x\r\n\r\n",
+                  "first"),
+            "HTTP/1.1 101 Switching Protocols\r\nsec-websocket-accept: y\r\n"
+            "connection: upgrade\r\nupgrade: websocket\r\n\r\nfirst");
+  EXPECT_TRUE(contains(upstream.heard, "connection: upgrade\r\nupgrade: websocket\r\n"));
+  EXPECT_EQ(fetch("ping", "pong"), "pong");
+  transport.hang_up();
+  turn_until([&] { return upstream.last().ended; });
+  EXPECT_EQ(ends, 0) << "the upstream may still speak";
+  upstream.last().say("bye");
+  upstream.last().half_close();
+  turn_until([&] { return ends == 1; });
+  EXPECT_TRUE(transport.sent.ends_with("bye"));
+}
+
+TEST_F(ProxyStreamTest, UnknownAndUncoveredHostsAreAnsweredHere) {
+  covers = [](std::string_view host) { return host == "a.test" || host == "c.test"; };
+  EXPECT_TRUE(
+      fetch("GET / HTTP/1.1\r\nHost: b.a.test\r\n\r\n", "</html>\n").starts_with("HTTP/1.1 421 "));
+  EXPECT_TRUE(
+      fetch("GET / HTTP/1.1\r\nHost: c.test\r\n\r\n", "</html>\n").starts_with("HTTP/1.1 404 "));
+  EXPECT_TRUE(fetch("GET / HTTP/1.1\r\nHost: A.test:8443\r\n\r\n", "ok").ends_with("ok"));
+  EXPECT_EQ(upstream.connections.size(), 1U);
+}
+
+TEST_F(ProxyStreamTest, AnUpstreamThatIsDownGetsAPage) {
+  upstream.close();
+  const string answer = fetch(kGet, "</html>\n");
+  EXPECT_TRUE(answer.starts_with("HTTP/1.1 502 Bad Gateway\r\n"));
+  EXPECT_TRUE(contains(answer, "cache-control: no-store\r\n"));
+  EXPECT_TRUE(contains(answer, "retry-after: 5\r\n"));
+  EXPECT_TRUE(fetch(kGet, "</html>\n").starts_with("HTTP/1.1 502 ")) << "the connection lives on";
+}
+
+TEST_F(ProxyStreamTest, AnotherUpstreamTakesOverForAnyMethod) {
+  ScriptedUpstream down(loop.uv());
+  down.close();
+  route({down.port(), upstream.port()});
+  for (int i = 0; i < 4; ++i) {
+    EXPECT_TRUE(fetch("POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 4\r\n\r\n\r\n\r\n", "ok")
+                    .ends_with("ok"));
+  }
+}
+
+TEST_F(ProxyStreamTest, UpstreamsTakeTurns) {
+  ScriptedUpstream other(loop.uv());
+  other.on_bytes = [this](Connection& c) { answer(c); };
+  route({other.port(), upstream.port()});
+  for (int i = 0; i < 4; ++i) fetch(kGet, "ok");
+  EXPECT_EQ(upstream.heard, other.heard);
+}
+
+TEST_F(ProxyStreamTest, NamesAreLookedUpAndAddressesTriedInTurn) {
+  route({upstream.port()}, "app.internal");
+  EXPECT_TRUE(fetch(kGet, "</html>\n").starts_with("HTTP/1.1 502 "));
+  addresses = std::vector<string>{"127.0.0.2", "127.0.0.1"};
+  EXPECT_EQ(fetch(kGet, "ok"), kOk);
+}
+
+TEST_F(ProxyStreamTest, AHangingConnectAndAHangingResponseTimeOut) {
+  proxy.pool.~OriginPool();
+  new (&pool) OriginPool(loop.uv(), clock, [](const string&, std::function<void(Addresses)>) {
+    return std::shared_ptr<void>();  // never answers
+  });
+  route({upstream.port()}, "app.internal");
+  open();
+  transport.say(kGet);
+  turn(3);
+  clock.advance(4999ms);
+  EXPECT_EQ(transport.sent, "");
+  clock.advance(1ms);
+  EXPECT_TRUE(transport.sent.starts_with("HTTP/1.1 504 ")) << transport.sent;
+
+  upstream.on_bytes = nullptr;
+  route({upstream.port()});
+  transport.sent.clear();
+  transport.say(kGet);
+  turn_until([&] { return !upstream.heard.empty(); });
+  clock.advance(59'999ms);
+  EXPECT_EQ(transport.sent, "");
+  clock.advance(1ms);
+  EXPECT_TRUE(transport.sent.starts_with("HTTP/1.1 504 "));
+  turn_until([&] { return upstream.last().ended; });
+}
+
+TEST_F(ProxyStreamTest, AResponseThatIsCutIsNotMadeToLookWhole) {
+  for (const char* part :
+       {"Content-Length: 10\r\n\r\nabc", "Transfer-Encoding: chunked\r\n\r\n5\r\nabc"}) {
+    reply = string("HTTP/1.1 200 OK\r\nDate: d\r\n") + part;
+    ends = 0;
+    open();
+    transport.say(kGet);
+    turn_until([&] { return contains(transport.sent, "abc"); });
+    upstream.last().hang_up();
+    turn_until([&] { return ends == 1; });
+    EXPECT_FALSE(transport.finished);
+    EXPECT_FALSE(transport.sent.ends_with("0\r\n\r\n"));
+  }
+}
+
+TEST_F(ProxyStreamTest, ResponsesThatMakeNoSenseAreRefused) {
+  for (const char* bad : {
+           "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+           "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+           "SSH-2.0-OpenSSH\r\n",
+           "HTTP/1.1 101 Nobody Asked\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n",
+       }) {
+    reply = bad;
+    EXPECT_TRUE(fetch(kGet, "</html>\n").starts_with("HTTP/1.1 502 ")) << bad;
+  }
+  reply = string();
+  for (int i = 0; i < 200; ++i) reply += "HTTP/1.1 102 Processing\r\n\r\n";
+  EXPECT_TRUE(contains(fetch(kGet, "</html>\n"), "HTTP/1.1 502 "));
+}
+
+TEST_F(ProxyStreamTest, ARequestIsTriedAgainWhenAKeptConnectionTurnsOutClosed) {
+  fetch(kGet, "ok");
+  upstream.on_bytes = [this](Connection& c) {
+    if (&c == &upstream.connections.front()) {
+      c.hang_up();  // as if its keep-alive time had ended at this very moment
+    } else {
+      answer(c);
+    }
+  };
+  EXPECT_EQ(fetch(kGet, "ok"), kOk);
+  EXPECT_EQ(upstream.connections.size(), 2U);
+}
+
+TEST_F(ProxyStreamTest, ABodyIsSentAgainWithIt) {
+  fetch(kGet, "ok");
+  upstream.on_bytes = [this](Connection& c) {
+    if (&c == &upstream.connections.front()) return c.hang_up();
+    if (c.heard.ends_with("hello")) c.say(reply);
+  };
+  EXPECT_EQ(fetch("PUT / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 5\r\n\r\nhello", "ok"), kOk);
+}
+
+TEST_F(ProxyStreamTest, WhatIsNotIdempotentIsNotTriedAgain) {
+  fetch(kGet, "ok");
+  upstream.on_bytes = [](Connection& c) { c.hang_up(); };
+  EXPECT_TRUE(fetch("POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 0\r\n\r\n", "</html>\n")
+                  .starts_with("HTTP/1.1 502 "));
+  EXPECT_EQ(upstream.connections.size(), 1U);
+}
+
+TEST_F(ProxyStreamTest, ARestingConnectionThatIsClosedIsDropped) {
+  fetch(kGet, "ok");
+  EXPECT_EQ(pool.resting(), 1U);
+  upstream.last().hang_up();
+  turn_until([&] { return pool.resting() == 0; });
+  EXPECT_EQ(fetch(kGet, "ok"), kOk);
+  EXPECT_EQ(pool.resting(), 1U);
+  clock.advance(59s);
+  EXPECT_EQ(pool.resting(), 0U) << "rested for long enough";
+}
+
+TEST_F(ProxyStreamTest, StrayBytesBehindAResponseEndTheConnection) {
+  reply += "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil";
+  EXPECT_EQ(fetch(kGet, "ok"), kOk);
+  turn();
+  EXPECT_EQ(pool.resting(), 0U);
+  EXPECT_EQ(transport.sent, kOk);
+}
+
+TEST_F(ProxyStreamTest, AClientThatGoesAwayTakesTheUpstreamWithIt) {
+  upstream.on_bytes = nullptr;
+  open();
+  transport.say(kGet);
+  turn_until([&] { return !upstream.heard.empty(); });
+  transport.break_off();
+  turn_until([&] { return upstream.last().ended; });
+  EXPECT_EQ(ends, 1);
+}
+
+TEST_F(ProxyStreamTest, ALargeResponseWaitsForASlowClientInBoundedMemory) {
+  constexpr size_t kSize = 8 << 20;
+  upstream.on_bytes = [](Connection& c) {
+    c.say("HTTP/1.1 200 OK\r\nDate: d\r\nContent-Length: " + std::to_string(kSize) + "\r\n\r\n" +
+          string(kSize, 'x'));
+  };
+  open();
+  transport.room = 1000;
+  transport.say(kGet);
+  turn(200);
+  EXPECT_EQ(transport.sent.size(), 1000U);
+  size_t stalls = 0;
+  turn_until([&] {
+    if (transport.room == 0) ++stalls;
+    transport.room = 20'000;
+    return transport.sent.size() > kSize && transport.sent.ends_with("x");
+  });
+  EXPECT_GT(stalls, 50U);
+}
+
+TEST_F(ProxyStreamTest, ALargeRequestWaitsForASlowUpstream) {
+  constexpr size_t kSize = 16 << 20;
+  size_t heard = 0;
+  bool stop = true;
+  upstream.on_bytes = [&](Connection& c) {
+    heard += c.heard.size();
+    c.heard.clear();
+    c.stop_reading(std::exchange(stop, false));
+    if (heard > kSize) c.say("HTTP/1.1 200 OK\r\nDate: today\r\nContent-Length: 2\r\n\r\nok");
+  };
+  open();
+  transport.say("POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: " + std::to_string(kSize) +
+                "\r\n\r\n" + string(kSize, 'x'));
+  turn(200);
+  EXPECT_FALSE(transport.want_read);
+  EXPECT_GT(transport.incoming.size(), kSize / 8) << "the kernel's buffers hold the rest";
+  upstream.last().stop_reading(false);
+  turn_until([&] { return transport.sent.ends_with("ok"); });
+}
+
+TEST_F(ProxyStreamTest, AnUpstreamThatStopsReadingTimesOut) {
+  upstream.on_bytes = [](Connection& c) { c.stop_reading(true); };
+  open();
+  transport.say("POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 99999999\r\n\r\n" +
+                string(16 << 20, 'x'));
+  turn_until([&] { return !transport.want_read; });
+  clock.advance(61s);
+  EXPECT_TRUE(transport.sent.starts_with("HTTP/1.1 504 ")) << transport.sent;
+}
+
+TEST_F(ProxyStreamTest, AnEarlyAnswerToALargeRequestReachesTheClient) {
+  upstream.on_bytes = [](Connection& c) {
+    c.say("HTTP/1.1 413 Too Large\r\nDate: d\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno");
+    c.stop_reading(true);
+  };
+  open();
+  transport.say("POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 16777216\r\n\r\n" +
+                string(1 << 20, 'x'));
+  turn_until([&] { return transport.sent.ends_with("no"); });
+  EXPECT_TRUE(transport.sent.starts_with("HTTP/1.1 413 Too Large\r\n"));
+}
+
+TEST_F(ProxyStreamTest, EverythingMayBeDroppedAtEachTurn) {
+  upstream.on_bytes = [this](Connection& c) {
+    if (c.heard.ends_with("hello")) {
+      c.heard.clear();
+      c.say(reply);
+    }
+  };
+  for (int turns = 0; turns < 12; ++turns) {
+    open();
+    transport.say("PUT / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 5\r\n\r\nhel");
+    turn(turns / 2);
+    transport.say("lo");
+    turn(turns - turns / 2);
+    session.reset();
+    turn(2);
+  }
+}
+
+}  // namespace
+}  // namespace latchkey::edge
