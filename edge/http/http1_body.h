@@ -11,7 +11,8 @@ namespace latchkey::edge {
 struct Http1Event;
 
 // The body of one HTTP/1 message: a length, chunks with trailers, or all until the close. Ours
-// rather than llhttp's, whose 8.1 takes CR without LF in chunk framing (CVE-2023-30589).
+// rather than llhttp's, which takes trailers that end in a bare LF, has no bound on extensions and
+// pushes, where we want to be asked.
 class Http1Body {
  public:
   void begin(const Body& body, const Http1Limits& limits);

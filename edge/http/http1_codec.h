@@ -2,8 +2,9 @@
 // HTTP/1.1 bytes to messages, without I/O. Pull parsers: the caller offers the bytes it has and is
 // told what they begin with. Back-pressure is not to call.
 //
-// A head is read twice, by LineScanner and by llhttp: what llhttp alone would let pass (bare LF,
-// folding, spaces before names, …) the scanner refuses, and both must agree on the body's length.
+// A head is read twice, by LineScanner and by llhttp: what llhttp 8.1 lets pass even in its strict
+// mode (folded lines, a block that ends in a bare LF) the scanner refuses, and both must agree on
+// the body's length.
 
 #include <cstdint>
 #include <string>
