@@ -46,6 +46,8 @@ class Certificate {
   const std::string& serial() const { return serial_; }          // hex, lower case
   const std::string& issuer() const { return issuer_; }  // the leaf's issuer, CN or whole name
   bool valid_at(WallTime now) const { return not_before_ <= now && now < not_after_; }
+  // No more to be served. One that begins in a moment is: clocks differ by minutes.
+  bool expired_at(WallTime now) const { return now >= not_after_; }
   size_t bytes() const { return bytes_; }  // of memory, about, interned issuers left out
 
  private:

@@ -101,7 +101,7 @@ HelloHandler::Answer ClientConnection::on_client_hello(const ssl_early_callback_
   server_name_ = hello.server_name;
   bind_session_to(raw.ssl, *server_name_);
   CertificatePtr cached = shared.cache.find(*server_name_);
-  if (cached != nullptr && cached->valid_at(context_.clock.wall_now())) {
+  if (cached != nullptr && !cached->expired_at(context_.clock.wall_now())) {
     return serve(std::move(cached));
   }
 

@@ -101,6 +101,7 @@ Result<> Control::start() {
              {"pid", static_cast<int64_t>(::getpid())},
              {"version", LATCHKEY_VERSION}});
   tell_systemd("READY=1");
+  plane_->prepare_issuers();
   return Unit{};
 }
 

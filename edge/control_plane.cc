@@ -25,6 +25,14 @@ Result<std::string> read_token(const std::filesystem::path& file) {
   return token;
 }
 
+// Plain HTTP to a host that is not this one.
+bool is_clear_to_elsewhere(std::string_view url) {
+  constexpr std::string_view kScheme = "http://";
+  if (!url.starts_with(kScheme)) return false;
+  url.remove_prefix(kScheme.size());
+  return !url.starts_with("127.") && !url.starts_with("localhost") && !url.starts_with("[::1]");
+}
+
 acme::IssuerOptions issuer_options(const Config::Acme& from) {
   acme::IssuerOptions out;
   out.name = from.name;
@@ -99,6 +107,11 @@ Result<> ControlPlane::open_policy() {
   std::unique_ptr<AskEndpoint> ask;
   if (config_.on_demand.ask) {
     const Config::Ask& from = *config_.on_demand.ask;
+    if (from.token_file && is_clear_to_elsewhere(from.url)) {
+      log_.warning("ask_token_in_clear",
+                   "on_demand.ask sends its token over plain HTTP: use https:// unless the network "
+                   "between is yours alone");
+    }
     AskEndpoint::Options options;
     options.url = from.url;
     options.timeout = from.timeout;
@@ -161,8 +174,22 @@ Task<Issued> ControlPlane::order(ServerName name) {
   }
 }
 
+void ControlPlane::prepare_issuers() {
+  for (const auto& issuer : issuers_) tasks_.spawn(prepare(*issuer));
+}
+
+Task<> ControlPlane::prepare(acme::AcmeIssuer& issuer) {
+  Result<> prepared = co_await issuer.prepare().result();
+  if (!prepared) {
+    log_.warning("issuer_not_ready",
+                 "it is tried again with the first order: " + prepared.error().message,
+                 {{"issuer", issuer.name()}});
+  }
+  co_return Unit{};
+}
+
 void ControlPlane::may_be_served(const ServerName& name, std::function<void(bool)> answer) {
-  questions_.spawn(answer_may_be_served(name, std::move(answer)));
+  tasks_.spawn(answer_may_be_served(name, std::move(answer)));
 }
 
 Task<> ControlPlane::answer_may_be_served(ServerName name, std::function<void(bool)> answer) {

@@ -36,6 +36,10 @@ class ControlPlane {
   // Calls `answer` once, unless we go first.
   void may_be_served(const ServerName& name, std::function<void(bool)> answer);
 
+  // Finds or makes the accounts at the CAs, in the background, so that the first handshake need
+  // not wait for it. A CA that is down is logged and costs nothing.
+  void prepare_issuers();
+
   // Takes what may change while running: the allowlist.
   Result<> reload(const Config& config);
 
@@ -49,6 +53,7 @@ class ControlPlane {
   Result<> open_policy();
   void open_issuers();
   Task<Issued> order(ServerName name);
+  Task<> prepare(acme::AcmeIssuer& issuer);
   Task<> answer_may_be_served(ServerName name, std::function<void(bool)> answer);
 
   const Config config_;
@@ -65,7 +70,7 @@ class ControlPlane {
   std::vector<std::unique_ptr<acme::AcmeIssuer>> issuers_;
   std::unique_ptr<Issuer> issuer_;
   std::unique_ptr<Gate> gate_;
-  TaskSet questions_;
+  TaskSet tasks_;
 };
 
 // The allowlist of a configuration; bad lines are logged and left out.

@@ -60,7 +60,7 @@ Task<CertificatePtr> Issuer::look_in_store(ServerName name) {
     log_.error("store_read_failed", found.error().message, {{"name", name.text()}});
     co_return std::move(found).error().in("looking for a stored certificate");
   }
-  if (*found == nullptr || !(*found)->valid_at(clock_.wall_now())) co_return CertificatePtr();
+  if (*found == nullptr || (*found)->expired_at(clock_.wall_now())) co_return CertificatePtr();
   counts_.from_store.add();
   cache_.put(name, *found);
   co_return *found;
