@@ -81,8 +81,7 @@ void ProxyStream::use(std::unique_ptr<OriginConnection> connection) {
   origin_->send_head(*this, head_);
   origin_->send_body(kept_);
   if (!idempotent_ || !origin_->reused()) {
-    kept_ = {};
-    spent_ = true;
+    spend();
   }
   if (ended_) return request_complete();
   if (head_.expect_continue) expect_progress();
@@ -103,11 +102,16 @@ void ProxyStream::on_body(std::string_view bytes) {
   if (!spent_ && kept_.size() + bytes.size() <= kMaxKept) {
     kept_.append(bytes);
   } else {
-    kept_ = {};
-    spent_ = true;
+    spend();
   }
   origin_->send_body(bytes);
   hold_back();
+}
+
+// From here on the request cannot be sent again.
+void ProxyStream::spend() {
+  std::string().swap(kept_);
+  spent_ = true;
 }
 
 void ProxyStream::hold_back() {
@@ -156,8 +160,7 @@ void ProxyStream::on_response_interim(const ResponseHead& head) {
 
 void ProxyStream::on_response_head(ResponseHead& head) {
   limit_.reset();
-  kept_ = {};
-  spent_ = true;
+  spend();
   answering_ = true;
   tunnel_ = head.status == 101;
   forward_response(head, route_->response_headers);

@@ -45,6 +45,7 @@ class ProxyStream final : public Exchange, private OriginConnection::Handler {
   void use(std::unique_ptr<OriginConnection> connection);
   void request_complete();
   void expect_progress();
+  void spend();
   void hold_back();
   void give_up(int status, const char* text, const std::string& why);
 

@@ -107,7 +107,7 @@ bool Http1Session::settle() {
     phase_ = Phase::kHead;
     discarded_ = 0;
     if (in_.empty()) {
-      in_ = {};
+      std::string().swap(in_);  // a connection at rest keeps no buffer
       head_since_ = progress_;
     }
   }

@@ -26,9 +26,12 @@ void write_head(std::string& out, const RequestHead& head) {
   fields(out, head.headers);
   if (head.expect_continue) line(out, "expect", "100-continue");
   framing(out, head.body);
+  const bool te = head.headers.has("te");
   if (!head.upgrade.empty()) {
-    line(out, "connection", "upgrade");
+    line(out, "connection", te ? "upgrade, te" : "upgrade");
     line(out, "upgrade", head.upgrade);
+  } else if (te) {
+    line(out, "connection", "te");
   }
   out.append("\r\n");
 }

@@ -84,7 +84,7 @@ bool OriginConnection::stale() {
 void OriginConnection::rest(std::function<void()> gone) {
   handler_ = nullptr;
   gone_ = std::move(gone);
-  in_ = {};
+  std::string().swap(in_);
   out_.release();
   paused_ = false;
   update_interest();
