@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+
+#include "base/file.h"
 #include "base/json.h"
 
 namespace latchkey::edge {
@@ -70,6 +73,45 @@ TEST(ConfigTest, TheEffectiveConfigurationIsAConfigurationAndHidesTheQuery) {
   auto again = parse_config(shown, "shown.json");
   ASSERT_TRUE(again) << again.error().message;
   EXPECT_EQ(show_config(*again), shown);
+}
+
+// The paths of all keys of a value; a list counts as its first item.
+void collect_keys(const JsonValue& value, const std::string& path, std::set<std::string>& out) {
+  for (const auto& [key, child] : value.members) {
+    if (path.ends_with("_headers")) continue;  // the operator's own keys
+    out.insert(path + "." + key);
+    collect_keys(child, path + "." + key, out);
+  }
+  if (!value.items.empty()) collect_keys(value.items.front(), path, out);
+}
+// The same of a JSON Schema.
+void collect_schema_keys(const JsonValue& schema, const std::string& path,
+                         std::set<std::string>& out) {
+  if (const JsonValue* items = schema.find("items")) collect_schema_keys(*items, path, out);
+  if (const JsonValue* any = schema.find("anyOf")) {
+    for (const JsonValue& one : any->items) collect_schema_keys(one, path, out);
+  }
+  const JsonValue* properties = schema.find("properties");
+  if (properties == nullptr) return;
+  for (const auto& [key, child] : properties->members) {
+    out.insert(path + "." + key);
+    collect_schema_keys(child, path + "." + key, out);
+  }
+}
+
+TEST(ConfigTest, TheShippedSchemaNamesTheSameKeys) {
+  auto text = read_file(LATCHKEY_SOURCE_DIR "/docs/config.schema.json", 1 << 20);
+  ASSERT_TRUE(text) << text.error().message;
+  auto schema = parse_json(*text);
+  ASSERT_TRUE(schema) << schema.error().message;
+  std::string full = kSmall;
+  full.insert(full.find("\"allow\""), R"("ask": {"url": "http://127.0.0.1:1/c"}, )");
+  auto shown = parse_json(show_config(*parse_config(full, "my.json")));
+  ASSERT_TRUE(shown);
+  std::set<std::string> known, documented;
+  collect_keys(*shown, "", known);
+  collect_schema_keys(*schema, "", documented);
+  EXPECT_EQ(known, documented);
 }
 
 TEST(ConfigTest, MistakesAreNamedWithPlaceRuleAndValue) {
