@@ -18,7 +18,7 @@ namespace latchkey::acme {
 namespace {
 
 constexpr char kAcmeIdentifier[] = "1.3.6.1.5.5.7.1.31";
-constexpr long kDay = 24 * 3600;
+constexpr long kDay = 24L * 3600;
 
 // Only a lack of memory makes these calls fail.
 void ok(int result) {

@@ -20,7 +20,7 @@ namespace {
 namespace fs = std::filesystem;
 using sqlite::Connection;
 using sqlite::Query;
-using std::string_view_literals::operator""sv;
+using namespace std::string_view_literals;
 
 constexpr uint64_t kLeastFreeSpace = 16 << 20;  // bytes: a full write-ahead log
 // What tells our key file from another: a known text, sealed when the database was made.

@@ -15,16 +15,20 @@
 
 namespace latchkey::edge {
 
+// A part of the configuration; out here because clang 14 takes no std::optional of a nested class
+// with initializers.
+struct AskConfig {
+  std::string url;
+  Millis timeout{2'000};
+  Millis negative_ttl{60'000};
+  int64_t max_concurrent = 32;
+  std::optional<std::string> token_file;
+  bool send_reason = false;
+};
+
 // The whole configuration, with its defaults. docs/configuration.md explains the keys.
 struct Config {
-  struct Ask {
-    std::string url;
-    Millis timeout{2'000};
-    Millis negative_ttl{60'000};
-    int64_t max_concurrent = 32;
-    std::optional<std::string> token_file;
-    bool send_reason = false;
-  };
+  using Ask = AskConfig;
   struct OnDemand {
     std::vector<std::string> allow;
     std::vector<std::string> allow_files;

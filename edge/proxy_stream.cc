@@ -177,7 +177,9 @@ void ProxyStream::on_response_pause() {
 }
 
 void ProxyStream::on_response_end(const HeaderList& trailers) {
-  const HeaderList last = trailers;  // they die with the connection
+  // A copy, as they die with the connection.
+  // NOLINTNEXTLINE(performance-unnecessary-copy-initialization)
+  const HeaderList last = trailers;
   // A tunnel's other direction goes on.
   if (!tunnel_) context_.pool.give_back(std::move(origin_));
   stream_.finish(last);
