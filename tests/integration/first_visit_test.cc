@@ -37,6 +37,8 @@ TEST(FirstVisitTest, LeavesWithThePageAndLaterVisitsTakeNoOrder) {
   EXPECT_EQ(site.pebble->orders(), 1u);
 
   EXPECT_TRUE(site.edge.terminate());
+  EXPECT_EQ(site.edge.final_count("orders"), 1);
+  EXPECT_GE(site.edge.final_count("tls_alpn_01_answers"), 1);  // the CA did look
   EXPECT_THAT(StoreFile(site.database()).names(), ElementsAre("shop.test"));
   ASSERT_TRUE(site.edge.start());
   const auto third = site.visit("shop.test");
@@ -85,6 +87,12 @@ TEST_P(ChallengeTest, IsEnoughAlone) {
   ASSERT_TRUE(visit.handshake.verified) << visit.handshake.error;
   EXPECT_EQ(challenge_of_the_last_certificate(site.edge), GetParam());
   EXPECT_EQ(site.pebble->orders(), 1u);
+  EXPECT_TRUE(site.edge.terminate());
+  const bool http = GetParam() == "http-01";
+  const int64_t used = site.edge.final_count(http ? "http_01_answers" : "tls_alpn_01_answers");
+  const int64_t unused = site.edge.final_count(http ? "tls_alpn_01_answers" : "http_01_answers");
+  EXPECT_GE(used, 1);
+  EXPECT_EQ(unused, 0);
 }
 
 TEST_P(ChallengeTest, IsReplacedByTheOtherWhenItFails) {
@@ -122,9 +130,9 @@ TEST(FirstVisitTest, TenNamesAtOnceAllSucceedInSpiteOfBadNoncesAndSleeps) {
   EXPECT_EQ(site.pebble->orders(), 10u);
 }
 
-TEST(FirstVisitTest, ThreeBadNoncesInTenAreNoReasonToFail) {
+TEST(FirstVisitTest, ThriceAsManyBadNoncesAreNoReasonToFail) {
   Site::Options options;
-  options.pebble_env = {{"PEBBLE_WFE_NONCEREJECT", "30"}};
+  options.pebble_env = {{"PEBBLE_WFE_NONCEREJECT", "15"}};
   Site site(options);
   ASSERT_TRUE(site.edge.start());
   for (const char* name : {"a.test", "b.test", "c.test"}) {
@@ -144,6 +152,19 @@ TEST(FirstVisitTest, WithoutSniNothingIsAskedOrOrdered) {
   EXPECT_EQ(client.handshake().alert, alert::kUnrecognizedName);
   EXPECT_EQ(site.ask.requests(), 0u);
   EXPECT_EQ(site.pebble->orders(), 0u);
+}
+
+TEST(FirstVisitTest, OldClientsAndThoseWithAlpnAreServed) {
+  Site site;
+  ASSERT_TRUE(site.edge.start());
+  TlsOptions options = site.tls("a.test");
+  options.only_tls12 = true;
+  EXPECT_TRUE(TlsClient(options).handshake().verified);
+  options.only_tls12 = false;
+  options.alpn = {"h2", "http/1.1"};
+  const TlsClient client(options);
+  EXPECT_TRUE(client.handshake().verified) << client.handshake().error;
+  EXPECT_EQ(client.handshake().alpn, "http/1.1");
 }
 
 TEST(FirstVisitTest, AnIssuanceGoesOnWhenItsVisitorLeaves) {

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <future>
 #include <set>
 
 #include "tests/support/site.h"
@@ -89,6 +90,64 @@ TEST(HerdTest, AFloodOfUnwantedNamesCostsNoOrderAndLittleMemory) {
   EXPECT_LT(site.edge.process().resident_bytes(), before + (32u << 20));
 #endif
   RecordProperty("rss_before", std::to_string(before));
+}
+
+// A name that is held never waits for anything, however much is going wrong with others.
+TEST(HerdTest, CachedNamesAreServedWhileOthersWait) {
+  Site site;
+  site.edge.settings.allow = {};
+  site.edge.settings.ask = site.ask_url();
+  site.edge.settings.ask_timeout = "10s";
+  ASSERT_TRUE(site.edge.start());
+  ASSERT_TRUE(site.visit("cached.test").handshake.verified);
+  site.pebble->stop();
+  site.ask.replace_handler([](const Request&) {
+    Response response;
+    response.hang = true;
+    return response;
+  });
+  auto waiting = std::async(std::launch::async, [&] {
+    SwarmOptions options;
+    options.port = site.https.number();
+    options.count = 200;
+    options.sni = [](size_t i) { return "w" + std::to_string(i) + ".test"; };
+    options.limit = Millis(3000);
+    return swarm(options);
+  });
+  Millis slowest{0};
+  int visits = 0;
+  while (waiting.wait_for(std::chrono::seconds(0)) != std::future_status::ready) {
+    const auto visit = site.visit("cached.test");
+    ASSERT_TRUE(visit.handshake.verified) << visit.handshake.error;
+    EXPECT_EQ(visit.answer.status, 200);
+    slowest = std::max(slowest, visit.handshake.took);
+    ++visits;
+  }
+  EXPECT_GT(visits, 20);
+  EXPECT_LT(slowest, Millis(500));  // a scheduler's hiccup, not a wait
+  waiting.get();
+}
+
+TEST(HerdTest, AHerdThatLeavesLeavesNothingBehind) {
+  Site::Options options;
+  options.sleeps = true;
+  options.pebble_env = {{"PEBBLE_VA_SLEEPTIME", "3"}};
+  Site site(options);
+  ASSERT_TRUE(site.edge.start());
+  for (int round = 0; round < 3; ++round) {
+    SwarmOptions hasty;
+    hasty.port = site.https.number();
+    hasty.count = 300;
+    hasty.sni = always("left" + std::to_string(round) + ".test");
+    hasty.limit = Millis(30);
+    swarm(hasty);
+  }
+  ASSERT_TRUE(site.edge.wait_for("certificate_obtained", 3));
+  EXPECT_EQ(site.pebble->orders(), 3u);
+  EXPECT_TRUE(site.visit("left1.test").handshake.verified);
+  const auto exit = site.edge.terminate();
+  ASSERT_TRUE(exit);
+  EXPECT_EQ(exit->code, 0);
 }
 
 TEST(HerdTest, BeyondMaxParkedTheNewestAreRefused) {

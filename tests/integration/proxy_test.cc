@@ -242,21 +242,25 @@ TEST_F(ProxyTest, SmugglingIsAnsweredAndNeverForwarded) {
       "GET /smuggled HTTP/1.1\r\nHost: a.test\r\nHost: b.test\r\n\r\n",
       "GET /smuggled HTTP/1.1\r\n\r\n",
       "GET /smuggled HTTP/1.1\r\nHost: a.test\r\nX: a\nY: b\r\n\r\n",
-      std::string("GET /smuggled HTTP/1.1\r\nHost: a.test\r\nX: a\0b\r\n\r\n", 52),
+      "GET /smuggled HTTP/1.1\r\nHost: a.test\r\nX: a" + std::string(1, '\0') + "b\r\n\r\n",
       "GET /smug gled HTTP/1.1\r\nHost: a.test\r\n\r\n",
       "GET /smuggled HTTP/1.1 \r\nHost: a.test\r\n\r\n",
-      "GET /smuggled HTTP/3.0\r\nHost: a.test\r\n\r\n",
       "GET smuggled HTTP/1.1\r\nHost: a.test\r\n\r\n",
-      "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
       "complete nonsense\r\n\r\n",
   };
   for (const auto& request : requests) {
     const auto got = send(request);
-    EXPECT_THAT(got.status, ::testing::AnyOf(400, 405, 501, 505)) << request;
+    EXPECT_EQ(got.status, 400) << request;
   }
   EXPECT_EQ(site_.upstream.requests("/smuggled"), 0u);
   for (const auto& request : site_.upstream.seen()) EXPECT_EQ(request.path, "/") << request.head;
   EXPECT_EQ(site_.upstream.requests(), before);
+}
+
+TEST_F(ProxyTest, OtherVersionsAreRefused) {
+  EXPECT_EQ(send("GET / HTTP/3.0\r\nHost: a.test\r\n\r\n").status, 505);
+  EXPECT_EQ(send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").status, 505);
+  EXPECT_EQ(site_.upstream.requests(), 0u);
 }
 
 TEST_F(ProxyTest, HugeHeadsAreRefused) {

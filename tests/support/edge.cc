@@ -177,9 +177,12 @@ bool Edge::logged(std::string_view part, std::string_view other) const {
 }
 
 int64_t Edge::final_count(std::string_view key) const {
-  const auto counts = events("counts");
-  const JsonValue* value = counts.empty() ? nullptr : counts.back().find(key);
-  return value == nullptr ? -1 : static_cast<int64_t>(value->number);
+  for (const char* event : {"counts", "counts_issuance"}) {
+    for (const JsonValue& line : events(event)) {
+      if (const JsonValue* value = line.find(key)) return static_cast<int64_t>(value->number);
+    }
+  }
+  return -1;
 }
 
 Edge::Outcome Edge::run(const std::filesystem::path& folder, std::vector<std::string> args,

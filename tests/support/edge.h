@@ -1,7 +1,6 @@
 #pragma once
 #include <cstdint>
 #include <filesystem>
-#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -73,14 +72,13 @@ class Edge {
   Process& process() { return *process_; }
 
   // Of the log since the last start.
-  using Matches = std::function<bool(const JsonValue& line)>;
   std::vector<JsonValue> events(std::string_view event) const;
   size_t count(std::string_view event) const { return events(event).size(); }
   bool wait_for(std::string_view event, size_t times = 1, Millis limit = Millis(20'000)) const;
   std::string log() const { return process_->output(); }
   // Does a line hold both?
   bool logged(std::string_view part, std::string_view other = "") const;
-  // The number under `key` of the event "counts" that comes with the end; -1 if it is not there.
+  // A number that is logged at the end, in "counts" or "counts_issuance"; -1 if it is not there.
   int64_t final_count(std::string_view key) const;
 
   // Runs another verb of the program to its end.

@@ -30,6 +30,8 @@ class Pebble {
   std::filesystem::path ca_file() const;               // that verifies its own HTTPS
   const std::string& roots() const { return roots_; }  // PEM, of what it issues now
 
+  bool running() { return pebble_ && pebble_->running(); }
+  std::string log() const { return pebble_ ? pebble_->output() : ""; }
   void stop();
   void start();  // again: same address, new root
 

@@ -41,9 +41,13 @@ Site::Site(Options options)
 
 Site::~Site() {
   if (!::testing::Test::HasFailure()) return;
-  const std::string log = read_text(edge.folder() / "latchkey.log");
-  std::printf("--- the end of the edge's log:\n%s\n",
-              log.substr(log.size() > 6000 ? log.size() - 6000 : 0).c_str());
+  const auto show_end = [](const char* what, const std::string& log) {
+    constexpr size_t kEnd = 6000;
+    std::printf("--- the end of %s:\n%s\n", what,
+                log.substr(log.size() > kEnd ? log.size() - kEnd : 0).c_str());
+  };
+  show_end("the edge's log", read_text(edge.folder() / "latchkey.log"));
+  if (pebble && !pebble->running()) show_end("Pebble's log; it ended", pebble->log());
 }
 
 TlsOptions Site::tls(const std::string& name) const {
