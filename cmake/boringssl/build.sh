@@ -40,9 +40,20 @@ fetch_debian_source() { # prints the folder of the unpacked source package
   echo "$found"
 }
 
+# A checkout that git calls clean is known by its commit; any other one by the names, sizes and times of its files.
+revision_of() {
+  local commit changes
+  if commit=$(git -C "$1" rev-parse --short HEAD 2>/dev/null) && changes=$(git -C "$1" status --porcelain 2>/dev/null) &&
+    [ -z "$changes$(git -C "$1" rev-parse --show-prefix)" ]; then # the prefix: a folder of somebody else's repository
+    echo "$commit"
+  else
+    echo "tree-$(cd "$1" && find . -name .git -prune -o -type f -printf '%P %s %T@\n' | LC_ALL=C sort | sha256sum | cut -c1-12)"
+  fi
+}
+
 if [ -n "$upstream" ]; then
   source=$(realpath "$upstream")
-  version="upstream-$(git -C "$source" rev-parse --short HEAD 2>/dev/null || echo unknown)"
+  version=upstream-$(revision_of "$source")
 else
   source=$(fetch_debian_source)
   version=$(basename "$source"); version=${version#"$package"-}
