@@ -27,9 +27,7 @@ std::optional<Millis> pause_after(const Result<AcmeReply>& reply, int tries) {
   if (tries >= kFetchRetries) return std::nullopt;
   const Millis pause = kFirstFetchPause * (1 << tries);
   if (!reply) {
-    const ErrorCode code = reply.error().code;
-    const bool transient = code == ErrorCode::kIo || code == ErrorCode::kTimeout;
-    return transient ? std::optional(pause) : std::nullopt;
+    return reply.error().code == ErrorCode::kIo ? std::optional(pause) : std::nullopt;
   }
   if (reply->status < 500 && reply->status != 429) return std::nullopt;
   const Millis wait = std::max(pause, reply->retry_after.value_or(0ms));
@@ -63,7 +61,10 @@ Task<HttpReply> AcmeClient::send(HttpRequest request) {
   const LogField took{"ms", static_cast<int64_t>((clock_.now() - began).count())};
   if (!reply) {
     log_.debug("acme_request", what, {{"error", reply.error().message}, took});
-    co_return std::move(reply).error();  // names the URL
+    Error error = std::move(reply).error();  // names the URL
+    // kTimeout is for orders that took too long; a CA that does not answer is out of reach.
+    if (error.code == ErrorCode::kTimeout) error.code = ErrorCode::kIo;
+    co_return error;
   }
   log_.debug("acme_request", what, {{"status", reply->status}, took});
   nonces_.put(reply->header("replay-nonce"));

@@ -61,7 +61,7 @@ struct AcmeIssuer::Impl {
 
   Task<> prepare();
   // obtain() in full: attempts, and what is learned from them.
-  Task<CertificatePtr> obtain(ServerName name);
+  Task<CertificatePtr> obtain(ServerName name, int failures);
   // One order, ended at the deadline.
   Task<CertificatePtr> within_limit(ServerName name, std::vector<ChallengeType> types,
                                     TimePoint deadline, IssuanceReport& report);
@@ -88,8 +88,8 @@ AcmeIssuer::AcmeIssuer(IssuerOptions options, HttpClient& http, Clock& clock, St
     : impl_(std::make_unique<Impl>(std::move(options), http, clock, store, challenges, log)) {}
 AcmeIssuer::~AcmeIssuer() = default;
 
-Task<CertificatePtr> AcmeIssuer::obtain(ServerName name) {
-  return impl_->obtain(std::move(name));
+Task<CertificatePtr> AcmeIssuer::obtain(ServerName name, int failures) {
+  return impl_->obtain(std::move(name), failures);
 }
 Task<> AcmeIssuer::prepare() {
   return impl_->prepare();
@@ -107,11 +107,13 @@ Task<> AcmeIssuer::Impl::prepare() {
   co_return Unit{};
 }
 
-Task<CertificatePtr> AcmeIssuer::Impl::obtain(ServerName name) {
+Task<CertificatePtr> AcmeIssuer::Impl::obtain(ServerName name, int failures) {
   const TimePoint began = clock.now();
   const TimePoint deadline = began + kObtainLimit;
   std::vector<ChallengeType> types = choice.order_for(name);
-  bool fell_back = false;
+  // Both types on the first try; each later one is a single order, and they take turns.
+  bool fell_back = failures > 0;
+  if (failures % 2 == 1) std::reverse(types.begin(), types.end());
   bool registered_anew = false;
   std::string earlier;  // what the first challenge came to
   for (;;) {

@@ -52,10 +52,12 @@ class AcmeIssuer {
   // or registers the account. Its failure costs nothing.
   Task<> prepare();
 
-  // One order for one name (a second one when the first challenge type failed and another is
-  // left). The certificate that comes back was judged (the name asked for, our key, valid now,
-  // chain in order) but not stored. Ends within 10 minutes. Dropping the task abandons the order.
-  Task<CertificatePtr> obtain(ServerName name);
+  // One order for one name; a second one when the first challenge type failed and another is left,
+  // but only where `failures`, the tries in a row that have failed before, is 0: later tries take
+  // the types in turn, one order each. The certificate that comes back was judged (the name asked
+  // for, our key, valid now, chain in order) but not stored. Ends within 10 minutes. Dropping the
+  // task abandons the order.
+  Task<CertificatePtr> obtain(ServerName name, int failures = 0);
 
   const std::string& name() const;
   const Counts& counts() const;

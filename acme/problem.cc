@@ -179,7 +179,7 @@ Error Problem::error(std::string_view doing) const {
     default:
       break;
   }
-  return Error{code, std::string(doing) + ": " + describe()};
+  return Error{code, std::string(doing) + ": " + describe(), retry_after.value_or(Millis(0))};
 }
 
 std::optional<Millis> parse_retry_after(std::string_view text, WallTime now) {

@@ -4,6 +4,7 @@
 // The names are those of std::expected, which g++ 12 offers only with -std=c++23 and clang 14 not
 // at all, so that a later switch is a `using`.
 
+#include <chrono>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -25,6 +26,8 @@ enum class ErrorCode {
 struct [[nodiscard]] Error {
   ErrorCode code;
   std::string message;
+  // With kThrottled: how long the other side told us to stay away; 0: it did not say.
+  std::chrono::milliseconds retry_after{0};
 
   // Says what we were doing: Error{kTimeout, "new-order"}.in("issuing a.test").
   Error in(std::string_view doing) && {

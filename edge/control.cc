@@ -156,7 +156,7 @@ WorkerShared Control::make_shared_state() {
                                                                  Mailbox::Address reply_to,
                                                                  WorkerShared::Outcome done) {
     to_control.post([this, name, reply_to, done] {
-      plane_->gate().join(name, [reply_to, done](const Result<CertificatePtr>& outcome) {
+      plane_->certificates().join(name, [reply_to, done](const Result<CertificatePtr>& outcome) {
         reply_to.post([done, outcome] { done(outcome); });
       });
     });
@@ -165,8 +165,9 @@ WorkerShared Control::make_shared_state() {
                                                               Mailbox::Address reply_to,
                                                               WorkerShared::Answer done) {
     to_control.post([this, name, reply_to, done] {
-      plane_->may_be_served(
-          name, [reply_to, done](bool served) { reply_to.post([done, served] { done(served); }); });
+      plane_->served_names().join(name, [reply_to, done](const Result<bool>& served) {
+        reply_to.post([done, yes = served && *served] { done(yes); });
+      });
     });
   };
   return shared;

@@ -149,18 +149,21 @@ void ControlPlane::open_issuers() {
   limits.order_wait = config_.on_demand.park_timeout;
   if (config_.on_demand.ask) limits.denied_ttl = config_.on_demand.ask->negative_ttl;
   issuer_ = std::make_unique<Issuer>(
-      limits, *store_, *policy_, cache_, [this](ServerName name) { return order(std::move(name)); },
+      limits, *store_, *policy_, cache_,
+      [this](ServerName name, int failures) { return order(std::move(name), failures); },
       loop_.clock(), log_);
-  gate_ =
-      std::make_unique<Gate>([this](ServerName name) { return issuer_->obtain(std::move(name)); },
-                             static_cast<size_t>(config_.on_demand.max_parked));
+  const auto max_names = static_cast<size_t>(config_.on_demand.max_parked);
+  certificates_ = std::make_unique<Gate<CertificatePtr>>(
+      [this](ServerName name) { return issuer_->obtain(std::move(name)); }, max_names);
+  served_names_ = std::make_unique<Gate<bool>>(
+      [this](ServerName name) { return issuer_->may_be_served(std::move(name)); }, max_names);
 }
 
 // The issuers in the order of preference.
-Task<Issued> ControlPlane::order(ServerName name) {
+Task<Issued> ControlPlane::order(ServerName name, int failures) {
   for (size_t i = 0;; ++i) {
     acme::AcmeIssuer& issuer = *issuers_[i];
-    Result<CertificatePtr> certificate = co_await issuer.obtain(name).result();
+    Result<CertificatePtr> certificate = co_await issuer.obtain(name, failures).result();
     if (certificate) {
       Issued issued{*std::move(certificate), issuer.name()};
       co_return issued;
@@ -179,22 +182,13 @@ void ControlPlane::prepare_issuers() {
 }
 
 Task<> ControlPlane::prepare(acme::AcmeIssuer& issuer) {
-  Result<> prepared = co_await issuer.prepare().result();
+  Result<> prepared = co_await store_->self_test().result();
+  if (prepared) prepared = co_await issuer.prepare().result();
   if (!prepared) {
     log_.warning("issuer_not_ready",
                  "it is tried again with the first order: " + prepared.error().message,
                  {{"issuer", issuer.name()}});
   }
-  co_return Unit{};
-}
-
-void ControlPlane::may_be_served(const ServerName& name, std::function<void(bool)> answer) {
-  tasks_.spawn(answer_may_be_served(name, std::move(answer)));
-}
-
-Task<> ControlPlane::answer_may_be_served(ServerName name, std::function<void(bool)> answer) {
-  Result<bool> served = co_await issuer_->may_be_served(name).result();
-  answer(served && *served);
   co_return Unit{};
 }
 

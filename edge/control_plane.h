@@ -32,9 +32,9 @@ class ControlPlane {
   ~ControlPlane();
   ControlPlane(const ControlPlane&) = delete;
 
-  Gate& gate() { return *gate_; }
-  // Calls `answer` once, unless we go first.
-  void may_be_served(const ServerName& name, std::function<void(bool)> answer);
+  Gate<CertificatePtr>& certificates() { return *certificates_; }
+  // Whether names are, or would be, served: for port 80.
+  Gate<bool>& served_names() { return *served_names_; }
 
   // Finds or makes the accounts at the CAs, in the background, so that the first handshake need
   // not wait for it. A CA that is down is logged and costs nothing.
@@ -52,9 +52,8 @@ class ControlPlane {
   Result<> open_state();
   Result<> open_policy();
   void open_issuers();
-  Task<Issued> order(ServerName name);
+  Task<Issued> order(ServerName name, int failures);
   Task<> prepare(acme::AcmeIssuer& issuer);
-  Task<> answer_may_be_served(ServerName name, std::function<void(bool)> answer);
 
   const Config config_;
   Loop& loop_;
@@ -69,7 +68,8 @@ class ControlPlane {
   const AskEndpoint* ask_ = nullptr;  // policy_'s
   std::vector<std::unique_ptr<acme::AcmeIssuer>> issuers_;
   std::unique_ptr<Issuer> issuer_;
-  std::unique_ptr<Gate> gate_;
+  std::unique_ptr<Gate<CertificatePtr>> certificates_;
+  std::unique_ptr<Gate<bool>> served_names_;
   TaskSet tasks_;
 };
 

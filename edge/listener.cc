@@ -132,8 +132,9 @@ Listener::~Listener() {
 }
 
 void Listener::listen() {
-  CHECK(uv_poll_start(poll_.get(), UV_READABLE, [](uv_poll_t* poll, int, int) {
-          static_cast<Listener*>(poll->data)->on_ready();
+  CHECK(uv_poll_start(poll_.get(), UV_READABLE, [](uv_poll_t* poll, int status, int) {
+          auto* self = static_cast<Listener*>(poll->data);
+          status < 0 ? self->pause() : self->on_ready();  // libuv has stopped a poll with an error
         }) == 0);
 }
 

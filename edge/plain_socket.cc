@@ -49,9 +49,14 @@ void PlainSocket::want(bool read, bool write) {
   }
   uv_poll_start(poll_.get(), events, [](uv_poll_t* poll, int status, int ready) {
     auto* self = static_cast<PlainSocket*>(poll->data);
+    if (status < 0) {
+      // The socket has an error, and libuv has stopped the poll. It is ready for what was wanted:
+      // what had arrived before is still to be read, then read() or write() says how it broke.
+      ready = std::exchange(self->polled_, 0);
+      if (self->events_ != nullptr)
+        self->want((ready & UV_READABLE) != 0, (ready & UV_WRITABLE) != 0);
+    }
     if (self->events_ == nullptr) return;
-    // A broken socket is ready for what was wanted: read() or write() will say how it broke.
-    if (status < 0) ready = self->polled_;
     if ((ready & UV_WRITABLE) != 0) {
       // One event a turn: it may destroy the socket, and the other comes again by itself.
       self->events_->on_writable();

@@ -124,6 +124,7 @@ void ProxyStream::on_request_end(const HeaderList& trailers) {
   if (tunnel_) return origin_->finish_tunnel();
   ended_ = true;
   trailers_ = trailers;
+  forward_request_trailers(trailers_, route_->request_headers);
   if (origin_ != nullptr) request_complete();
 }
 

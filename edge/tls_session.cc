@@ -201,15 +201,20 @@ int TlsSession::bio_read(char* into, int size) {
 
 int TlsSession::bio_write(const char* bytes, int size) {
   const std::string_view record(bytes, static_cast<size_t>(size));
-  if (unsent_.empty()) {
+  // Records keep their order: what the kernel did not take, then what is gathered, then this one.
+  if (unsent_.empty() || gather_.gathered_for(*this) > 0) {
     gather_.append(*this, record);
   } else {
-    unsent_ += record;  // in order behind what the kernel did not take
+    unsent_ += record;
   }
   return size;
 }
 
 void TlsSession::send_gathered(std::string_view bytes) {
+  if (!unsent_.empty()) {
+    unsent_ += bytes;
+    return;
+  }
   while (!bytes.empty() && !broken_) {
     const ssize_t n = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
     if (n >= 0) {

@@ -91,7 +91,7 @@ std::unique_ptr<Http1Session> Worker::start_http(Transport& transport,
   };
   auto session = std::make_unique<Http1Session>(transport, https_, std::move(client),
                                                 [&connection] { connection.close(); });
-  if (drained_ != nullptr) session->drain();
+  if (drained_ != nullptr) session->drain_after_next();  // it was parked when the drain began
   return session;
 }
 

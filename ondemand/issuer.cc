@@ -1,6 +1,18 @@
 #include "ondemand/issuer.h"
 
 namespace latchkey {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr Millis kStoreRetest = 1s;  // a sick disk is not written to for every visitor
+
+// The CA is in trouble, or wants us to stay away: no word about the name.
+bool is_trouble_at_the_ca(ErrorCode code) {
+  return code == ErrorCode::kIo || code == ErrorCode::kThrottled;
+}
+
+}  // namespace
 
 Issuer::Issuer(Limits limits, Store& store, Policy& policy, CertificateCache& cache, Order order,
                Clock& clock, Log& log)
@@ -36,7 +48,8 @@ Task<CertificatePtr> Issuer::obtain(ServerName name) {
     co_return why;
   }
 
-  Result<CertificatePtr> obtained = co_await order_and_store(name).result();
+  bool ordered = false;
+  Result<CertificatePtr> obtained = co_await order_and_store(name, ordered).result();
   if (obtained) {
     refusals_.forget(name);
     counts_.obtained.add();
@@ -45,10 +58,11 @@ Task<CertificatePtr> Issuer::obtain(ServerName name) {
   counts_.failed.add();
   log_.error("issuance_failed", "no certificate for the name: " + obtained.error().message,
              {{"name", name.text()}});
-  // A full queue or a sick disk is not the name's fault.
-  const ErrorCode code = obtained.error().code;
-  if (code != ErrorCode::kThrottled && store_works_) {
-    refusals_.remember_failure(name, obtained.error(), clock_.now());
+  if (ordered) {
+    // Storing what was obtained failed, or the CA judged the name: both cost an order.
+    const bool trouble = store_works_ && is_trouble_at_the_ca(obtained.error().code);
+    trouble ? refusals_.remember_trouble(name, obtained.error(), clock_.now())
+            : refusals_.remember_failure(name, obtained.error(), clock_.now());
   }
   co_return obtained;
 }
@@ -66,20 +80,30 @@ Task<CertificatePtr> Issuer::look_in_store(ServerName name) {
   co_return *found;
 }
 
-Task<CertificatePtr> Issuer::order_and_store(ServerName name) {
+// Passes while the store works; tested anew after every failure, but not for every visitor.
+Task<> Issuer::test_store() {
+  if (store_works_) co_return Unit{};
+  if (store_trouble_ && clock_.now() < store_tested_ + kStoreRetest) co_return *store_trouble_;
+  Result<> tested = co_await store_.self_test().result();
+  if (tested) {
+    store_works_ = true;
+    store_trouble_.reset();
+    co_return Unit{};
+  }
+  store_trouble_ = std::move(tested).error().in("no order is made while the store does not work");
+  store_tested_ = clock_.now();
+  co_return *store_trouble_;
+}
+
+Task<CertificatePtr> Issuer::order_and_store(ServerName name, bool& ordered) {
   Result<Turnstile::Pass> place = co_await orders_.enter(limits_.order_wait).result();
   if (!place) co_return std::move(place).error().in("waiting for a place among the orders");
 
-  if (!store_works_) {
-    Result<> tested = co_await store_.self_test().result();
-    if (!tested) {
-      co_return std::move(tested).error().in("no order is made while the store does not work");
-    }
-    store_works_ = true;
-  }
+  co_await test_store();
 
   counts_.orders.add();
-  Issued issued = co_await order_(name);
+  ordered = true;
+  Issued issued = co_await order_(name, refusals_.failures(name));
   // On disk before anybody sees it: what was served once must be there after a crash.
   Result<> put = co_await store_.put_certificate(name, issued.certificate, issued.issuer).result();
   if (!put) {
@@ -92,7 +116,9 @@ Task<CertificatePtr> Issuer::order_and_store(ServerName name) {
 
 Task<bool> Issuer::may_be_served(ServerName name) {
   if (cache_.find(name) != nullptr) co_return true;
-  if (refusals_.find(name, clock_.now()) != nullptr) co_return false;
+  if (const Error* refused = refusals_.find(name, clock_.now())) {
+    co_return refused->code != ErrorCode::kDenied;  // what failed is wanted all the same
+  }
   if (policy_.decide_without_asking(name).verdict == Verdict::kAllow) co_return true;
   CertificatePtr stored = co_await look_in_store(name);
   if (stored != nullptr) co_return true;

@@ -1,5 +1,6 @@
 #pragma once
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "base/clock.h"
@@ -35,8 +36,9 @@ class Issuer {
   struct Counts {
     Counter from_store, denied, unknown, refused_again, orders, obtained, failed;
   };
-  // Obtains a certificate from a CA; says nothing to the store.
-  using Order = std::function<Task<Issued>(ServerName)>;
+  // Obtains a certificate from a CA; says nothing to the store. `failures`: how many earlier tries
+  // for the name have failed in a row.
+  using Order = std::function<Task<Issued>(ServerName name, int failures)>;
 
   // All outlive us.
   Issuer(Limits limits, Store& store, Policy& policy, CertificateCache& cache, Order order,
@@ -57,7 +59,9 @@ class Issuer {
 
  private:
   Task<CertificatePtr> look_in_store(ServerName name);
-  Task<CertificatePtr> order_and_store(ServerName name);
+  // `ordered` becomes true once the CA may have been asked for something.
+  Task<CertificatePtr> order_and_store(ServerName name, bool& ordered);
+  Task<> test_store();
   void remember_denial(const ServerName& name, const std::string& reason);
 
   const Limits limits_;
@@ -70,7 +74,9 @@ class Issuer {
   Counts counts_;
   Refusals refusals_{limits_.max_refusals};
   Turnstile orders_{clock_, limits_.max_orders};
-  bool store_works_ = false;  // its self-test passed, and nothing failed since
+  bool store_works_ = false;            // its self-test passed, and nothing failed since
+  std::optional<Error> store_trouble_;  // of the last self-test
+  TimePoint store_tested_{};            // when it failed
 };
 
 }  // namespace latchkey

@@ -8,6 +8,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr Millis kWaits[] = {1min, 10min, 100min, 24h};
+constexpr Millis kTroubleWait = 15s;
 
 }  // namespace
 
@@ -18,45 +19,59 @@ const Error* Refusals::find(const ServerName& name, TimePoint now) const {
 }
 
 void Refusals::remember_denial(const ServerName& name, Error why, TimePoint until) {
-  Entry& e = entry(name);
+  // A name that had failed keeps its count: it may be allowed again.
+  Entry& e = entry(name, failures(name) > 0 ? failures_ : denials_);
   e.why = std::move(why);
   e.until = until;
-  e.failures = 0;
 }
 
 void Refusals::remember_failure(const ServerName& name, Error why, TimePoint now) {
-  Entry& e = entry(name);
+  Entry& e = entry(name, failures_);
   const auto step = std::min<size_t>(static_cast<size_t>(e.failures), std::size(kWaits) - 1);
+  e.until = now + std::max(kWaits[step], why.retry_after);
   e.why = std::move(why);
-  e.until = now + kWaits[step];
   ++e.failures;
+}
+
+void Refusals::remember_trouble(const ServerName& name, Error why, TimePoint now) {
+  Entry& e = entry(name, failures_);
+  e.until = now + std::max(kTroubleWait, why.retry_after);
+  e.why = std::move(why);
+}
+
+int Refusals::failures(const ServerName& name) const {
+  const auto found = entries_.find(name);
+  return found == entries_.end() ? 0 : found->second.failures;
 }
 
 void Refusals::forget(const ServerName& name) {
   const auto found = entries_.find(name);
   if (found == entries_.end()) return;
-  ages_.erase(found->second.age);
+  found->second.ages->erase(found->second.age);
   entries_.erase(found);
 }
 
 void Refusals::forget_denials() {
-  std::erase_if(entries_, [this](const auto& item) {
-    if (item.second.failures > 0) return false;
-    ages_.erase(item.second.age);
+  std::erase_if(entries_, [](const auto& item) {
+    const Entry& e = item.second;
+    if (e.why.code != ErrorCode::kDenied) return false;
+    e.ages->erase(e.age);
     return true;
   });
 }
 
-Refusals::Entry& Refusals::entry(const ServerName& name) {
+Refusals::Entry& Refusals::entry(const ServerName& name, Ages& ages) {
   const auto found = entries_.find(name);
   if (found != entries_.end()) {
-    ages_.splice(ages_.end(), ages_, found->second.age);
-    return found->second;
+    Entry& e = found->second;
+    ages.splice(ages.end(), *e.ages, e.age);
+    e.ages = &ages;
+    return e;
   }
-  if (entries_.size() >= capacity_ && !ages_.empty()) forget(ServerName(ages_.front()));
-  const auto age = ages_.insert(ages_.end(), name);
+  if (ages.size() >= capacity_ && !ages.empty()) forget(ServerName(ages.front()));
+  const auto age = ages.insert(ages.end(), name);
   Error none{ErrorCode::kInvalid, ""};
-  return entries_.emplace(name, Entry{std::move(none), TimePoint(), 0, age}).first->second;
+  return entries_.emplace(name, Entry{std::move(none), TimePoint(), 0, &ages, age}).first->second;
 }
 
 }  // namespace latchkey

@@ -67,6 +67,14 @@ void apply(HeaderList& headers, const HeaderRules& rules) {
 
 }  // namespace
 
+void forward_request_trailers(HeaderList& trailers, const HeaderRules& rules) {
+  trailers.remove_if([&](const HeaderList::Field& field) {
+    return is_spoof(field.name, rules) ||
+           std::any_of(rules.begin(), rules.end(),
+                       [&](const auto& rule) { return same_text(rule.first, field.name); });
+  });
+}
+
 void forward_request(RequestHead& head, const ClientInfo& client, const HeaderRules& rules) {
   HeaderList& headers = head.headers;
   const bool trailers = headers.has_token("te", "trailers");

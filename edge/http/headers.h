@@ -13,6 +13,10 @@ namespace latchkey::edge {
 // X-Forwarded-For, -Proto, -Host, Via, and the route's.
 void forward_request(RequestHead& head, const ClientInfo& client, const HeaderRules& rules);
 
+// A client's trailers: what forward_request() takes from its headers is not let in behind the body,
+// nor what the route sets.
+void forward_request_trailers(HeaderList& trailers, const HeaderRules& rules);
+
 // An upstream's response: hop-by-hop fields go, then the route's rules.
 void forward_response(ResponseHead& head, const HeaderRules& rules);
 

@@ -286,7 +286,7 @@ void Http1Session::send_head(const ResponseHead& head) {
     if (bodiless_ && body_.kind != Body::Kind::kLength) body_ = {};
     written.body = body_;
     if (!written.headers.has("date")) written.headers.add("date", http_date(context_.clock));
-    if (draining_ || (expects_ && phase_ != Phase::kDone)) keep_alive_ = false;
+    if (draining_ || last_ || (expects_ && phase_ != Phase::kDone)) keep_alive_ = false;
     if (!keep_alive_) {
       connection = "close";
     } else if (http10_) {
@@ -357,7 +357,7 @@ void Http1Session::on_writable() {
   const Entry entry(*this);
   const size_t before = out_.size();
   out_.flush();
-  if (out_.size() < before) progress_ = context_.clock.now();
+  if (out_.size() < before || lingering_) progress_ = context_.clock.now();
   if (tunnel_ && answer_ == Answer::kDone && out_.empty()) end_output();
   if (lingering_ && read_ended_ && out_.empty() && transport_.unsent() == 0) over_ = true;
   if (was_full_ && out_.size() < Outbox::kFull / 4) {
@@ -403,7 +403,8 @@ void Http1Session::kick() {
 void Http1Session::update_interest() {
   const bool room = in_.size() < kMaxBuffered && !paused_;
   const bool read = !read_ended_ && (lingering_ || room);
-  const bool write = !out_.empty() || (lingering_ && read_ended_);
+  const bool unsent = lingering_ && (read_ended_ || transport_.unsent() > 0);
+  const bool write = !out_.empty() || unsent;
   transport_.want(read, write);
   if (exchange_ == nullptr && out_.empty()) out_.release();
   update_deadline();
@@ -412,11 +413,14 @@ void Http1Session::update_interest() {
 // When the client must have done what we wait for; far away when we wait for the exchange.
 TimePoint Http1Session::deadline() const {
   const SessionLimits& limits = context_.limits;
-  if (lingering_ && out_.empty()) return progress_ + limits.linger_time;
+  if (lingering_ && out_.empty()) {
+    // A slow client may take its time for what it has been promised; only then the linger begins.
+    return progress_ + (transport_.unsent() > 0 ? limits.idle_time : limits.linger_time);
+  }
   if (!out_.empty()) return progress_ + limits.idle_time;
   if (exchange_ == nullptr) {
     if (phase_ == Phase::kHead && !in_.empty()) return head_since_ + limits.head_time;
-    return progress_ + limits.idle_time;
+    return progress_ + (last_ ? limits.head_time : limits.idle_time);
   }
   if (tunnel_) return TimePoint::max();
   if (read_ended_ && !paused_) return progress_ + limits.half_close_time;

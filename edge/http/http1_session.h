@@ -42,6 +42,8 @@ class Http1Session final : public ResponseStream, private Transport::Events {
 
   // Ends after the exchange in progress. May call on_end at once.
   void drain();
+  // Answers one more request, and ends then: for a client that has come just before the end.
+  void drain_after_next() { last_ = true; }
   // Nothing in progress: no exchange, no part of a request.
   bool idle() const { return exchange_ == nullptr && in_.empty(); }
 
@@ -105,6 +107,7 @@ class Http1Session final : public ResponseStream, private Transport::Events {
   bool paused_ = false;    // by the exchange
   bool was_full_ = false;  // full() said so: on_writable() is owed
   bool draining_ = false;
+  bool last_ = false;          // no keep-alive from now on
   bool lingering_ = false;     // all is said; waiting for the client to have read it
   bool read_ended_ = false;    // the client closed its side
   bool output_ended_ = false;  // the client was told that no more comes

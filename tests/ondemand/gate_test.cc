@@ -4,12 +4,15 @@
 
 #include <optional>
 
+#include "cache/certificate.h"
 #include "tests/support/manual_clock.h"
 
 namespace latchkey {
 namespace {
 
 using namespace std::chrono_literals;
+
+using CertificateGate = Gate<CertificatePtr>;
 
 // An issuer that takes two seconds of the test's time, fails always, and counts its work.
 class GateTest : public testing::Test {
@@ -20,7 +23,7 @@ class GateTest : public testing::Test {
     Error no{ErrorCode::kDenied, "no " + name.text()};
     co_return no;
   }
-  Gate::Done put(std::optional<std::string>& out) {
+  CertificateGate::Done put(std::optional<std::string>& out) {
     return [&out](const Result<CertificatePtr>& r) { out = r ? "yes" : r.error().message; };
   }
 
@@ -28,7 +31,7 @@ class GateTest : public testing::Test {
   int issued = 0;
   ServerName a = *ServerName::parse("a.test");
   ServerName b = *ServerName::parse("b.test");
-  Gate gate{[this](ServerName name) { return issue(std::move(name)); }, 2};
+  CertificateGate gate{[this](ServerName name) { return issue(std::move(name)); }, 2};
 };
 
 TEST_F(GateTest, WantsForOneNameShareOneIssuanceAndItsOutcome) {
@@ -67,8 +70,8 @@ TEST_F(GateTest, BeyondTheBoundTheNewestNameIsRefusedAtOnce) {
 
 TEST_F(GateTest, ShutdownCancelsWhatRuns) {
   std::optional<std::string> first;
-  auto local =
-      std::make_unique<Gate>([this](ServerName name) { return issue(std::move(name)); }, 9u);
+  auto local = std::make_unique<CertificateGate>(
+      [this](ServerName name) { return issue(std::move(name)); }, 9u);
   local->join(a, put(first));
   local.reset();
   EXPECT_EQ(clock.pending(), 0u);

@@ -46,7 +46,8 @@ class IssuerTest : public testing::Test {
   }
 
   // A CA that takes a second, or fails with `trouble`.
-  Task<Issued> order(ServerName name) {
+  Task<Issued> order(ServerName name, int failures) {
+    earlier_failures = failures;
     ++orders;
     ++in_flight;
     most_in_flight = std::max(most_in_flight, in_flight);
@@ -89,11 +90,15 @@ class IssuerTest : public testing::Test {
   FakeHttp http{clock};
   CertificateCache cache{{}};
   Policy policy{listed(), std::make_unique<AskEndpoint>(ask_options(), http, clock, log)};
-  int orders = 0, in_flight = 0, most_in_flight = 0;
+  int orders = 0, in_flight = 0, most_in_flight = 0, earlier_failures = 0;
   std::optional<Error> trouble;
-  Issuer issuer{
-      limits(), store, policy, cache, [this](ServerName name) { return order(std::move(name)); },
-      clock,    log};
+  Issuer issuer{limits(),
+                store,
+                policy,
+                cache,
+                [this](ServerName name, int failures) { return order(std::move(name), failures); },
+                clock,
+                log};
 };
 
 TEST_F(IssuerTest, AnAllowedNameIsOrderedStoredAndCached) {
