@@ -1,5 +1,6 @@
 #include "base/log.h"
 
+#include <poll.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -17,6 +18,8 @@ namespace {
 
 using SteadyClock = std::chrono::steady_clock;
 
+constexpr size_t kMaxText = 2000;  // bytes
+constexpr size_t kMaxField = 300;
 constexpr double kBurst = 20;
 constexpr double kPerSecond = 2;
 
@@ -59,6 +62,8 @@ struct Log::State {
     SteadyClock::time_point at = SteadyClock::now();
     int64_t suppressed = 0;
   };
+
+  void lost(std::string_view event) { ++budgets.find(event)->second.suppressed; }
 
   // Takes a line's token. False: leave it out.
   bool take(std::string_view event, int64_t& suppressed) {
@@ -108,6 +113,7 @@ void Log::write(LogLevel level, std::string_view event, std::string_view text, F
   int64_t suppressed = 0;
   if (!state_->take(event, suppressed)) return;
 
+  text = text.substr(0, kMaxText);
   const std::string_view level_name = kLevels[static_cast<size_t>(level)];
   std::string line;
   if (state_->format == Format::kJson) {
@@ -115,7 +121,8 @@ void Log::write(LogLevel level, std::string_view event, std::string_view text, F
     out.text("time", timestamp()).text("level", level_name).text("event", event);
     out.text("message", text);
     for (const LogField& field : fields) {
-      field.numeric ? out.raw(field.key, field.value) : out.text(field.key, field.value);
+      const std::string value = field.value.substr(0, kMaxField);
+      field.numeric ? out.raw(field.key, value) : out.text(field.key, value);
     }
     if (suppressed > 0) out.number("suppressed", suppressed);
     line = out.str();
@@ -123,13 +130,17 @@ void Log::write(LogLevel level, std::string_view event, std::string_view text, F
     line = timestamp().append(" ").append(level_name).append(" ").append(event).append(": ");
     line += one_line(text);
     for (const LogField& field : fields) {
-      line.append(" ").append(field.key).append("=").append(plain_or_quoted(field.value));
+      line.append(" ").append(field.key).append("=").append(
+          plain_or_quoted(field.value.substr(0, kMaxField)));
     }
     if (suppressed > 0) line += " suppressed=" + std::to_string(suppressed);
   }
   line += '\n';
-  // A log that cannot be written must not stop the server.
-  [[maybe_unused]] const ssize_t written = ::write(state_->fd, line.data(), line.size());
+  // A reader that has stalled must not stop the server: what finds no room is left out and counted.
+  // (A pipe that is writable has room for PIPE_BUF bytes; lines are kept below that.)
+  pollfd room{state_->fd, POLLOUT, 0};
+  const bool writable = ::poll(&room, 1, 0) == 1 && (room.revents & POLLOUT) != 0;
+  if (!writable || ::write(state_->fd, line.data(), line.size()) < 0) state_->lost(event);
 }
 
 }  // namespace latchkey

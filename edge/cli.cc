@@ -165,6 +165,7 @@ int validate(const Config& config) {
   Log log(STDERR_FILENO, Log::Format::kText, LogLevel::kInfo);
   auto allowlist = load_allowlist(config, log);
   if (!allowlist) return complain(allowlist.error(), kBadConfig);
+  if (auto files = check_files(config); !files) return complain(files.error(), kBadConfig);
   std::printf("The configuration is good: %zu allowlist entries, %zu issuers, %zu routes.\n",
               (*allowlist)->size(), config.issuers.size(), config.routes.size());
   return kOk;

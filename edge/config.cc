@@ -2,9 +2,11 @@
 
 #include <algorithm>
 
+#include "base/check.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "edge/listener.h"
+#include "policy/allowlist.h"
 
 namespace latchkey::edge {
 namespace {
@@ -23,6 +25,9 @@ bool is_url(std::string_view text) {
   const bool http = text.starts_with("http://") || text.starts_with("https://");
   return http && text.find("://") + 3 < text.size() &&
          text.find_first_of(" \t\r\n#") == std::string_view::npos;
+}
+bool is_allow_entry(std::string_view text) {
+  return Allowlist::parse_entry(text).has_value();
 }
 bool is_challenge(std::string_view text) {
   return text == "tls-alpn-01" || text == "http-01";
@@ -54,7 +59,7 @@ void read_ask(Section& section, Config::Ask& out) {
 }
 
 void read_on_demand(Section section, Config::OnDemand& out) {
-  section.texts("allow", out.allow, "a list of names and \"*.suffix\" patterns");
+  section.texts("allow", out.allow, "a list of names and \"*.suffix\" patterns", is_allow_entry);
   section.texts("allow_files", out.allow_files, "a list of file paths", is_not_empty);
   if (section.has("ask") && !section.is_null("ask")) {
     Section ask = section.section("ask");
@@ -161,12 +166,20 @@ std::string text_or_null(const std::optional<std::string>& text) {
   return text ? json_quote(*text) : "null";
 }
 
+// Without the password and the query, which may be a key of the operator's.
+std::string without_secrets(const std::string& url) {
+  std::string out = url.substr(0, url.find('?'));
+  if (out.size() < url.size()) out += "?...";
+  const size_t host = out.find("://") + 3;
+  const size_t at = out.find('@', host);
+  if (at < out.find('/', host)) out.replace(host, at - host, "...");
+  return out;
+}
+
 std::string show_ask(const std::optional<Config::Ask>& ask) {
   if (!ask) return "null";
-  // A query may hold a key of the operator's.
-  const std::string url = ask->url.substr(0, ask->url.find('?'));
   return JsonObject()
-      .text("url", url == ask->url ? url : url + "?...")
+      .text("url", without_secrets(ask->url))
       .text("timeout", show_duration(ask->timeout))
       .text("negative_ttl", show_duration(ask->negative_ttl))
       .number("max_concurrent", ask->max_concurrent)
@@ -177,7 +190,7 @@ std::string show_ask(const std::optional<Config::Ask>& ask) {
 
 std::string show_issuer(const Config::Acme& issuer) {
   JsonObject acme;
-  acme.text("directory", issuer.directory).text("email", issuer.email);
+  acme.text("directory", without_secrets(issuer.directory)).text("email", issuer.email);
   acme.boolean("accept_terms", issuer.accept_terms);
   acme.raw("ca_file", text_or_null(issuer.ca_file)).raw("challenges", list(issuer.challenges));
   return JsonObject().text("name", issuer.name).raw("acme", acme.str()).str();
@@ -195,6 +208,21 @@ std::string show_route(const Config::Route& route) {
       .raw("request_headers", headers(route.request_headers))
       .raw("response_headers", headers(route.response_headers))
       .str();
+}
+
+// The keys whose values differ; a list counts as one value.
+void collect_changes(const JsonValue& before, const JsonValue& after, const std::string& path,
+                     std::vector<std::string>& out) {
+  constexpr size_t kAll = 1 << 20;
+  for (const auto& [key, value] : after.members) {
+    const JsonValue* old = before.find(key);
+    const std::string here = path.empty() ? key : path + "." + key;
+    if (old != nullptr && old->is(JsonValue::Kind::kObject) && value.is(old->kind)) {
+      collect_changes(*old, value, here, out);
+    } else if (old == nullptr || json_show(*old, kAll) != json_show(value, kAll)) {
+      out.push_back(here);
+    }
+  }
 }
 
 }  // namespace
@@ -270,6 +298,19 @@ Result<std::shared_ptr<const RoutingTable>> make_routes(const Config& config) {
     }
   }
   return RoutingTable::make(std::move(routes));
+}
+
+std::vector<std::string> keys_for_restart(const Config& before, const Config& after) {
+  const auto old_json = parse_json(show_config(before));
+  const auto new_json = parse_json(show_config(after));
+  CHECK(old_json && new_json);
+  std::vector<std::string> out;
+  collect_changes(*old_json, *new_json, "", out);
+  std::erase_if(out, [](const std::string& key) {
+    return key == "routes" || key == "on_demand.allow" || key == "on_demand.allow_files" ||
+           key == "log.level";
+  });
+  return out;
 }
 
 std::string show_config(const Config& config) {

@@ -87,6 +87,9 @@ std::string check_config(const Config& config);
 // The routes of a configuration that was judged good.
 Result<std::shared_ptr<const RoutingTable>> make_routes(const Config& config);
 
+// The keys that differ and that a running process does not take over.
+std::vector<std::string> keys_for_restart(const Config& before, const Config& after);
+
 // The effective configuration as JSON. Holds no secrets: those are in files that it names.
 std::string show_config(const Config& config);
 

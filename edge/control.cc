@@ -59,7 +59,8 @@ struct Control::SignalHandle {
 };
 
 Control::Control(Config config, Reread reread, Log& log)
-    : config_(std::move(config)),
+    : as_written_(config),
+      config_(std::move(config)),
       reread_(std::move(reread)),
       log_(log),
       cache_({static_cast<size_t>(config_.cache_max_certificates),
@@ -200,7 +201,12 @@ void Control::reload() {
     worker->post([table = *routes](Worker& w) { w.replace_routes(table); });
   }
   log_.set_level(config->log_level);
-  log_.info("reloaded", "routes, allowlist and log level are new; other keys need a restart");
+  const std::vector<std::string> keys = keys_for_restart(as_written_, *config);
+  if (!keys.empty()) {
+    log_.warning("reload_needs_restart", "these keys have changed and need a restart",
+                 {{"keys", joined(keys)}});
+  }
+  log_.info("reloaded", "routes, allowlist and log level are as the file says");
 }
 
 void Control::drain() {

@@ -41,7 +41,8 @@ class Control {
   void log_counts();
   void tell_systemd(const char* state);
 
-  Config config_;
+  const Config as_written_;
+  Config config_;  // with the real ports where a 0 stood
   const Reread reread_;
   Log& log_;
   Loop loop_;

@@ -5,8 +5,9 @@
 namespace latchkey::edge {
 namespace {
 
-constexpr size_t kMaxTokenFile = 4096;  // bytes
-constexpr long kConnectionsPerCa = 8;   // one is enough for HTTP/2
+constexpr size_t kMaxCaFile = 16 << 20;  // bytes
+constexpr size_t kMaxTokenFile = 4096;   // bytes
+constexpr long kConnectionsPerCa = 8;    // one is enough for HTTP/2
 
 std::string user_agent() {
   return std::string("latchkey/") + LATCHKEY_VERSION;
@@ -53,6 +54,23 @@ bool another_issuer_may_help(ErrorCode code) {
 }
 
 }  // namespace
+
+Result<> check_files(const Config& config) {
+  if (config.on_demand.ask && config.on_demand.ask->token_file) {
+    auto token = read_token(config.file(*config.on_demand.ask->token_file));
+    if (!token) return token.error();
+  }
+  for (const Config::Acme& issuer : config.issuers) {
+    if (!issuer.ca_file) continue;
+    auto pem = read_file(config.file(*issuer.ca_file), kMaxCaFile);
+    if (!pem) return std::move(pem).error().in("issuer " + issuer.name + ": ca_file");
+    if (pem->find("-----BEGIN CERTIFICATE-----") == std::string::npos) {
+      return Error{ErrorCode::kInvalid, "issuer " + issuer.name + ": ca_file: " + *issuer.ca_file +
+                                            " holds no certificate in PEM"};
+    }
+  }
+  return Unit{};
+}
 
 Result<std::shared_ptr<const Allowlist>> load_allowlist(const Config& config, Log& log) {
   std::vector<std::filesystem::path> files;

@@ -73,6 +73,9 @@ class ControlPlane {
   TaskSet tasks_;
 };
 
+// Can the files that a configuration names be read, and are they what they should be?
+Result<> check_files(const Config& config);
+
 // The allowlist of a configuration; bad lines are logged and left out.
 Result<std::shared_ptr<const Allowlist>> load_allowlist(const Config& config, Log& log);
 

@@ -114,6 +114,35 @@ TEST(ConfigTest, TheShippedSchemaNamesTheSameKeys) {
   EXPECT_EQ(known, documented);
 }
 
+TEST(ConfigTest, PasswordsAreNotShown) {
+  std::string text = kSmall;
+  text.insert(text.find("\"allow\""), R"("ask": {"url": "http://me:pass@127.0.0.1/c"}, )");
+  const std::string shown = show_config(*parse_config(text, "my.json"));
+  EXPECT_EQ(shown.find("pass"), std::string::npos) << shown;
+  EXPECT_NE(shown.find("http://...@127.0.0.1/c"), std::string::npos) << shown;
+}
+
+TEST(ConfigTest, AnAllowEntryThatCanMatchNothingIsAMistake) {
+  std::string text = kSmall;
+  text.insert(text.find("\"shop."), R"("*", "https://shop.example.com", )");
+  EXPECT_NE(mistakes(text).find("on_demand.allow[0]"), std::string::npos);
+  EXPECT_NE(mistakes(text).find("on_demand.allow[1]"), std::string::npos);
+}
+
+TEST(ConfigTest, KnowsWhichChangesNeedARestart) {
+  const Config before = *parse_config(kSmall, "my.json");
+  Config after = before;
+  after.on_demand.allow = {"other.example.com"};
+  after.routes[0].upstreams = {"http://127.0.0.1:4000"};
+  after.log_level = LogLevel::kDebug;
+  EXPECT_TRUE(keys_for_restart(before, after).empty());
+  after.workers = 3;
+  after.on_demand.max_orders = 5;
+  after.on_demand.ask.emplace().url = "http://127.0.0.1:1/c";
+  EXPECT_EQ(keys_for_restart(before, after),
+            (std::vector<std::string>{"workers", "on_demand.ask", "on_demand.max_orders"}));
+}
+
 TEST(ConfigTest, MistakesAreNamedWithPlaceRuleAndValue) {
   EXPECT_EQ(mistakes(with("\"workers\": -1")),
             "my.json:6:12: workers: expected an integer from 0 to 256, got -1\n");
