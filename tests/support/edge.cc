@@ -54,6 +54,7 @@ std::string EdgeSettings::json() const {
     JsonObject endpoint;
     endpoint.text("url", ask);
     text_if(endpoint, "timeout", ask_timeout);
+    text_if(endpoint, "token_file", ask_token_file.string());
     number_if(endpoint, "max_concurrent", ask_max_concurrent);
     on_demand.raw("ask", endpoint.str());
   }
@@ -70,7 +71,7 @@ std::string EdgeSettings::json() const {
 
   JsonObject all;
   all.raw("listen", listen.str()).text("state_dir", state_dir.string()).number("workers", workers);
-  all.raw("on_demand", on_demand.str()).raw("issuers", "[" + issuer + "]");
+  all.raw("on_demand", on_demand.str()).raw("issuers", "[" + issuers + issuer + "]");
   if (max_certificates != 0) {
     all.raw("cache", JsonObject().number("max_certificates", max_certificates).str());
   }
@@ -123,6 +124,12 @@ void Edge::kill_hard() {
 std::optional<Process::Exit> Edge::terminate(Millis limit) {
   end_expected_ = true;
   process_->signal(SIGTERM);
+  return process_->wait(limit);
+}
+
+std::optional<Process::Exit> Edge::interrupt(Millis limit) {
+  end_expected_ = true;
+  process_->signal(SIGINT);
   return process_->wait(limit);
 }
 

@@ -22,6 +22,7 @@ struct EdgeSettings {
   std::vector<std::string> allow_files{};
   std::string ask{};  // URL
   std::string ask_timeout{};
+  std::filesystem::path ask_token_file{};
   int ask_max_concurrent = 0;
   std::string park_timeout{};
   int max_parked = 0;
@@ -30,6 +31,7 @@ struct EdgeSettings {
   std::string directory{};
   std::filesystem::path ca_file{};
   std::vector<std::string> challenges{};
+  std::string issuers{};  // JSON objects, each with a comma behind it, that stand before ours
   int max_certificates = 0;
   // For host "*". Or the routes as JSON.
   std::string upstream{};
@@ -62,6 +64,7 @@ class Edge {
   void kill_hard();
   // TERM, and waits for the end. Null when it has not ended within `limit`.
   std::optional<Process::Exit> terminate(Millis limit = Millis(40'000));
+  std::optional<Process::Exit> interrupt(Millis limit = Millis(20'000));  // the same with INT
   std::optional<Process::Exit> wait(Millis limit);
   void signal(int number) { process_->signal(number); }
   // Writes the settings, sends HUP and waits for the event that tells how it went.
