@@ -89,8 +89,10 @@ TEST(StructureTest, TheBinaryShowsNoSymbolOfItsTlsLibrary) {
   size_t symbols = 0;
   for (const auto& line : nm.lines()) {
     ++symbols;
+    if (line.find(" w ") != std::string::npos) continue;  // a hook that nobody defines
     const std::string name = line.substr(line.rfind(' ') + 1);
-    for (const char* prefix : {"SSL_", "EVP_", "CRYPTO_", "X509", "BIO_", "ERR_", "RSA_", "EC_"}) {
+    for (const char* prefix : {"SSL_", "EVP_", "CRYPTO_", "X509", "BIO_", "ERR_", "RSA_", "EC_",
+                               "ASN1_", "BN_", "PEM_", "OPENSSL_", "_ZN4bssl"}) {
       EXPECT_FALSE(name.starts_with(prefix)) << line;
     }
   }
