@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <future>
 #include <map>
 #include <random>
@@ -49,13 +50,13 @@ TEST(RestartTest, StoredNamesAreServedAtOnceWithTheCaAndTheAskDown) {
 class KillTest : public ::testing::TestWithParam<unsigned> {};
 
 TEST_P(KillTest, WhatWasServedIsThereAfterwards) {
-  constexpr int kRounds = 10;
+  const int rounds = std::getenv("LATCHKEY_LONG") == nullptr ? 10 : 100;
   constexpr size_t kNames = 3;
   Site site;
   std::mt19937 random(GetParam());
   std::map<std::string, std::string> served;  // name to serial
   ASSERT_TRUE(site.edge.start());
-  for (int round = 0; round < kRounds; ++round) {
+  for (int round = 0; round < rounds; ++round) {
     const auto name = [round](size_t i) {
       return "r" + std::to_string(round) + "n" + std::to_string(i) + ".test";
     };
@@ -95,7 +96,7 @@ TEST_P(KillTest, WhatWasServedIsThereAfterwards) {
   EXPECT_EQ(site.pebble->orders(), orders);
 }
 
-// 3 x 10 rounds; the seeds only make the moments differ.
+// 3 x 10 rounds, or 3 x 100; the seeds only make the moments differ.
 INSTANTIATE_TEST_SUITE_P(Seeds, KillTest, ::testing::Values(1u, 2u, 3u));
 
 }  // namespace
