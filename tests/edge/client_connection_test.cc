@@ -2,17 +2,16 @@
 #include "edge/client_connection.h"
 
 #include <gtest/gtest.h>
-#include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <array>
-#include <cerrno>
 #include <memory>
 
 #include "base/loop.h"
 #include "edge/http/http1_session.h"
+#include "tests/edge/tls_test_client.h"
 #include "tests/support/test_certificates.h"
 
 namespace latchkey::edge {
@@ -24,69 +23,6 @@ const TestCa& ca() {
   static const TestCa made;
   return made;
 }
-
-struct SslFree {
-  void operator()(SSL* ssl) const { SSL_free(ssl); }
-  void operator()(SSL_CTX* ctx) const { SSL_CTX_free(ctx); }
-  void operator()(SSL_SESSION* session) const { SSL_SESSION_free(session); }
-};
-
-// The client's side: TLS over memory, so that the test decides which bytes travel when.
-class Client {
- public:
-  Client(int fd, const std::string& name) : fd_(fd), context_(SSL_CTX_new(TLS_client_method())) {
-    SSL_CTX_set_session_cache_mode(context_.get(), SSL_SESS_CACHE_CLIENT);
-    ssl_.reset(SSL_new(context_.get()));
-    SSL_set_connect_state(ssl_.get());
-    if (!name.empty()) SSL_set_tlsext_host_name(ssl_.get(), name.c_str());
-    SSL_set_bio(ssl_.get(), BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
-    SSL_set_info_callback(ssl_.get(), [](const SSL* ssl, int where, int value) {
-      if ((where & SSL_CB_READ_ALERT) == SSL_CB_READ_ALERT) {
-        static_cast<Client*>(SSL_get_ex_data(ssl, index()))->alert = value & 0xff;
-      }
-    });
-    SSL_set_ex_data(ssl_.get(), index(), this);
-  }
-  ~Client() { ::close(fd_); }
-
-  static int index() {
-    static const int made = SSL_get_ex_new_index(0, nullptr, nullptr, nullptr, nullptr);
-    return made;
-  }
-
-  SSL* ssl() { return ssl_.get(); }
-
-  // Takes what came, goes on; what it has to say comes back.
-  std::string step() {
-    std::array<char, 32768> buffer;
-    for (;;) {
-      const ssize_t n = ::recv(fd_, buffer.data(), buffer.size(), MSG_DONTWAIT);
-      if (n <= 0) {
-        closed = n == 0 || (errno != EAGAIN);
-        break;
-      }
-      BIO_write(SSL_get_rbio(ssl_.get()), buffer.data(), static_cast<int>(n));
-    }
-    ERR_clear_error();
-    done = SSL_do_handshake(ssl_.get()) == 1;
-    if (done) SSL_read(ssl_.get(), buffer.data(), 1);  // takes tickets
-    const int n = BIO_read(SSL_get_wbio(ssl_.get()), buffer.data(), buffer.size());
-    return n > 0 ? std::string(buffer.data(), static_cast<size_t>(n)) : "";
-  }
-  void send(std::string_view bytes) const {
-    ASSERT_EQ(::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL),
-              static_cast<ssize_t>(bytes.size()));
-  }
-
-  bool done = false;
-  bool closed = false;
-  int alert = 0;
-
- private:
-  const int fd_;
-  std::unique_ptr<SSL_CTX, SslFree> context_;
-  std::unique_ptr<SSL, SslFree> ssl_;
-};
 
 class ClientConnectionTest : public testing::Test {
  protected:
@@ -100,16 +36,16 @@ class ClientConnectionTest : public testing::Test {
     for (int i = 0; i < 3; ++i) uv_run(&loop.uv(), UV_RUN_NOWAIT);
   }
 
-  std::unique_ptr<Client> connect(const std::string& name) {
+  std::unique_ptr<TlsTestClient> connect(const std::string& name) {
     std::array<int, 2> fds{};
     EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds.data()), 0);
     buried = false;
     connection = std::make_unique<ClientConnection>(context, fds[0], "192.0.2.1");
-    return std::make_unique<Client>(fds[1], name);
+    return std::make_unique<TlsTestClient>(fds[1], name);
   }
 
   // Runs the handshake as far as it goes by itself; `chunk` bytes at a time.
-  void run(Client& client, size_t chunk = 100'000) {
+  void run(TlsTestClient& client, size_t chunk = 100'000) {
     for (int i = 0; i < 20; ++i) {
       const std::string said = client.step();
       for (size_t at = 0; at < said.size(); at += chunk) {

@@ -102,5 +102,18 @@ TEST(ForwardResponseTest, HopByHopFieldsStayBehindAndRulesApply) {
   EXPECT_EQ(show(head.headers), "set-cookie: a=b\nx-frame-options: DENY\n");
 }
 
+TEST(HeadersTest, TrailersDoNotBringInWhatHeadersMayNot) {
+  HeaderList trailers;
+  for (const char* name :
+       {"x-checksum", "x-real-ip", "true_client_ip", "x-forwarded-for", "x-edge"}) {
+    trailers.add(name, "1");
+  }
+  forward_request_trailers(trailers, {{"X-Edge", "ours"}});
+  EXPECT_TRUE(trailers.has("x-checksum"));
+  for (const char* name : {"x-real-ip", "true_client_ip", "x-forwarded-for", "x-edge"}) {
+    EXPECT_FALSE(trailers.has(name)) << name;
+  }
+}
+
 }  // namespace
 }  // namespace latchkey::edge

@@ -169,11 +169,54 @@ TEST_F(IssuerTest, AFailureKeepsFurtherOrdersAwayLongerAndLonger) {
   EXPECT_EQ(orders, 3);
 }
 
+TEST_F(IssuerTest, TroubleAtTheCaIsNotTheNamesFault) {
+  trouble = Error{ErrorCode::kIo, "connection refused"};
+  for (int i = 0; i < 10; ++i) {
+    obtain("a.listed.test");
+    clock.advance(16s);
+  }
+  EXPECT_EQ(orders, 10);
+  trouble.reset();
+  EXPECT_FALSE(obtain("a.listed.test").starts_with("!"));
+  EXPECT_EQ(earlier_failures, 0);
+}
+
+TEST_F(IssuerTest, AThrottlingCaIsLeftAloneForAsLongAsItSays) {
+  trouble = Error{ErrorCode::kThrottled, "rateLimited", 1h};
+  obtain("a.listed.test");
+  clock.advance(59min);
+  EXPECT_EQ(obtain("a.listed.test"), "!rateLimited");
+  EXPECT_EQ(orders, 1);
+  clock.advance(2min);
+  obtain("a.listed.test");
+  EXPECT_EQ(orders, 2);
+}
+
+// An order whose certificate could not be kept has cost as much as any other.
+TEST_F(IssuerTest, AnOrderThatCouldNotBeStoredIsNotRepeatedAtOnce) {
+  store.full = Error{ErrorCode::kIo, "disk full"};
+  EXPECT_TRUE(obtain("a.listed.test").starts_with("!"));
+  EXPECT_TRUE(obtain("a.listed.test").starts_with("!"));
+  EXPECT_EQ(orders, 1);
+}
+
+TEST_F(IssuerTest, ASickStoreIsNotTestedForEveryVisitor) {
+  store.broken_test = Error{ErrorCode::kIo, "disk full"};
+  for (int i = 0; i < 50; ++i) {
+    Task<CertificatePtr> task = issuer.obtain(name_of("n" + std::to_string(i) + ".listed.test"));
+    task.start();
+    clock.advance(10ms);
+  }
+  EXPECT_LE(store.self_tests, 2);
+  EXPECT_EQ(orders, 0);
+}
+
 TEST_F(IssuerTest, NoOrderIsMadeWhileTheStoreDoesNotWork) {
   store.broken = Error{ErrorCode::kIo, "disk full"};
   EXPECT_TRUE(obtain("a.listed.test").starts_with("!"));
   EXPECT_EQ(orders, 0);
   store.broken.reset();
+  clock.advance(1s);
   EXPECT_FALSE(obtain("a.listed.test").starts_with("!"));
 }
 
@@ -229,6 +272,9 @@ TEST_F(IssuerTest, KnowsWhatMayBeServed) {
   EXPECT_FALSE(may("b.asked.test"));
   EXPECT_EQ(http.calls, calls);
   EXPECT_EQ(orders, 0);
+  trouble = Error{ErrorCode::kProtocol, "unauthorized"};
+  obtain("c.listed.test");
+  EXPECT_TRUE(may("c.listed.test"));  // wanted, though it failed
 }
 
 }  // namespace

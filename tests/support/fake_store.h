@@ -16,6 +16,10 @@ class FakeStore final : public Store {
  public:
   // Set: everything fails with it.
   std::optional<Error> broken;
+  // Set: puts of certificates, or only self-tests, fail with it.
+  std::optional<Error> full;
+  std::optional<Error> broken_test;
+  int self_tests = 0;
   std::map<std::string, AccountRecord> accounts;  // by directory
   std::vector<AccountRecord> account_puts;        // all of them, in order
   std::map<ServerName, CertificatePtr> certificates;
@@ -24,7 +28,9 @@ class FakeStore final : public Store {
   Millis delay{0};
 
   Task<> self_test() override {
+    ++self_tests;
     co_await reach();
+    if (broken_test) co_return *broken_test;
     co_return Unit{};
   }
   Task<CertificatePtr> find_certificate(ServerName name) override {
@@ -34,6 +40,7 @@ class FakeStore final : public Store {
   }
   Task<> put_certificate(ServerName name, CertificatePtr certificate, std::string) override {
     co_await reach();
+    if (full) co_return *full;
     certificates[name] = std::move(certificate);
     co_return Unit{};
   }
