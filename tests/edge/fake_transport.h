@@ -33,6 +33,7 @@ class FakeTransport final : public Transport {
   std::string sent;
   size_t max_read = 1 << 20;
   size_t room = SIZE_MAX;  // bytes that may still be written
+  size_t held = 0;         // taken, and not yet handed to the kernel
   bool ended = false;
   bool broken = false;
   bool finished = false;  // finish_writing() was called
@@ -62,7 +63,7 @@ class FakeTransport final : public Transport {
     return {Io::kDone, n};
   }
   void finish_writing() override { finished = true; }
-  size_t unsent() const override { return 0; }
+  size_t unsent() const override { return held; }
   std::string error() const override { return "broken by the test"; }
 
  private:

@@ -437,6 +437,32 @@ TEST_F(Http1SessionTest, DrainingFinishesTheExchangeFirst) {
   EXPECT_TRUE(transport.finished);
 }
 
+TEST_F(Http1SessionTest, ASlowClientGetsTheLastBytesAlsoAfterTheLinger) {
+  open();
+  transport.held = 50'000;  // a TLS session keeps what the kernel did not take
+  hear("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+  EXPECT_TRUE(transport.finished);
+  clock.advance(30s);
+  EXPECT_EQ(ends, 0);
+  EXPECT_TRUE(transport.want_write);  // to learn when they have gone
+  transport.held = 0;
+  transport.deliver();
+  clock.advance(1999ms);
+  EXPECT_EQ(ends, 0);
+  clock.advance(1ms);
+  EXPECT_EQ(ends, 1);
+}
+
+TEST_F(Http1SessionTest, WhoCameJustBeforeTheEndGetsOneAnswer) {
+  open();
+  session->drain_after_next();
+  EXPECT_EQ(ends, 0);
+  EXPECT_EQ(hear(std::string(kGet) + std::string(kGet)),
+            "HTTP/1.1 200 OK\r\ndate: today\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok");
+  EXPECT_EQ(story, "[GET / end]");
+  EXPECT_TRUE(transport.finished);
+}
+
 TEST_F(Http1SessionTest, DrainingClosesAnIdleConnection) {
   open();
   session->drain();
