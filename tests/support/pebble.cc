@@ -8,7 +8,6 @@
 #include "base/check.h"
 #include "base/json.h"
 #include "tests/support/eventually.h"
-#include "tests/support/http_exchange.h"
 #include "tests/support/loopback_certificate.h"
 #include "tests/support/temp_folder.h"
 #include "tests/support/tls_client.h"
@@ -102,17 +101,20 @@ void Pebble::start() {
   pebble_.emplace(std::move(options));
   CHECK(pebble_->wait_for_line("ACME directory available", kStart));
 
-  TlsOptions connection;
-  connection.port = management_port_.number();
-  connection.name = "localhost";
-  connection.roots = read_text(ca_file());
-  CHECK(eventually([&] {
-    TlsClient client(connection);
-    if (!client.handshake().verified) return false;
-    HttpAnswer answer = HttpConversation(client).get("localhost", "/roots/0");
-    roots_ = std::move(answer.body);
-    return answer.status == 200;
-  }));
+  // It says so before it listens.
+  CHECK(eventually([&] { return ask(acme_port_, "/dir").status == 200; }, kStart));
+  CHECK(eventually([&] { return ask(management_port_, "/roots/0").status == 200; }, kStart));
+  roots_ = ask(management_port_, "/roots/0").body;
+}
+
+HttpAnswer Pebble::ask(const ReservedPort& port, std::string_view path) const {
+  TlsOptions options;
+  options.port = port.number();
+  options.name = "localhost";
+  options.roots = read_text(ca_file());
+  TlsClient client(options);
+  if (!client.handshake().verified) return {};
+  return HttpConversation(client).get("localhost", path);
 }
 
 size_t Pebble::count(std::string_view part) const {

@@ -1,12 +1,12 @@
 #pragma once
 #include <cstdint>
 #include <filesystem>
-#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "tests/support/http_exchange.h"
 #include "tests/support/ports.h"
 #include "tests/support/process.h"
 
@@ -47,6 +47,7 @@ class Pebble {
 
  private:
   size_t count(std::string_view part) const;
+  HttpAnswer ask(const ReservedPort& port, std::string_view path) const;
 
   std::filesystem::path folder_;
   Options options_;
