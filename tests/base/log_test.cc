@@ -3,6 +3,8 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <poll.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
@@ -203,6 +205,44 @@ TEST_F(LogTest, LinesOfSeveralThreadsStayWhole) {
   }
   for (std::thread& thread : threads) thread.join();
   EXPECT_THAT(objects(), SizeIs(400));
+}
+
+TEST_F(LogTest, AReaderThatHasStalledStopsNobodyAndLearnsThatItMissedSome) {
+  int ends[2];
+  ASSERT_EQ(::pipe(ends), 0);
+  const test::Fd reader(ends[0]);
+  const test::Fd writer(ends[1]);
+  Log log(writer.get(), Log::Format::kJson, LogLevel::kInfo);
+  log.set_rate_limit(false);
+  constexpr int64_t kCount = 2000;
+  const std::string filler(200, 'x');
+  for (int64_t i = 0; i < kCount; ++i) log.info("busy", filler);
+
+  const auto read_what_is_there = [&reader] {
+    std::string text;
+    char piece[4096];
+    pollfd ready{reader.get(), POLLIN, 0};
+    while (::poll(&ready, 1, 0) == 1) {
+      const ssize_t size = ::read(reader.get(), piece, sizeof piece);
+      if (size <= 0) break;
+      text.append(piece, static_cast<size_t>(size));
+    }
+    return text;
+  };
+  const std::string first = read_what_is_there();
+  EXPECT_THAT(first, EndsWith("\n"));
+  EXPECT_LT(std::count(first.begin(), first.end(), '\n'), kCount);
+  log.info("busy", "it reads again");
+  const auto last = parse_json(read_what_is_there());
+  ASSERT_TRUE(last.has_value());
+  EXPECT_GT(number(*last, "suppressed"), 0);
+}
+
+TEST_F(LogTest, LongTextsAreCut) {
+  Log log(file_.get(), Log::Format::kJson, LogLevel::kInfo);
+  log.info("long", std::string(100'000, 'x'), {{"why", std::string(100'000, 'y')}});
+  ASSERT_THAT(objects(), SizeIs(1));
+  EXPECT_LT(lines()[0].size(), 4096u);  // PIPE_BUF: written whole or not at all
 }
 
 TEST_F(LogTest, AFullDiskStopsNobody) {
