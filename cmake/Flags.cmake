@@ -21,8 +21,6 @@ endif()
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   # g++ 12 finds "maybe uninitialized" strings in every moved std::variant; clang checks this too.
   target_compile_options(latchkey_flags INTERFACE -Wno-maybe-uninitialized)
-  # It does not see that a guard object's destructor takes its own address back (edge/lifeline.h).
-  target_compile_options(latchkey_flags INTERFACE -Wno-dangling-pointer)
   # It sees overlapping copies in "literal" + std::string at -O2 and above (GCC bug 105651).
   target_compile_options(latchkey_flags INTERFACE -Wno-restrict)
   if(LATCHKEY_SANITIZE MATCHES "thread")
