@@ -213,6 +213,10 @@ std::string json_quote(std::string_view text) {
       out += static_cast<char>(c);
     } else if (c == '\n') {
       out += "\\n";
+    } else if (length == 2 && c == 0xc2 && static_cast<unsigned char>(text[1]) < 0xa0) {
+      char buffer[8];  // U+0080 to U+009F: control characters, which some terminals obey
+      std::snprintf(buffer, sizeof buffer, "\\u%04x", static_cast<unsigned char>(text[1]));
+      out += buffer;
     } else if (c < 0x20 || c == 0x7f || length == 0) {
       char buffer[8];
       std::snprintf(buffer, sizeof buffer, "\\u%04x", c);

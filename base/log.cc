@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <climits>
 #include <cstdio>
 #include <ctime>
 #include <map>
@@ -18,8 +19,15 @@ namespace {
 
 using SteadyClock = std::chrono::steady_clock;
 
-constexpr size_t kMaxText = 2000;  // bytes
-constexpr size_t kMaxField = 300;
+// How much of a line's text and of each field is shown, in bytes before they are escaped. A line of
+// up to eight fields fits in PIPE_BUF: as it is by kLong, whatever its bytes by kShort.
+struct Cut {
+  size_t text;
+  size_t field;
+};
+constexpr Cut kLong{2000, 300};
+constexpr Cut kShort{200, 40};
+
 constexpr double kBurst = 20;
 constexpr double kPerSecond = 2;
 
@@ -63,8 +71,6 @@ struct Log::State {
     int64_t suppressed = 0;
   };
 
-  void lost(std::string_view event) { ++budgets.find(event)->second.suppressed; }
-
   // Takes a line's token. False: leave it out.
   bool take(std::string_view event, int64_t& suppressed) {
     auto found = budgets.find(event);
@@ -81,6 +87,32 @@ struct Log::State {
     budget.tokens -= 1;
     suppressed = std::exchange(budget.suppressed, 0);
     return true;
+  }
+
+  std::string format_line(LogLevel line_level, std::string_view event, std::string_view text,
+                          Fields fields, int64_t suppressed, Cut cut) const {
+    const std::string_view level_name = kLevels[static_cast<size_t>(line_level)];
+    text = text.substr(0, cut.text);
+    if (format == Format::kJson) {
+      JsonObject out;
+      out.text("time", timestamp()).text("level", level_name).text("event", event);
+      out.text("message", text);
+      for (const LogField& field : fields) {
+        const std::string value = field.value.substr(0, cut.field);
+        field.numeric ? out.raw(field.key, value) : out.text(field.key, value);
+      }
+      if (suppressed > 0) out.number("suppressed", suppressed);
+      return out.str() + '\n';
+    }
+    std::string line = timestamp();
+    line.append(" ").append(level_name).append(" ").append(event).append(": ");
+    line += one_line(text);
+    for (const LogField& field : fields) {
+      line.append(" ").append(field.key).append("=");
+      line += plain_or_quoted(field.value.substr(0, cut.field));
+    }
+    if (suppressed > 0) line += " suppressed=" + std::to_string(suppressed);
+    return line + '\n';
   }
 
   int fd;
@@ -113,34 +145,18 @@ void Log::write(LogLevel level, std::string_view event, std::string_view text, F
   int64_t suppressed = 0;
   if (!state_->take(event, suppressed)) return;
 
-  text = text.substr(0, kMaxText);
-  const std::string_view level_name = kLevels[static_cast<size_t>(level)];
-  std::string line;
-  if (state_->format == Format::kJson) {
-    JsonObject out;
-    out.text("time", timestamp()).text("level", level_name).text("event", event);
-    out.text("message", text);
-    for (const LogField& field : fields) {
-      const std::string value = field.value.substr(0, kMaxField);
-      field.numeric ? out.raw(field.key, value) : out.text(field.key, value);
-    }
-    if (suppressed > 0) out.number("suppressed", suppressed);
-    line = out.str();
-  } else {
-    line = timestamp().append(" ").append(level_name).append(" ").append(event).append(": ");
-    line += one_line(text);
-    for (const LogField& field : fields) {
-      line.append(" ").append(field.key).append("=").append(
-          plain_or_quoted(field.value.substr(0, kMaxField)));
-    }
-    if (suppressed > 0) line += " suppressed=" + std::to_string(suppressed);
+  std::string line = state_->format_line(level, event, text, fields, suppressed, kLong);
+  // Escaping can make six bytes of one.
+  if (line.size() > PIPE_BUF) {
+    line = state_->format_line(level, event, text, fields, suppressed, kShort);
   }
-  line += '\n';
   // A reader that has stalled must not stop the server: what finds no room is left out and counted.
-  // (A pipe that is writable has room for PIPE_BUF bytes; lines are kept below that.)
+  // (A pipe that is writable has room for PIPE_BUF bytes.)
   pollfd room{state_->fd, POLLOUT, 0};
   const bool writable = ::poll(&room, 1, 0) == 1 && (room.revents & POLLOUT) != 0;
-  if (!writable || ::write(state_->fd, line.data(), line.size()) < 0) state_->lost(event);
+  if (!writable || ::write(state_->fd, line.data(), line.size()) < 0) {
+    state_->budgets.find(event)->second.suppressed = suppressed + 1;
+  }
 }
 
 }  // namespace latchkey

@@ -35,6 +35,7 @@ TEST(JsonTest, RefusesWhatIsNotJson) {
 
 TEST(JsonTest, QuotesAnyBytesIntoOneValidLine) {
   EXPECT_EQ(json_quote("a\"b\\c\n\x01\x7f\xff é"), "\"a\\\"b\\\\c\\n\\u0001\\u007f\\u00ff é\"");
+  EXPECT_EQ(json_quote("\xc2\x9b"), "\"\\u009b\"");
   EXPECT_TRUE(parse_json(json_quote("\xf0\x9f\x98\x80 \xed\xa0\x80 \xc0\x80")));
 }
 

@@ -231,11 +231,29 @@ TEST_F(LogTest, AReaderThatHasStalledStopsNobodyAndLearnsThatItMissedSome) {
   };
   const std::string first = read_what_is_there();
   EXPECT_THAT(first, EndsWith("\n"));
-  EXPECT_LT(std::count(first.begin(), first.end(), '\n'), kCount);
+  const int64_t shown = std::count(first.begin(), first.end(), '\n');
+  EXPECT_LT(shown, kCount);
   log.info("busy", "it reads again");
   const auto last = parse_json(read_what_is_there());
   ASSERT_TRUE(last.has_value());
-  EXPECT_GT(number(*last, "suppressed"), 0);
+  EXPECT_EQ(number(*last, "suppressed"), kCount - shown);
+}
+
+TEST_F(LogTest, HostileTextStaysBelowWhatAPipeTakesWhole) {
+  const std::string hostile(100'000, '\x01');
+  for (const auto format : {Log::Format::kJson, Log::Format::kText}) {
+    Log log(file_.get(), format, LogLevel::kInfo);
+    log.info("hostile", hostile,
+             {{"a", hostile},
+              {"b", hostile},
+              {"c", hostile},
+              {"d", hostile},
+              {"e", hostile},
+              {"f", hostile},
+              {"g", hostile},
+              {"h", hostile}});
+    EXPECT_LE(lines().back().size(), 4095u);
+  }
 }
 
 TEST_F(LogTest, LongTextsAreCut) {
