@@ -11,6 +11,7 @@ namespace latchkey {
 namespace {
 
 constexpr size_t kMaxDepth = 64;
+constexpr size_t kMaxMembers = 1000;  // of one object: each new key is compared with the others
 
 // Builds the tree from RapidJSON's events. RapidJSON's own Document forgets where values began.
 class TreeBuilder {
@@ -47,6 +48,10 @@ class TreeBuilder {
   }
   bool Key(const char* text, rapidjson::SizeType size, bool) {
     std::string key(text, size);
+    if (open_.back()->members.size() >= kMaxMembers) {
+      problem = "an object of more than " + std::to_string(kMaxMembers) + " members";
+      return false;
+    }
     if (open_.back()->find(key) != nullptr) {
       problem = "the key " + json_quote(key) + " is there twice";
       return false;

@@ -217,7 +217,7 @@ Result<std::string> SecretBox::open(std::string_view sealed, std::string_view co
                  "the sealed secret was altered, or moved, or its key is a "
                  "different one of the same id"};
   }
-  return Error{ErrorCode::kInvalid,
+  return Error{ErrorCode::kNotFound,
                "it is sealed with key " + to_hex(head.substr(1)) + ", which the key file lacks"};
 }
 

@@ -30,7 +30,7 @@ class SecretBox {
 
   // `context` says what it is and where: "account" + '\0' + directory URL, for instance.
   std::string seal(std::string_view secret, std::string_view context) const;
-  // Errors (kInvalid): sealed with a key that is not in our file; altered, cut, or moved.
+  // Errors: kNotFound, sealed with a key that is not in our file; kInvalid, altered, cut, or moved.
   Result<std::string> open(std::string_view sealed, std::string_view context) const;
 
   std::string key_id() const;  // of the key that seals; hex

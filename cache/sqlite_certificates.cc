@@ -216,6 +216,12 @@ Result<Found> find_certificate(Connection& connection, const SecretBox& box,
   const Row stored{text(1), text(2), text(3), text(4), text(5)};
   auto certificate = read(stored, box);
   if (certificate) return Found{*std::move(certificate), std::nullopt};
+  if (certificate.error().code == ErrorCode::kNotFound) {
+    // The row is good, only its key is not here: nothing is taken away that a backup can open.
+    return Error{ErrorCode::kIo, "the certificate of " + stored.name + ": " +
+                                     certificate.error().message +
+                                     "; put that key back into the encryption key file"};
+  }
   return Found{nullptr, BadRow{query.integer(0), stored.name, certificate.error().message}};
 }
 

@@ -68,6 +68,11 @@ Result<SecretBox> open_box(Connection& connection, const fs::path& file, Log& lo
                                           " is not the right one: " + needs + " (" +
                                           opened.error().message + "): " + remedy};
   }
+  if (SecretBox::key_id_of(**check) != box->key_id()) {
+    // A newer key seals from now on: a key file from before it is refused at the next start.
+    auto put = put_meta(connection, "key_check", box->seal(kKeyCheck, kKeyCheckContext));
+    if (!put) return std::move(put).error();
+  }
   return box;
 }
 

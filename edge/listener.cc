@@ -2,7 +2,6 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -12,6 +11,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "edge/socket_options.h"
 
 namespace latchkey::edge {
 namespace {
@@ -154,8 +154,7 @@ void Listener::on_ready() {
     const int fd =
         ::accept4(fd_, reinterpret_cast<sockaddr*>(&from), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0) {
-      const int on = 1;
-      ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+      tune_connection(fd);
       callbacks_.on_connection(fd, address_text(from));
       continue;
     }

@@ -1,7 +1,6 @@
 #include "edge/plain_socket.h"
 
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -10,6 +9,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "edge/socket_options.h"
 
 namespace latchkey::edge {
 namespace {
@@ -107,8 +107,7 @@ Dial::Dial(uv_loop_t& loop, const std::string& address, uint16_t port, Done done
     if (fd_ < 0) {
       failed_ = errno;
     } else {
-      const int on = 1;
-      ::setsockopt(fd_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+      tune_connection(fd_);
       if (::connect(fd_, &to.any, size) != 0 && errno != EINPROGRESS) failed_ = errno;
     }
   }

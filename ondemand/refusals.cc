@@ -52,12 +52,18 @@ void Refusals::forget(const ServerName& name) {
 }
 
 void Refusals::forget_denials() {
-  std::erase_if(entries_, [](const auto& item) {
-    const Entry& e = item.second;
-    if (e.why.code != ErrorCode::kDenied) return false;
-    e.ages->erase(e.age);
-    return true;
-  });
+  for (auto at = entries_.begin(); at != entries_.end();) {
+    Entry& e = at->second;
+    if (e.why.code != ErrorCode::kDenied) {
+      ++at;
+    } else if (e.failures > 0) {  // the count outlives the denial
+      e.until = TimePoint::min();
+      ++at;
+    } else {
+      e.ages->erase(e.age);
+      at = entries_.erase(at);
+    }
+  }
 }
 
 Refusals::Entry& Refusals::entry(const ServerName& name, Ages& ages) {

@@ -106,10 +106,8 @@ bool Http1Session::settle() {
     answer_ = Answer::kNone;
     phase_ = Phase::kHead;
     discarded_ = 0;
-    if (in_.empty()) {
-      std::string().swap(in_);  // a connection at rest keeps no buffer
-      head_since_ = progress_;
-    }
+    progress_ = head_since_ = context_.clock.now();
+    if (in_.empty()) std::string().swap(in_);  // a connection at rest keeps no buffer
   }
   if (exchange_ == nullptr && phase_ == Phase::kHead && (draining_ || read_ended_) && in_.empty()) {
     lingering_ = true;
@@ -189,6 +187,8 @@ bool Http1Session::step(std::string_view& bytes) {
     exchange_->on_request_end({});
     return false;
   }
+  // Answers that the client does not read do not pile up: its next request waits, unread.
+  if (phase_ == Phase::kHead && out_.full()) return false;
   if (phase_ == Phase::kDone) return false;  // the next request waits for this one's response
   if (answer_ == Answer::kDone && exchange_ != nullptr) return false;  // settle() comes first
   const Http1Event event = parser_.next(bytes);
@@ -350,6 +350,7 @@ void Http1Session::pause_body() {
 void Http1Session::resume_body() {
   if (!paused_) return;
   paused_ = false;
+  progress_ = context_.clock.now();
   if (depth_ == 0) kick();  // else leaving goes on with it
 }
 
@@ -384,6 +385,7 @@ void Http1Session::end_output() {
 
 // After output outside of an Entry, when the loop has to be told what came of it.
 void Http1Session::note_output() {
+  if (!out_.blocked()) progress_ = context_.clock.now();
   if (depth_ > 0) return;
   if (out_.broken()) {
     kick();
@@ -405,6 +407,10 @@ void Http1Session::update_interest() {
   const bool read = !read_ended_ && (lingering_ || room);
   const bool unsent = lingering_ && (read_ended_ || transport_.unsent() > 0);
   const bool write = !out_.empty() || unsent;
+  // The client's time to read begins when it first keeps us waiting.
+  if (std::exchange(was_waiting_, !out_.empty()) == false && was_waiting_) {
+    progress_ = context_.clock.now();
+  }
   transport_.want(read, write);
   if (exchange_ == nullptr && out_.empty()) out_.release();
   update_deadline();
@@ -422,7 +428,10 @@ TimePoint Http1Session::deadline() const {
     if (phase_ == Phase::kHead && !in_.empty()) return head_since_ + limits.head_time;
     return progress_ + (last_ ? limits.head_time : limits.idle_time);
   }
-  if (tunnel_) return TimePoint::max();
+  if (tunnel_) {  // keep-alive finds a peer that is gone; a side that has ended bounds the other
+    const bool one_ended = phase_ == Phase::kDone || answer_ == Answer::kDone;
+    return one_ended ? progress_ + limits.idle_time : TimePoint::max();
+  }
   if (read_ended_ && !paused_) return progress_ + limits.half_close_time;
   if (phase_ == Phase::kBody && !paused_ && !expects_) return progress_ + limits.idle_time;
   return TimePoint::max();

@@ -104,8 +104,9 @@ class Http1Session final : public ResponseStream, private Transport::Events {
   bool expects_ = false;       // ... waits for a 100 that was not sent
   bool bodiless_ = false;      // the response carries no body
   bool tunnel_ = false;
-  bool paused_ = false;    // by the exchange
-  bool was_full_ = false;  // full() said so: on_writable() is owed
+  bool paused_ = false;       // by the exchange
+  bool was_waiting_ = false;  // out_ was not empty when we last looked
+  bool was_full_ = false;     // full() said so: on_writable() is owed
   bool draining_ = false;
   bool last_ = false;          // no keep-alive from now on
   bool lingering_ = false;     // all is said; waiting for the client to have read it

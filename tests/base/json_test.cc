@@ -30,6 +30,9 @@ TEST(JsonTest, RefusesWhatIsNotJson) {
   EXPECT_FALSE(parse_json("{\"a\": 1, \"a\": 2}"));
   EXPECT_FALSE(parse_json("\"\xff\""));
   EXPECT_FALSE(parse_json(std::string(100'000, '[')));
+  std::string many = "{\"k\": 0";
+  for (int i = 0; i < 100'000; ++i) many += ", \"k" + std::to_string(i) + "\": 0";
+  EXPECT_FALSE(parse_json(many + "}"));  // at once
   EXPECT_TRUE(parse_json("// yes\n{\"a\": [1,],}", JsonDialect::kConfig));
 }
 

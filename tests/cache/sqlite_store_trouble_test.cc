@@ -127,6 +127,46 @@ TEST_F(StoreTroubleTest, AWrongKeyFileIsRefusedBeforeAnyRowIsTouched) {
   EXPECT_NE(find("a.test"), nullptr);
 }
 
+// A key file from before a change of keys: what the new key sealed waits for it, untouched.
+TEST_F(StoreTroubleTest, AKeyFileThatLacksTheNewerKeyIsRefusedAndNothingIsTakenAway) {
+  fill();
+  store.reset();
+  const std::string before = test::read_text(key_file);
+  const std::string after = "latchkey-key-1 0badcafe " + std::string(64, '7') + "\n" + before;
+  ASSERT_TRUE(write_file_atomic(key_file, after, 0600).has_value());
+  open();
+  put("b.test", ca().issue({"b.test"}));
+  EXPECT_NE(find("a.test"), nullptr);  // the old key still opens
+  store.reset();
+  ASSERT_TRUE(write_file_atomic(key_file, before, 0600).has_value());
+  EXPECT_THAT(refusal(), AllOf(HasSubstr("not the right one"), HasSubstr("0badcafe")));
+  ASSERT_TRUE(write_file_atomic(key_file, after, 0600).has_value());
+  open();
+  EXPECT_NE(find("a.test"), nullptr);
+  EXPECT_NE(find("b.test"), nullptr);
+}
+
+// The other way round: an old key was dropped while rows still need it.
+TEST_F(StoreTroubleTest, ARowWhoseKeyIsMissingIsAnErrorAndStays) {
+  fill();
+  store.reset();
+  const std::string before = test::read_text(key_file);
+  const std::string added = "latchkey-key-1 0badcafe " + std::string(64, '7') + "\n";
+  ASSERT_TRUE(write_file_atomic(key_file, added + before, 0600).has_value());
+  open();
+  store.reset();
+  ASSERT_TRUE(write_file_atomic(key_file, added, 0600).has_value());
+  open();
+  const auto found = run(store->find_certificate(name("a.test")));
+  ASSERT_FALSE(found.has_value());
+  EXPECT_EQ(found.error().code, ErrorCode::kIo);
+  EXPECT_THAT(found.error().message, HasSubstr("put that key back"));
+  store.reset();
+  ASSERT_TRUE(write_file_atomic(key_file, added + before, 0600).has_value());
+  open();
+  EXPECT_NE(find("a.test"), nullptr);
+}
+
 TEST_F(StoreTroubleTest, ANewerSchemaIsRefused) {
   fill();
   {

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <optional>
 #include <vector>
 
@@ -451,6 +452,58 @@ TEST_F(Http1SessionTest, ASlowClientGetsTheLastBytesAlsoAfterTheLinger) {
   EXPECT_EQ(ends, 0);
   clock.advance(1ms);
   EXPECT_EQ(ends, 1);
+}
+
+TEST_F(Http1SessionTest, AnswersThatNobodyReadsDoNotPileUp) {
+  on_end = [](ResponseStream& to) { say_ok(to, std::string(30'000, 'x')); };
+  open();
+  transport.room = 0;
+  std::string many;
+  for (int i = 0; i < 2000; ++i) many += kGet;
+  for (int i = 0; i < 50 && transport.want_read; ++i) hear(many);
+  EXPECT_FALSE(transport.want_read);
+  EXPECT_LE(std::count(story.begin(), story.end(), '['), 4);
+  clock.advance(59s);
+  EXPECT_EQ(ends, 0);
+  clock.advance(1s);
+  EXPECT_EQ(ends, 1);
+}
+
+TEST_F(Http1SessionTest, AClientThatOnlyListensIsNotCutWhenItFirstKeepsUsWaiting) {
+  on_end = {};
+  open();
+  hear(kGet);
+  ResponseHead head;
+  head.status = 200;
+  head.body = {Body::Kind::kChunked, 0};
+  stream->send_head(head);
+  for (int i = 0; i < 10; ++i) {  // an event stream, for longer than any idle time
+    clock.advance(30s);
+    stream->send_body("tick");
+    stream->flush();
+  }
+  transport.room = 0;
+  stream->send_body(std::string(200'000, 'x'));
+  stream->flush();
+  clock.advance(59s);
+  EXPECT_EQ(ends, 0);
+  transport.room = SIZE_MAX;
+  transport.deliver();
+  clock.advance(10min);
+  EXPECT_EQ(ends, 0);
+}
+
+TEST_F(Http1SessionTest, AfterALongAnswerTheNextRequestHasItsWholeTime) {
+  on_end = {};
+  open();
+  hear(kGet);
+  clock.advance(5min);
+  say_ok(*stream);
+  clock.advance(59s);
+  EXPECT_EQ(ends, 0);
+  hear("GET / HT");
+  clock.advance(9s);
+  EXPECT_EQ(ends, 0);
 }
 
 TEST_F(Http1SessionTest, WhoCameJustBeforeTheEndGetsOneAnswer) {

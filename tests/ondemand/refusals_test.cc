@@ -53,8 +53,12 @@ TEST_F(RefusalsTest, ADenialBetweenFailuresKeepsTheirCount) {
   refusals.remember_failure(name(0), failed(), now);
   refusals.remember_denial(name(0), denied(), now + 1min);
   EXPECT_EQ(refusals.failures(name(0)), 1);
+  refusals.remember_denial(name(1), denied(), now + 1min);
   refusals.forget_denials();
-  EXPECT_EQ(refusals.size(), 0u);
+  EXPECT_EQ(refusals.find(name(0), now), nullptr);
+  EXPECT_EQ(refusals.find(name(1), now), nullptr);
+  EXPECT_EQ(refusals.failures(name(0)), 1);
+  EXPECT_EQ(refusals.size(), 1u);
 }
 
 }  // namespace
