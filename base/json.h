@@ -46,8 +46,8 @@ enum class JsonDialect {
   kConfig,  // comments and trailing commas allowed
 };
 
-// `text` is untrusted: depth (64) and members (1000) are bounded, bytes must be UTF-8, nothing may follow the value,
-// and no object may name a key twice. The error says line and column.
+// `text` is untrusted: depth (64) and members (1000) are bounded, bytes must be UTF-8, nothing may
+// follow the value, and no object may name a key twice. The error says line and column.
 Result<JsonValue> parse_json(std::string_view text, JsonDialect dialect = JsonDialect::kStrict);
 
 // "line 3, column 7" of a byte offset.
