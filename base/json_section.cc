@@ -23,22 +23,22 @@ size_t edit_distance(std::string_view a, std::string_view b) {
   return row[b.size()];
 }
 
-struct Unit1 {
+struct NamedFactor {
   std::string_view name;
   uint64_t factor;
 };
-constexpr Unit1 kDurations[] = {
+constexpr NamedFactor kDurations[] = {
     {"ms", 1}, {"s", 1000}, {"m", 60'000}, {"h", 3'600'000}, {"d", 86'400'000}};
-constexpr Unit1 kSizes[] = {
+constexpr NamedFactor kSizes[] = {
     {"", 1}, {"B", 1}, {"KiB", 1ULL << 10}, {"MiB", 1ULL << 20}, {"GiB", 1ULL << 30}};
 
 template <size_t N>
-std::optional<uint64_t> with_unit(std::string_view text, const Unit1 (&units)[N]) {
+std::optional<uint64_t> with_unit(std::string_view text, const NamedFactor (&units)[N]) {
   uint64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc()) return std::nullopt;
   const std::string_view unit = text.substr(static_cast<size_t>(end - text.data()));
-  for (const Unit1& u : units) {
+  for (const NamedFactor& u : units) {
     if (unit != u.name) continue;
     if (value > (1ULL << 62) / u.factor) return std::nullopt;
     return value * u.factor;

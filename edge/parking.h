@@ -51,6 +51,8 @@ class Parking {
   std::atomic<size_t>& total_;
   const Want want_;
   // One per name that control was asked for and has not answered; stays when its visitors leave.
+  // Each began with a parked handshake (<= limits_.total), and control answers all that its gate
+  // has no room for at once (Gate's max_flights).
   std::unordered_map<ServerName, Waiting> waiting_;
 };
 
