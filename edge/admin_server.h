@@ -1,0 +1,43 @@
+#pragma once
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/log.h"
+#include "base/loop.h"
+#include "base/result.h"
+#include "base/task.h"
+
+namespace latchkey::edge {
+
+struct AdminRequest {
+  std::string method;
+  std::string path;   // without the query
+  std::string query;  // without '?'
+  std::string body;   // <= 16 MiB
+};
+struct AdminReply {
+  int status = 200;
+  std::string json;  // one object; a newline is added
+};
+using AdminHandler = std::function<Task<AdminReply>(AdminRequest)>;
+
+// HTTP/1.1 on a UNIX socket (0600: the owner and root), on the control thread's loop. At most 64
+// connections; beyond that new ones are closed.
+class AdminServer {
+ public:
+  // Makes the socket's folder (0700) if need be. A socket file that nobody listens on is replaced;
+  // one that another process serves is an error. Errors name the path and the remedy.
+  static Result<std::unique_ptr<AdminServer>> open(const std::string& path, Loop& loop,
+                                                   AdminHandler handler, Log& log);
+  // Removes the socket file. Handlers that are under way are dropped.
+  ~AdminServer();
+  AdminServer(const AdminServer&) = delete;
+
+ private:
+  struct Impl;
+  explicit AdminServer(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace latchkey::edge
