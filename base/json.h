@@ -108,6 +108,9 @@ class Section {
   bool has(std::string_view key) const { return value_.find(key) != nullptr; }
   std::vector<std::string> keys() const;  // for objects whose keys are the operator's own
   bool is_null(std::string_view key);     // present and null; counts as read
+  // For keys that may be a word or an object. Absent is neither; does not count as read.
+  bool is_text(std::string_view key) const { return is(key, JsonValue::Kind::kString); }
+  bool is_object(std::string_view key) const { return is(key, JsonValue::Kind::kObject); }
 
   void boolean(const char* key, bool& out);
   void integer(const char* key, int64_t min, int64_t max, int64_t& out);
@@ -139,8 +142,14 @@ class Section {
   // For rules that span keys: a complaint at this section, or at one of its keys.
   void complain(std::string_view what) { errors_.complain(value_.offset, path_, what); }
   void complain_at(const char* key, std::string_view what);
+  // "expected `what`, got …"; the key counts as read.
+  void complain_of_kind(const char* key, const std::string& what);
 
  private:
+  bool is(std::string_view key, JsonValue::Kind kind) const {
+    const JsonValue* value = value_.find(key);
+    return value != nullptr && value->is(kind);
+  }
   const JsonValue* find(const char* key);
   const JsonValue* list_of(const char* key);
   std::string child(std::string_view key) const;

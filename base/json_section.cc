@@ -235,6 +235,11 @@ void Section::complain_at(const char* key, std::string_view what) {
   errors_.complain(value != nullptr ? value->offset : value_.offset, child(key), what);
 }
 
+void Section::complain_of_kind(const char* key, const std::string& what) {
+  const JsonValue* value = find(key);
+  complain_at(key, "expected " + what + (value ? ", got " + json_show(*value) : ""));
+}
+
 const JsonValue* Section::find(const char* key) {
   known_.insert(key);
   return value_.find(key);

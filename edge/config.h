@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/result.h"
 #include "edge/routes.h"
+#include "ondemand/limits.h"
 
 namespace latchkey::edge {
 
@@ -20,10 +21,34 @@ namespace latchkey::edge {
 struct AskConfig {
   std::string url;
   Millis timeout{2'000};
+  Millis positive_ttl{3'600'000};
   Millis negative_ttl{60'000};
+  Millis stale_ttl{86'400'000};
   int64_t max_concurrent = 32;
   std::optional<std::string> token_file;
   bool send_reason = false;
+};
+
+// "burst" at once, and as many in each "per".
+struct RateConfig {
+  int64_t burst = 1;
+  Millis per{1000};
+};
+
+// A certificate in files.
+struct CertificateFiles {
+  std::string cert_file, key_file;
+};
+
+// The limits of an issuer: one of the tables that we know, or that with the operator's own rates.
+struct LimitsConfig {
+  std::string table{};  // a word that IssuerLimits::named knows
+  bool own = false;     // the rates below stand in for the table's; nullopt: no limit
+  std::optional<RateConfig> orders{}, renewals{}, registered_domain{}, identifiers{},
+      name_failures{};
+
+  // A named table uses 90 % of what the CA has published; own rates are used as they are written.
+  IssuerLimits limits() const;
 };
 
 // The whole configuration, with its defaults. docs/configuration.md explains the keys.
@@ -37,7 +62,11 @@ struct Config {
     Millis park_timeout{25'000};
     int64_t max_parked = 20'000;
     int64_t max_parked_per_name = 10'000;
+    int64_t max_parked_per_prefix = 500;
     int64_t max_orders = 20;
+    bool refuse_denied = false;  // "denied": "refuse" instead of "serve"
+    std::optional<RateConfig> throttle{};
+    std::optional<RateConfig> per_registered_domain{RateConfig{50, Millis(604'800'000)}};
   };
   struct Acme {
     std::string name;
@@ -46,6 +75,8 @@ struct Config {
     bool accept_terms = false;
     std::optional<std::string> ca_file;
     std::vector<std::string> challenges{"tls-alpn-01", "http-01"};
+    std::optional<LimitsConfig> limits{};  // none: by the directory's host; see limits_of
+    int64_t max_orders = 0;                // at once at this issuer; 0: on_demand.max_orders
   };
   struct Route {
     std::vector<std::string> hosts{"*"};
@@ -54,11 +85,19 @@ struct Config {
     HeaderRules response_headers;
   };
 
+  struct FallbackKeys {
+    std::optional<CertificateFiles> default_certificate{};  // for handshakes without SNI
+    bool self_signed_parking = false;
+    std::optional<CertificateFiles> parking_certificate{};
+  };
+
   std::vector<std::string> https{"0.0.0.0:443", "[::]:443"};
   std::vector<std::string> http{"0.0.0.0:80", "[::]:80"};
   std::string state_dir = "/var/lib/latchkey";
   int64_t workers = 0;  // 0: one per core
+  std::optional<std::string> admin_socket{"/run/latchkey/admin.sock"};
   OnDemand on_demand;
+  FallbackKeys fallback;
   std::vector<Acme> issuers;
   std::string store_sqlite = "latchkey.db";
   std::string encryption_key_file = "encryption.key";
@@ -72,6 +111,7 @@ struct Config {
   size_t log_format = 0;  // an index into kLogFormats
 
   std::filesystem::path folder;  // of the file: what relative paths (but those of state) are to
+  // state_dir's own: the store, the admin socket.
   std::filesystem::path state(const std::string& path) const;
   std::filesystem::path file(const std::string& path) const;
 };
@@ -81,13 +121,17 @@ struct Config {
 Result<Config> parse_config(std::string_view text, const std::string& file_name);
 Result<Config> load_config(const std::filesystem::path& file);
 
+// The limits that hold for an issuer: its own, else those that its directory's host is known for.
+LimitsConfig limits_of(const Config::Acme& issuer);
+
 // The rules that span keys; "" when it is complete enough to run. Also for the short start.
 std::string check_config(const Config& config);
 
 // The routes of a configuration that was judged good.
 Result<std::shared_ptr<const RoutingTable>> make_routes(const Config& config);
 
-// The keys that differ and that a running process does not take over.
+// The keys that differ and that a running process does not take over. It does take routes,
+// on_demand.allow, on_demand.allow_files, fallback.* and log.level.
 std::vector<std::string> keys_for_restart(const Config& before, const Config& after);
 
 // The effective configuration as JSON. Holds no secrets: those are in files that it names.

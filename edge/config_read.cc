@@ -1,0 +1,267 @@
+#include "edge/config_read.h"
+
+#include <algorithm>
+
+#include "edge/listener.h"
+#include "policy/allowlist.h"
+
+namespace latchkey::edge {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr Millis kYear = 365 * 24h;
+constexpr size_t kMaxSocketPath = 107;  // what fits into a sockaddr_un
+
+bool is_listen_address(std::string_view text) {
+  return ListenAddress::parse(std::string(text)).has_value();
+}
+bool is_url(std::string_view text) {
+  const bool http = text.starts_with("http://") || text.starts_with("https://");
+  return http && text.find("://") + 3 < text.size() &&
+         text.find_first_of(" \t\r\n#") == std::string_view::npos;
+}
+bool is_allow_entry(std::string_view text) {
+  return Allowlist::parse_entry(text).has_value();
+}
+bool is_challenge(std::string_view text) {
+  return text == "tls-alpn-01" || text == "http-01";
+}
+bool is_not_empty(std::string_view text) {
+  return !text.empty();
+}
+bool is_socket_path(std::string_view text) {
+  return !text.empty() && text.size() <= kMaxSocketPath;
+}
+bool is_upstream(std::string_view text) {
+  return parse_upstream(text).has_value();
+}
+bool is_header_name(std::string_view text) {
+  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '_';
+  });
+}
+bool is_header_value(std::string_view text) {
+  return std::all_of(text.begin(), text.end(), [](char c) { return c >= ' ' && c < 0x7f; });
+}
+
+// A key that holds null or a section of its own. Anything else is a mistake that names `example`.
+template <typename T, typename Read>
+void read_optional(Section& parent, const char* key, const char* example, std::optional<T>& out,
+                   Read read) {
+  if (parent.is_null(key)) {
+    out.reset();
+  } else if (parent.is_object(key)) {
+    Section section = parent.section(key);
+    T value;
+    read(section, value);
+    out = std::move(value);
+  } else if (parent.has(key)) {
+    parent.complain_of_kind(key, example);
+  }
+}
+
+void require(Section& section, const char* key, const char* what) {
+  if (!section.has(key)) section.complain(std::string(key) + " is missing: " + what);
+}
+
+void read_rate(Section& parent, const char* key, std::optional<RateConfig>& out) {
+  constexpr char kExample[] = "an object like {\"burst\": 50, \"per\": \"7d\"}, or null";
+  read_optional(parent, key, kExample, out, [](Section& section, RateConfig& rate) {
+    section.integer("burst", 1, 1'000'000'000, rate.burst);
+    section.duration("per", 1ms, kYear, rate.per);
+    require(section, "burst", "how many at once");
+    require(section, "per", "the time in which as many come back");
+    if (rate.burst > rate.per.count() && section.has("burst") && section.has("per")) {
+      section.complain("more than 1000 a second are no limit; for none, write null");
+    }
+  });
+}
+
+void read_ask(Section& section, Config::Ask& out) {
+  section.text("url", out.url, "an http:// or https:// URL", is_url);
+  section.duration("timeout", 10ms, 60s, out.timeout);
+  section.duration("positive_ttl", 0ms, kYear, out.positive_ttl);
+  section.duration("negative_ttl", 0ms, 24h, out.negative_ttl);
+  section.duration("stale_ttl", 0ms, kYear, out.stale_ttl);
+  section.integer("max_concurrent", 1, 1024, out.max_concurrent);
+  section.optional_text("token_file", out.token_file, "a file's path or null", is_not_empty);
+  section.boolean("send_reason", out.send_reason);
+  require(section, "url", "the endpoint to ask");
+}
+
+void read_on_demand(Section section, Config::OnDemand& out) {
+  section.texts("allow", out.allow, "a list of names and \"*.suffix\" patterns", is_allow_entry);
+  section.texts("allow_files", out.allow_files, "a list of file paths", is_not_empty);
+  read_optional(section, "ask",
+                "an object like {\"url\": \"http://127.0.0.1:8000/check\"}, or null", out.ask,
+                read_ask);
+  auto denied = static_cast<size_t>(out.refuse_denied ? 1 : 0);
+  section.choice("denied", kDeniedWords, denied);
+  out.refuse_denied = denied == 1;
+  section.boolean("underscore", out.underscore);
+  section.duration("park_timeout", 1s, 10min, out.park_timeout);
+  section.integer("max_parked", 1, 1'000'000, out.max_parked);
+  section.integer("max_parked_per_name", 1, 1'000'000, out.max_parked_per_name);
+  section.integer("max_parked_per_prefix", 1, 1'000'000, out.max_parked_per_prefix);
+  section.integer("max_orders", 1, 1000, out.max_orders);
+  read_rate(section, "throttle", out.throttle);
+  read_rate(section, "per_registered_domain", out.per_registered_domain);
+}
+
+void read_certificate_files(Section& section, CertificateFiles& out) {
+  section.text("cert_file", out.cert_file, "a file's path", is_not_empty);
+  section.text("key_file", out.key_file, "a file's path", is_not_empty);
+  require(section, "cert_file", "the certificate and its chain, PEM");
+  require(section, "key_file", "the certificate's private key, PEM");
+}
+
+void read_fallback(Section section, Config::FallbackKeys& out) {
+  constexpr char kParking[] = "parking_certificate";
+  read_optional(section, "default_certificate",
+                "an object like {\"cert_file\": \"cert.pem\", \"key_file\": \"key.pem\"}, or null",
+                out.default_certificate, read_certificate_files);
+  if (section.is_text(kParking)) {
+    size_t self_signed = 0;
+    const std::vector<std::string> words{"self_signed"};
+    section.choice(kParking, words, self_signed);
+    out.self_signed_parking = true;
+    return;
+  }
+  read_optional(section, kParking,
+                "\"self_signed\", an object like {\"cert_file\": \"cert.pem\", \"key_file\": "
+                "\"key.pem\"}, or null",
+                out.parking_certificate, read_certificate_files);
+}
+
+// Reads over the table's rates: a key that is absent leaves the table's rate.
+void read_own_limits(Section section, LimitsConfig& out) {
+  out.own = true;
+  read_rate(section, "orders", out.orders);
+  read_rate(section, "renewals", out.renewals);
+  read_rate(section, "registered_domain", out.registered_domain);
+  read_rate(section, "identifiers", out.identifiers);
+  read_rate(section, "name_failures", out.name_failures);
+}
+
+void read_limits(Section& section, Config::Acme& issuer) {
+  constexpr char kKey[] = "limits";
+  if (section.is_object(kKey)) {
+    LimitsConfig limits = limits_of(issuer);
+    const auto taken_from = [](const std::optional<Rate>& rate) -> std::optional<RateConfig> {
+      if (!rate) return std::nullopt;
+      return RateConfig{rate->burst, rate->interval * rate->burst};
+    };
+    const IssuerLimits table = limits.limits();
+    limits.orders = taken_from(table.orders);
+    limits.renewals = taken_from(table.renewals);
+    limits.registered_domain = taken_from(table.domain);
+    limits.identifiers = taken_from(table.identifiers);
+    limits.name_failures = taken_from(table.name_failures);
+    read_own_limits(section.section(kKey), limits);
+    issuer.limits = std::move(limits);
+  } else if (section.is_text(kKey)) {
+    LimitsConfig limits;
+    section.text(kKey, limits.table,
+                 "\"letsencrypt\", \"letsencrypt-staging\", \"none\" or an object",
+                 [](std::string_view word) { return IssuerLimits::named(word).has_value(); });
+    if (!limits.table.empty()) issuer.limits = std::move(limits);
+  } else if (section.has(kKey) && !section.is_null(kKey)) {
+    section.complain_of_kind(
+        kKey,
+        "\"letsencrypt\", \"letsencrypt-staging\", \"none\", or an object like "
+        "{\"orders\": {\"burst\": 270, \"per\": \"3h\"}}");
+  }
+}
+
+void read_issuer(Section& section, std::vector<Config::Acme>& out) {
+  Config::Acme& issuer = out.emplace_back();
+  section.text("name", issuer.name, "a name", is_not_empty);
+  require(section, "name", "a word of your choice");
+  require(section, "acme", "the only kind of issuer for now");
+  {
+    Section acme = section.section("acme");
+    acme.text("directory", issuer.directory, "an https:// URL", is_url);
+    acme.text("email", issuer.email);
+    acme.boolean("accept_terms", issuer.accept_terms);
+    acme.optional_text("ca_file", issuer.ca_file, "a file's path or null", is_not_empty);
+    acme.texts("challenges", issuer.challenges, "a list of \"tls-alpn-01\" and \"http-01\"",
+               is_challenge);
+    if (issuer.challenges.empty()) {
+      acme.complain_at("challenges", "expected at least one challenge");
+    }
+    if (section.has("acme")) require(acme, "directory", "the URL of the CA's ACME directory");
+  }
+  read_limits(section, issuer);
+  if (!section.is_null("max_orders")) section.integer("max_orders", 1, 1000, issuer.max_orders);
+}
+
+void read_headers(Section& route, const char* key, HeaderRules& out) {
+  Section section = route.section(key);
+  for (const std::string& name : section.keys()) {
+    if (!is_header_name(name)) {
+      section.complain_at(name.c_str(), "is no header name");
+      continue;
+    }
+    std::optional<std::string> value;
+    section.optional_text(name.c_str(), value, "a header value or null (to remove it)",
+                          is_header_value);
+    out.emplace_back(name, value);
+  }
+}
+
+void read_route(Section& section, std::vector<Config::Route>& out) {
+  Config::Route& route = out.emplace_back();
+  section.texts("hosts", route.hosts, "a list of names, \"*.suffix\" patterns or \"*\"");
+  section.texts("upstreams", route.upstreams, "a list of URLs like \"http://127.0.0.1:3000\"",
+                is_upstream);
+  if (route.upstreams.empty()) section.complain("upstreams: expected at least one URL");
+  read_headers(section, "request_headers", route.request_headers);
+  read_headers(section, "response_headers", route.response_headers);
+}
+
+}  // namespace
+
+void read_config(Section& top, Config& out) {
+  {
+    Section listen = top.section("listen");
+    listen.texts("https", out.https, "a list of addresses like \"0.0.0.0:443\"", is_listen_address);
+    listen.texts("http", out.http, "a list of addresses like \"0.0.0.0:80\"", is_listen_address);
+    if (out.https.empty()) listen.complain_at("https", "expected at least one address");
+  }
+  top.text("state_dir", out.state_dir, "a folder's path", is_not_empty);
+  top.integer("workers", 0, 256, out.workers);
+  {
+    Section admin = top.section("admin");
+    admin.optional_text("socket", out.admin_socket, "a socket's path of at most 107 bytes, or null",
+                        is_socket_path);
+  }
+  read_on_demand(top.section("on_demand"), out.on_demand);
+  read_fallback(top.section("fallback"), out.fallback);
+  top.sections("issuers", [&](Section& section) { read_issuer(section, out.issuers); });
+  {
+    Section store = top.section("store");
+    store.text("sqlite", out.store_sqlite, "a file's path", is_not_empty);
+    store.text("encryption_key_file", out.encryption_key_file, "a file's path", is_not_empty);
+  }
+  {
+    Section cache = top.section("cache");
+    cache.integer("max_certificates", 1, 100'000'000, out.cache_max_certificates);
+    cache.size("max_bytes", 1 << 20, 1ULL << 40, out.cache_max_bytes);
+  }
+  top.sections("routes", [&](Section& section) { read_route(section, out.routes); });
+  {
+    Section upstream = top.section("upstream");
+    upstream.duration("connect_timeout", 10ms, 10min, out.upstream_connect_timeout);
+    upstream.duration("response_timeout", 10ms, 24h, out.upstream_response_timeout);
+  }
+  top.duration("shutdown_grace", 0ms, 24h, out.shutdown_grace);
+  Section log = top.section("log");
+  auto level = static_cast<size_t>(out.log_level);
+  log.choice("level", kLogLevels, level);
+  out.log_level = static_cast<LogLevel>(level);
+  log.choice("format", kLogFormats, out.log_format);
+}
+
+}  // namespace latchkey::edge

@@ -1,0 +1,166 @@
+#include "edge/config_read.h"
+
+namespace latchkey::edge {
+namespace {
+
+std::string list(const std::vector<std::string>& items) {
+  std::string out;
+  for (const std::string& item : items) out += (out.empty() ? "" : ", ") + json_quote(item);
+  return "[" + out + "]";
+}
+template <typename Items, typename Show>
+std::string list(const Items& items, Show show) {
+  std::string out;
+  for (const auto& item : items) out += (out.empty() ? "" : ", ") + show(item);
+  return "[" + out + "]";
+}
+std::string text_or_null(const std::optional<std::string>& text) {
+  return text ? json_quote(*text) : "null";
+}
+
+// Without the password and the query, which may be a key of the operator's.
+std::string without_secrets(const std::string& url) {
+  std::string out = url.substr(0, url.find('?'));
+  if (out.size() < url.size()) out += "?...";
+  const size_t host = out.find("://") + 3;
+  const size_t at = out.find('@', host);
+  if (at < out.find('/', host)) out.replace(host, at - host, "...");
+  return out;
+}
+
+std::string show_rate(const std::optional<RateConfig>& rate) {
+  if (!rate) return "null";
+  return JsonObject().number("burst", rate->burst).text("per", show_duration(rate->per)).str();
+}
+
+std::string show_files(const std::optional<CertificateFiles>& files) {
+  if (!files) return "null";
+  return JsonObject().text("cert_file", files->cert_file).text("key_file", files->key_file).str();
+}
+
+std::string show_limits(const LimitsConfig& limits) {
+  if (!limits.own) return json_quote(limits.table);
+  return JsonObject()
+      .raw("orders", show_rate(limits.orders))
+      .raw("renewals", show_rate(limits.renewals))
+      .raw("registered_domain", show_rate(limits.registered_domain))
+      .raw("identifiers", show_rate(limits.identifiers))
+      .raw("name_failures", show_rate(limits.name_failures))
+      .str();
+}
+
+std::string show_route(const Config::Route& route) {
+  const auto headers = [](const auto& pairs) {
+    JsonObject out;
+    for (const auto& [name, value] : pairs) out.raw(name, text_or_null(value));
+    return out.str();
+  };
+  return JsonObject()
+      .raw("hosts", list(route.hosts))
+      .raw("upstreams", list(route.upstreams))
+      .raw("request_headers", headers(route.request_headers))
+      .raw("response_headers", headers(route.response_headers))
+      .str();
+}
+
+class Writer {
+ public:
+  explicit Writer(bool secrets) : secrets_(secrets) {}
+
+  std::string url(const std::string& text) const { return secrets_ ? text : without_secrets(text); }
+
+  std::string ask(const std::optional<Config::Ask>& ask) const {
+    if (!ask) return "null";
+    return JsonObject()
+        .text("url", url(ask->url))
+        .text("timeout", show_duration(ask->timeout))
+        .text("positive_ttl", show_duration(ask->positive_ttl))
+        .text("negative_ttl", show_duration(ask->negative_ttl))
+        .text("stale_ttl", show_duration(ask->stale_ttl))
+        .number("max_concurrent", ask->max_concurrent)
+        .raw("token_file", text_or_null(ask->token_file))
+        .boolean("send_reason", ask->send_reason)
+        .str();
+  }
+
+  std::string on_demand(const Config::OnDemand& on_demand) const {
+    return JsonObject()
+        .raw("allow", list(on_demand.allow))
+        .raw("allow_files", list(on_demand.allow_files))
+        .raw("ask", ask(on_demand.ask))
+        .text("denied", kDeniedWords[on_demand.refuse_denied ? 1 : 0])
+        .boolean("underscore", on_demand.underscore)
+        .text("park_timeout", show_duration(on_demand.park_timeout))
+        .number("max_parked", on_demand.max_parked)
+        .number("max_parked_per_name", on_demand.max_parked_per_name)
+        .number("max_parked_per_prefix", on_demand.max_parked_per_prefix)
+        .number("max_orders", on_demand.max_orders)
+        .raw("throttle", show_rate(on_demand.throttle))
+        .raw("per_registered_domain", show_rate(on_demand.per_registered_domain))
+        .str();
+  }
+
+  std::string issuer(const Config::Acme& issuer) const {
+    JsonObject acme;
+    acme.text("directory", url(issuer.directory)).text("email", issuer.email);
+    acme.boolean("accept_terms", issuer.accept_terms);
+    acme.raw("ca_file", text_or_null(issuer.ca_file)).raw("challenges", list(issuer.challenges));
+    JsonObject out;
+    out.text("name", issuer.name).raw("acme", acme.str());
+    out.raw("limits", show_limits(limits_of(issuer)));
+    out.raw("max_orders", issuer.max_orders > 0 ? std::to_string(issuer.max_orders) : "null");
+    return out.str();
+  }
+
+ private:
+  const bool secrets_;
+};
+
+std::string show_fallback(const Config::FallbackKeys& fallback) {
+  JsonObject out;
+  out.raw("default_certificate", show_files(fallback.default_certificate));
+  out.raw("parking_certificate", fallback.self_signed_parking
+                                     ? "\"self_signed\""
+                                     : show_files(fallback.parking_certificate));
+  return out.str();
+}
+
+}  // namespace
+
+std::string write_config(const Config& config, bool secrets) {
+  const Writer writer(secrets);
+  JsonObject out;
+  out.raw("listen",
+          JsonObject().raw("https", list(config.https)).raw("http", list(config.http)).str());
+  out.text("state_dir", config.state_dir).number("workers", config.workers);
+  out.raw("admin", JsonObject().raw("socket", text_or_null(config.admin_socket)).str());
+  out.raw("on_demand", writer.on_demand(config.on_demand));
+  out.raw("fallback", show_fallback(config.fallback));
+  out.raw("issuers",
+          list(config.issuers, [&](const auto& issuer) { return writer.issuer(issuer); }));
+  out.raw("store", JsonObject()
+                       .text("sqlite", config.store_sqlite)
+                       .text("encryption_key_file", config.encryption_key_file)
+                       .str());
+  out.raw("cache", JsonObject()
+                       .number("max_certificates", config.cache_max_certificates)
+                       .text("max_bytes", std::to_string(config.cache_max_bytes))
+                       .str());
+  out.raw("routes", list(config.routes, show_route));
+  out.raw("upstream", JsonObject()
+                          .text("connect_timeout", show_duration(config.upstream_connect_timeout))
+                          .text("response_timeout", show_duration(config.upstream_response_timeout))
+                          .str());
+  out.text("shutdown_grace", show_duration(config.shutdown_grace));
+  out.raw("log", JsonObject()
+                     .text("level", kLogLevels[static_cast<size_t>(config.log_level)])
+                     .text("format", kLogFormats[config.log_format])
+                     .str());
+  return out.str();
+}
+
+std::string show_config(const Config& config) {
+  return write_config(config, false);
+}
+
+}  // namespace latchkey::edge
