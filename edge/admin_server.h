@@ -1,4 +1,5 @@
 #pragma once
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -18,12 +19,15 @@ struct AdminRequest {
 };
 struct AdminReply {
   int status = 200;
-  std::string json;  // one object; a newline is added
+  std::string json{};       // one object; a newline is added
+  std::string allow{};      // with 405: the methods that would do
+  int64_t retry_after = 0;  // seconds, for the header; 0: none
 };
 using AdminHandler = std::function<Task<AdminReply>(AdminRequest)>;
 
 // HTTP/1.1 on a UNIX socket (0600: the owner and root), on the control thread's loop. At most 64
-// connections; beyond that new ones are closed.
+// connections; beyond that new ones are closed. Who goes away drops the task that answers him; a
+// handler that fails is answered with 500. Not to be destroyed from within a handler.
 class AdminServer {
  public:
   // Makes the socket's folder (0700) if need be. A socket file that nobody listens on is replaced;

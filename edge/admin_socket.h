@@ -1,0 +1,40 @@
+#pragma once
+#include <sys/types.h>
+
+#include <string>
+
+#include "base/result.h"
+
+namespace latchkey::edge {
+
+// The listening UNIX socket of the admin API, and its file. Destroying it removes the file, if it
+// is still ours; the descriptor is whoever's that took it.
+class AdminSocket {
+ public:
+  // Makes the folder (0700) if it is missing. The file is 0600 from its first moment. One that
+  // nobody listens on is replaced; one that is served, or that is no socket, is left alone (kIo).
+  static Result<AdminSocket> open(const std::string& path);
+  AdminSocket(AdminSocket&& other) noexcept;
+  ~AdminSocket();
+
+  const std::string& path() const { return path_; }
+  // The descriptor (listening, non-blocking); once.
+  int take();
+
+ private:
+  AdminSocket(std::string path, int fd, dev_t device, ino_t inode)
+      : path_(std::move(path)), fd_(fd), device_(device), inode_(inode) {}
+
+  std::string path_;  // "": moved from
+  int fd_;
+  dev_t device_;  // of the file
+  ino_t inode_;
+};
+
+// Whether somebody listens on that UNIX socket: 0, or the errno of connecting to it.
+int knock(const std::string& path);
+
+// What is wrong with the path of a UNIX socket; "" if nothing is.
+std::string bad_socket_path(const std::string& path);
+
+}  // namespace latchkey::edge
