@@ -36,17 +36,29 @@ TEST(ConfigTest, FillsInEveryDefault) {
   EXPECT_EQ(config->on_demand.park_timeout, 25s);
   EXPECT_EQ(config->issuers[0].challenges.size(), 2u);
   EXPECT_EQ(config->shutdown_grace, 30s);
+  EXPECT_EQ(config->admin_socket, "/run/latchkey/admin.sock");
+  EXPECT_EQ(config->on_demand.per_registered_domain->burst, 50);
+  EXPECT_EQ(config->on_demand.per_registered_domain->per, 7 * 24h);
+  EXPECT_FALSE(config->on_demand.refuse_denied);
+  EXPECT_FALSE(config->fallback.default_certificate);
+  EXPECT_FALSE(config->fallback.self_signed_parking);
 }
 
 TEST(ConfigTest, ReadsEveryKey) {
   auto config = parse_config(
       R"({"listen": {"https": ["127.0.0.1:8443"], "http": []}, "state_dir": "s", "workers": 2,
+      "admin": {"socket": "admin.sock"},
+      "fallback": {"default_certificate": {"cert_file": "c.pem", "key_file": "k.pem"},
+        "parking_certificate": {"cert_file": "p.pem", "key_file": "pk.pem"}},
       "on_demand": {"allow": ["a.test"], "allow_files": ["f.txt"], "underscore": true,
         "ask": {"url": "http://127.0.0.1:1/check?k=v", "timeout": "1s", "negative_ttl": "5s",
+                "positive_ttl": "2h", "stale_ttl": "0s",
                 "max_concurrent": 3, "token_file": "t", "send_reason": true},
-        "park_timeout": "10s", "max_parked": 10, "max_parked_per_name": 5, "max_orders": 2},
+        "denied": "refuse", "park_timeout": "10s", "max_parked": 10, "max_parked_per_name": 5,
+        "max_parked_per_prefix": 4, "max_orders": 2, "throttle": {"burst": 7, "per": "1m"},
+        "per_registered_domain": null},
       "issuers": [{"name": "ca", "acme": {"directory": "https://ca.test/dir", "email": "a@b.test",
-        "accept_terms": true, "ca_file": "r.pem", "challenges": ["http-01"]}}],
+        "accept_terms": true, "ca_file": "r.pem", "challenges": ["http-01"]}, "limits": "letsencrypt-staging", "max_orders": 9}],
       "store": {"sqlite": "x.db", "encryption_key_file": "k"},
       "cache": {"max_certificates": 7, "max_bytes": "2MiB"},
       "routes": [{"hosts": ["*.a.test"], "upstreams": ["http://127.0.0.1:1"],
@@ -55,7 +67,19 @@ TEST(ConfigTest, ReadsEveryKey) {
       "shutdown_grace": "3s", "log": {"level": "debug", "format": "json"}})",
       "my.json");
   ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->admin_socket, "admin.sock");
+  EXPECT_EQ(config->fallback.default_certificate->cert_file, "c.pem");
+  EXPECT_EQ(config->fallback.parking_certificate->key_file, "pk.pem");
   EXPECT_EQ(config->on_demand.ask->max_concurrent, 3);
+  EXPECT_EQ(config->on_demand.ask->positive_ttl, 2h);
+  EXPECT_EQ(config->on_demand.ask->stale_ttl, 0ms);
+  EXPECT_TRUE(config->on_demand.refuse_denied);
+  EXPECT_EQ(config->on_demand.max_parked_per_prefix, 4);
+  EXPECT_EQ(config->on_demand.throttle->burst, 7);
+  EXPECT_EQ(config->on_demand.throttle->per, 1min);
+  EXPECT_FALSE(config->on_demand.per_registered_domain);
+  EXPECT_EQ(config->issuers[0].limits->table, "letsencrypt-staging");
+  EXPECT_EQ(config->issuers[0].max_orders, 9);
   EXPECT_EQ(config->cache_max_bytes, 2u << 20);
   EXPECT_EQ(config->routes[0].response_headers[0].second, std::nullopt);
   config->folder = "/etc/latchkey";
@@ -105,7 +129,16 @@ TEST(ConfigTest, TheShippedSchemaNamesTheSameKeys) {
   auto schema = parse_json(*text);
   ASSERT_TRUE(schema) << schema.error().message;
   std::string full = kSmall;
-  full.insert(full.find("\"allow\""), R"("ask": {"url": "http://127.0.0.1:1/c"}, )");
+  full.insert(full.find("\"allow\""),
+              R"("ask": {"url": "http://127.0.0.1:1/c"}, "throttle": {"burst": 1, "per": "1s"}, )");
+  const std::string rate = R"({"burst": 1, "per": "1s"})";
+  full.insert(full.find("\"acme\""),
+              "\"limits\": {\"orders\": " + rate + ", \"renewals\": " + rate +
+                  ", \"registered_domain\": " + rate + ", \"identifiers\": " + rate +
+                  ", \"name_failures\": " + rate + "}, ");
+  full.insert(full.rfind('}'), R"("fallback": {
+    "default_certificate": {"cert_file": "c", "key_file": "k"},
+    "parking_certificate": {"cert_file": "c", "key_file": "k"}})");
   auto shown = parse_json(show_config(*parse_config(full, "my.json")));
   ASSERT_TRUE(shown);
   std::set<std::string> known, documented;
@@ -135,12 +168,24 @@ TEST(ConfigTest, KnowsWhichChangesNeedARestart) {
   after.on_demand.allow = {"other.example.com"};
   after.routes[0].upstreams = {"http://127.0.0.1:4000"};
   after.log_level = LogLevel::kDebug;
+  after.fallback.self_signed_parking = true;
+  after.fallback.default_certificate = CertificateFiles{"c.pem", "k.pem"};
   EXPECT_TRUE(keys_for_restart(before, after).empty());
   after.workers = 3;
   after.on_demand.max_orders = 5;
   after.on_demand.ask.emplace().url = "http://127.0.0.1:1/c";
   EXPECT_EQ(keys_for_restart(before, after),
             (std::vector<std::string>{"workers", "on_demand.ask", "on_demand.max_orders"}));
+}
+
+TEST(ConfigTest, ASecretThatChangedNeedsARestartToo) {
+  std::string text = kSmall;
+  text.insert(text.find("\"allow\""), R"("ask": {"url": "http://127.0.0.1/c?key=one"}, )");
+  const Config before = *parse_config(text, "my.json");
+  Config after = before;
+  after.on_demand.ask->url = "http://127.0.0.1/c?key=two";
+  EXPECT_EQ(show_config(before), show_config(after));
+  EXPECT_EQ(keys_for_restart(before, after), std::vector<std::string>{"on_demand.ask.url"});
 }
 
 TEST(ConfigTest, MistakesAreNamedWithPlaceRuleAndValue) {
@@ -171,6 +216,126 @@ TEST(ConfigTest, MissingIssuersAndRoutesAreRefusedWithAnExample) {
       "issuers": [{"name": "ca", "acme": {"directory": "https://ca.test/dir"}}]})")
                 .find("routes: none"),
             std::string::npos);
+}
+
+std::string in_on_demand(std::string_view extra) {
+  std::string text = kSmall;
+  return text.insert(text.find("\"allow\""), std::string(extra) + ", ");
+}
+TEST(ConfigTest, ARateHasBothItsPartsWithinReason) {
+  const auto wrong = [](const char* rate) {
+    return mistakes(in_on_demand("\"throttle\": " + std::string(rate)));
+  };
+  EXPECT_EQ(wrong(R"({"burst": 0, "per": "1s"})"),
+            "my.json:3:41: on_demand.throttle.burst: expected an integer from 1 to 1000000000, "
+            "got 0\n");
+  EXPECT_NE(wrong(R"({"burst": 1, "per": "0s"})").find("on_demand.throttle.per: expected a dura"),
+            std::string::npos);
+  EXPECT_NE(wrong(R"({"burst": 1})").find("on_demand.throttle: per is missing"), std::string::npos);
+  EXPECT_NE(wrong(R"({"per": "1s"})").find("burst is missing"), std::string::npos);
+  EXPECT_EQ(wrong("\"fast\""),
+            "my.json:3:30: on_demand.throttle: expected an object like {\"burst\": 50, \"per\": "
+            "\"7d\"}, or null, got \"fast\"\n");
+  EXPECT_NE(wrong(R"({"burst": 2000, "per": "1s"})").find("write null"), std::string::npos);
+  EXPECT_NE(wrong(R"({"burst": 1, "per": "1s", "jitter": 1})").find("jitter: unknown key"),
+            std::string::npos);
+}
+
+TEST(ConfigTest, DeniedIsOneOfTwoWords) {
+  EXPECT_NE(mistakes(in_on_demand(R"("denied": "drop")")).find("\"serve\", \"refuse\""),
+            std::string::npos);
+}
+
+TEST(ConfigTest, AFallbackCertificateHasTwoFiles) {
+  EXPECT_NE(mistakes(with(R"("fallback": {"default_certificate": {"cert_file": "c.pem"}})"))
+                .find("fallback.default_certificate: key_file is missing"),
+            std::string::npos);
+  EXPECT_NE(mistakes(with(R"("fallback": {"parking_certificate": {"key_file": "k.pem"}})"))
+                .find("fallback.parking_certificate: cert_file is missing"),
+            std::string::npos);
+  EXPECT_NE(mistakes(with(R"("fallback": {"parking_certificate": "selfsigned"})"))
+                .find("expected one of \"self_signed\", got \"selfsigned\""),
+            std::string::npos);
+  EXPECT_NE(mistakes(with(R"("fallback": {"parking_certificate": true})"))
+                .find("fallback.parking_certificate: expected \"self_signed\", an object"),
+            std::string::npos);
+}
+
+TEST(ConfigTest, TheParkingCertificateMayBeSelfSigned) {
+  const auto config =
+      parse_config(with(R"("fallback": {"parking_certificate": "self_signed"})"), "my.json");
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_TRUE(config->fallback.self_signed_parking);
+  EXPECT_NE(show_config(*config).find(R"("parking_certificate":"self_signed")"), std::string::npos);
+}
+
+TEST(ConfigTest, TheAdminSocketCanBeLeftOutAndIsRelativeToTheStateFolder) {
+  const auto config = parse_config(with(R"("admin": {"socket": null})"), "my.json");
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_FALSE(config->admin_socket);
+  Config placed = *parse_config(with(R"("admin": {"socket": "a.sock"}, "state_dir": "s")"), "x");
+  placed.folder = "/etc/latchkey";
+  EXPECT_EQ(placed.state(*placed.admin_socket), "/etc/latchkey/s/a.sock");
+  EXPECT_NE(mistakes(with("\"admin\": {\"socket\": \"" + std::string(108, 'a') + "\"}"))
+                .find("admin.socket: expected a socket's path of at most 107 bytes"),
+            std::string::npos);
+}
+
+// A configuration whose issuer has that directory and further keys.
+std::string with_issuer(const std::string& host, const std::string& keys) {
+  std::string text = kSmall;
+  text.replace(text.find("ca.test"), 7, host);
+  return text.insert(text.find("\"acme\""), keys);
+}
+
+TEST(ConfigTest, TheDirectorysHostTellsTheLimits) {
+  const auto table = [](const std::string& host, const std::string& keys = "") {
+    const auto config = parse_config(with_issuer(host, keys), "my.json");
+    return config ? limits_of(config->issuers[0]).table : config.error().message;
+  };
+  EXPECT_EQ(table("acme-v02.api.letsencrypt.org"), "letsencrypt");
+  EXPECT_EQ(table("ACME-v02.api.letsencrypt.org:443"), "letsencrypt");
+  EXPECT_EQ(table("acme-staging-v02.api.letsencrypt.org"), "letsencrypt-staging");
+  EXPECT_EQ(table("acme-v02.api.letsencrypt.org.ca.test"), "none");
+  EXPECT_EQ(table("ca.test"), "none");
+  EXPECT_EQ(table("ca.test", R"("limits": "letsencrypt", )"), "letsencrypt");
+  EXPECT_EQ(table("acme-v02.api.letsencrypt.org", R"("limits": "none", )"), "none");
+  EXPECT_EQ(table("acme-v02.api.letsencrypt.org", R"("limits": null, )"), "letsencrypt");
+  EXPECT_NE(table("ca.test", R"("limits": "lets-encrypt", )").find("limits: expected \"letse"),
+            std::string::npos);
+  EXPECT_NE(table("ca.test", R"("limits": 5, )").find("limits: expected \"letse"),
+            std::string::npos);
+}
+
+TEST(ConfigTest, OwnLimitsStandInForTheTablesAndTheRestStays) {
+  const std::string keys = R"("limits": {"orders": {"burst": 5000, "per": "3h"},
+                              "registered_domain": null}, )";
+  const auto config = parse_config(with_issuer("acme-v02.api.letsencrypt.org", keys), "my.json");
+  ASSERT_TRUE(config) << config.error().message;
+  const IssuerLimits own = limits_of(config->issuers[0]).limits();
+  const IssuerLimits table = *IssuerLimits::named("letsencrypt");
+  EXPECT_EQ(own.orders, Rate::of(5000, 3h));
+  EXPECT_EQ(own.domain, std::nullopt);
+  EXPECT_EQ(own.identifiers, table.identifiers);
+  EXPECT_EQ(own.name_failures, table.name_failures);
+  EXPECT_EQ(own.new_order, table.new_order);
+
+  const std::string shown = show_config(*config);
+  const auto again = parse_config(shown, "shown.json");
+  ASSERT_TRUE(again) << again.error().message;
+  EXPECT_EQ(show_config(*again), shown);
+  EXPECT_EQ(limits_of(again->issuers[0]).limits(), own);
+}
+
+TEST(ConfigTest, AnIssuersOwnBoundOnOrdersMayBeLeftOut) {
+  const auto orders = [](const std::string& keys) {
+    const auto config = parse_config(with_issuer("ca.test", keys), "my.json");
+    return config ? config->issuers[0].max_orders : -1;
+  };
+  EXPECT_EQ(orders(""), 0);
+  EXPECT_EQ(orders(R"("max_orders": null, )"), 0);
+  EXPECT_EQ(orders(R"("max_orders": 3, )"), 3);
+  EXPECT_EQ(orders(R"("max_orders": 0, )"), -1);
 }
 
 }  // namespace
