@@ -7,8 +7,22 @@
 
 #include "base/server_name.h"
 #include "cache/certificate.h"
+#include "cache/grant.h"
 
 namespace latchkey {
+
+// What is kept beside a certificate for the exact name that it is kept under.
+struct NameExtras {
+  GrantPtr grant{};
+  // From then on look_up() says that the policy is to be asked about the name again.
+  WallTime recheck_at = WallTime::max();
+};
+
+struct CacheHit {
+  CertificatePtr certificate{};  // null: a miss
+  GrantPtr grant{};              // null too when it was found by a wildcard
+  bool recheck_due = false;      // said to one caller in a minute: it should see to it
+};
 
 // The certificates in memory, shared by all threads: shards of an LRU, each behind a mutex that is
 // held for one look-up or insert and never across work. Bounded by count and bytes, over all: each
@@ -26,9 +40,13 @@ class CertificateCache {
   // Exact, then the wildcard of the first label; null if there is none. O(1), no I/O. Does not
   // look at dates: what to do about an expired one is the caller's policy.
   CertificatePtr find(const ServerName& name) const;
+  // The same, with what is kept beside it.
+  CacheHit look_up(const ServerName& name, WallTime now) const;
   // For `name`, and for the wildcard names of the certificate; replaces what was there, save that
   // a wildcard stays with a newer certificate. What is larger than a shard's bytes is not kept.
-  void put(const ServerName& name, CertificatePtr certificate);
+  void put(const ServerName& name, CertificatePtr certificate, NameExtras extras = {});
+  // Replaces what is kept beside the certificate of exactly that name, if there is one.
+  void set_extras(const ServerName& name, NameExtras extras);
   // The entry of exactly that name; a wildcard may still cover it.
   void erase(const ServerName& name);
 
@@ -39,7 +57,6 @@ class CertificateCache {
   struct Shard;
 
   Shard& shard_of(std::string_view key) const;
-  CertificatePtr get(std::string_view key) const;
 
   std::vector<std::unique_ptr<Shard>> shards_;  // never changes
 };

@@ -8,9 +8,12 @@
 
 namespace latchkey {
 
+struct Nothing {};
+
 // Keeps the most recently used values, bounded by their number and by the sum of their costs. For
-// one thread (or behind a mutex). A value handed out stays valid after its eviction.
-template <typename V>
+// one thread (or behind a mutex). A value handed out stays valid after its eviction. `Beside`: what
+// is kept of the key, rather than of the value, which other keys may have too.
+template <typename V, typename Beside = Nothing>
 class Lru {
  public:
   using Ptr = std::shared_ptr<const V>;
@@ -18,6 +21,7 @@ class Lru {
     std::string key;
     Ptr value;
     size_t cost = 0;
+    [[no_unique_address]] Beside beside{};
   };
   // What left the cache: the caller lets go of it when it suits, for instance after unlocking.
   using Dropped = std::list<Entry>;
@@ -27,10 +31,15 @@ class Lru {
 
   // Null if there is none. Counts as a use.
   Ptr get(std::string_view key) {
+    const Entry* found = entry(key);
+    return found == nullptr ? nullptr : found->value;
+  }
+  // The same. Of what it points to only `beside` may be changed; valid until the next put or erase.
+  Entry* entry(std::string_view key) {
     const auto found = index_.find(key);
     if (found == index_.end()) return nullptr;
     entries_.splice(entries_.begin(), entries_, found->second);
-    return found->second->value;
+    return &*found->second;
   }
   // The same, but not a use.
   const V* peek(std::string_view key) const {
@@ -39,9 +48,9 @@ class Lru {
   }
 
   // Replaces what was there. What is costlier than the whole cache may hold is not kept.
-  [[nodiscard]] Dropped put(std::string key, Ptr value, size_t cost) {
+  [[nodiscard]] Dropped put(std::string key, Ptr value, size_t cost, Beside beside = {}) {
     Dropped dropped = erase(key);
-    entries_.push_front({std::move(key), std::move(value), cost});
+    entries_.push_front({std::move(key), std::move(value), cost, std::move(beside)});
     index_.emplace(entries_.front().key, entries_.begin());
     cost_ += cost;
     if (cost > max_cost_) {  // and nothing else has to go for it

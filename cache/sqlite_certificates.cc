@@ -260,12 +260,17 @@ Result<> put_certificate(Connection& connection, const SecretBox& box, const Ser
 Result<> delete_certificate(Connection& connection, const ServerName& name) {
   Transaction transaction(connection);
   if (auto begun = transaction.begin(); !begun) return begun;
+  if (auto done = release_certificate(connection, name); !done) return done;
+  return transaction.commit();
+}
+
+Result<> release_certificate(Connection& connection, const ServerName& name) {
   std::vector<int64_t> left;
   if (auto done = release(connection, name.text(), left); !done) return done;
   for (const int64_t old : left) {
     if (auto done = delete_if_nameless(connection, old); !done) return done;
   }
-  return transaction.commit();
+  return Unit{};
 }
 
 Result<size_t> count_certificates(Connection& connection) {

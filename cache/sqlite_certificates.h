@@ -36,6 +36,8 @@ Result<Found> find_certificate(Connection& connection, const SecretBox& box,
 Result<> put_certificate(Connection& connection, const SecretBox& box, const ServerName& name,
                          const Certificate& certificate, const std::string& issuer);
 Result<> delete_certificate(Connection& connection, const ServerName& name);
+// The same, within the caller's transaction.
+Result<> release_certificate(Connection& connection, const ServerName& name);
 Result<size_t> count_certificates(Connection& connection);
 
 // Moves the row aside. At most 1000 are kept there.

@@ -5,7 +5,8 @@
 namespace latchkey::sqlite {
 namespace {
 
-// Times are seconds since 1970. Sealed columns are SecretBox's, bound to table and row.
+// Times are seconds since 1970 (milliseconds in columns named _ms). Sealed columns are SecretBox's,
+// bound to table and row.
 constexpr Migration kMigrations[] = {
     {1, R"sql(
 CREATE TABLE meta (
@@ -64,6 +65,42 @@ CREATE TABLE quarantine (
   issuers    BLOB,
   sealed_key BLOB
 );
+)sql"},
+    {2, R"sql(
+-- Names whose issuance failed.
+CREATE TABLE failure (
+  name     TEXT PRIMARY KEY,
+  class    TEXT NOT NULL,           -- FailureClass
+  message  TEXT NOT NULL,           -- <= 2 KiB
+  issuer   TEXT NOT NULL,           -- its name in the configuration, or ''
+  count    INTEGER NOT NULL,        -- in a row
+  first_at INTEGER NOT NULL,        -- of the row
+  last_at  INTEGER NOT NULL,
+  next_try INTEGER NOT NULL
+);
+CREATE INDEX failure_next_try ON failure (next_try, name);
+
+-- The ask endpoint's positive answers.
+CREATE TABLE verdict (
+  name        TEXT PRIMARY KEY,
+  asked       INTEGER NOT NULL,
+  until       INTEGER NOT NULL,     -- fresh so long
+  stale_until INTEGER NOT NULL,     -- of use so long while the endpoint says neither yes nor no
+  granted     TEXT NOT NULL         -- Grant: a JSON object of what was said, or ''
+) WITHOUT ROWID;
+CREATE INDEX verdict_stale_until ON verdict (stale_until, name);
+
+-- What is left of the limits; no row: a full bucket.
+CREATE TABLE bucket (
+  issuer        TEXT NOT NULL,      -- its name in the configuration; '': our own limit
+  kind          TEXT NOT NULL,      -- LimitKind
+  key           TEXT NOT NULL,      -- whom it limits, or ''
+  full_at_ms    INTEGER NOT NULL,
+  held_until_ms INTEGER NOT NULL,   -- 0: no hold
+  idle_at_ms    INTEGER NOT NULL,   -- the later of the two: from then on the row is useless
+  PRIMARY KEY (issuer, kind, key)
+) WITHOUT ROWID;
+CREATE INDEX bucket_idle_at ON bucket (idle_at_ms);
 )sql"},
 };
 

@@ -12,7 +12,9 @@
 #include "cache/secret_box.h"
 #include "cache/sqlite.h"
 #include "cache/sqlite_certificates.h"
+#include "cache/sqlite_names.h"
 #include "cache/sqlite_schema.h"
+#include "cache/sqlite_sweep.h"
 
 namespace latchkey {
 namespace {
@@ -154,9 +156,10 @@ Result<> test_store(Connection& connection) {
 struct SqliteStore::Impl {
   static constexpr size_t kReaders = 2;
 
-  Impl(Mailbox::Address home, Log& log_in, SecretBox box_in, std::unique_ptr<Connection> writer,
+  Impl(Mailbox::Address home_in, Log& log_in, SecretBox box_in, std::unique_ptr<Connection> writer,
        std::array<std::unique_ptr<Connection>, kReaders> readers)
-      : log(log_in),
+      : home(std::move(home_in)),
+        log(log_in),
         box(std::move(box_in)),
         write_connection(std::move(writer)),
         read_connections(std::move(readers)),
@@ -180,8 +183,24 @@ struct SqliteStore::Impl {
     return read_threads[which].run<T>(std::move(bound));
   }
 
+  // Reports a row that cannot be used and takes it away.
+  Task<> set_aside(sqlite::BadRow bad) {
+    const auto move = [bad](Connection& connection) { return sqlite::quarantine(connection, bad); };
+    co_await write<Unit>(move);
+    log.error("store_row_quarantined",
+              "a stored certificate cannot be used; it was moved to the table \"quarantine\" and "
+              "will be obtained anew",
+              {{"name", bad.name}, {"cause", bad.cause}});
+    co_return Unit{};
+  }
+
+  const Mailbox::Address home;
   Log& log;
   const SecretBox box;
+  // The home thread's. Letters have weak pointers to it: none is delivered when the store is gone.
+  const std::shared_ptr<Stored> stored = std::make_shared<Stored>();
+  sqlite::SweepPlace verdicts_place;  // used by write_thread only
+  sqlite::SweepPlace failures_place;  // the same
   size_t next_reader = 0;
   const std::unique_ptr<Connection> write_connection;  // used by write_thread only
   const std::array<std::unique_ptr<Connection>, kReaders> read_connections;  // by their threads
@@ -232,21 +251,26 @@ Task<CertificatePtr> SqliteStore::find_certificate(ServerName name) {
     if (!found.bad) co_return found.certificate;
 
     const sqlite::BadRow bad = *found.bad;
-    const auto move = [bad](Connection& connection) { return sqlite::quarantine(connection, bad); };
-    co_await impl_->write<Unit>(move);
-    impl_->log.error("store_row_quarantined",
-                     "a stored certificate cannot be used; it was moved to the table "
-                     "\"quarantine\" and will be obtained anew",
-                     {{"name", bad.name}, {"cause", bad.cause}});
+    co_await impl_->set_aside(bad);
   }
 }
 
 Task<> SqliteStore::put_certificate(ServerName name, CertificatePtr certificate,
                                     std::string issuer) {
-  return impl_->write<Unit>([box = impl_->box, name = std::move(name),
+  // The letter goes home before the job's result does, and whether or not that is waited for.
+  return impl_->write<Unit>([box = impl_->box, home = impl_->home,
+                             stored = std::weak_ptr<Stored>(impl_->stored), name = std::move(name),
                              certificate = std::move(certificate),
                              issuer = std::move(issuer)](Connection& connection) {
-    return sqlite::put_certificate(connection, box, name, *certificate, issuer);
+    auto done = sqlite::put_certificate(connection, box, name, *certificate, issuer);
+    if (!done) return done;
+    home.post([stored, name, certificate] {
+      const auto listener = stored.lock();
+      if (listener == nullptr || *listener == nullptr) return;
+      const Stored tell = *listener;  // it may unset itself
+      tell(name, *certificate);
+    });
+    return done;
   });
 }
 
@@ -254,6 +278,100 @@ Task<> SqliteStore::delete_certificate(ServerName name) {
   return impl_->write<Unit>([name = std::move(name)](Connection& connection) {
     return sqlite::delete_certificate(connection, name);
   });
+}
+
+Task<NameRecord> SqliteStore::find_name(ServerName name) {
+  struct Read {
+    sqlite::Found found;
+    sqlite::NameRows rows;
+  };
+  for (;;) {  // ends as find_certificate() does
+    const auto look = [box = impl_->box, name](Connection& connection) -> Result<Read> {
+      auto found = sqlite::find_certificate(connection, box, name);
+      if (!found) return std::move(found).error();
+      auto rows = sqlite::find_rows(connection, name);
+      if (!rows) return std::move(rows).error();
+      return Read{*std::move(found), *std::move(rows)};
+    };
+    Read read = co_await impl_->read<Read>(look);
+    if (read.found.bad) {
+      const sqlite::BadRow bad = *read.found.bad;
+      co_await impl_->set_aside(bad);
+      continue;
+    }
+    if (!read.rows.bad_verdict.empty()) {
+      impl_->log.error("store_verdict_unreadable",
+                       "what is stored of the ask endpoint's answer cannot be read; it counts as "
+                       "none and will be asked for anew",
+                       {{"name", name.text()}, {"cause", read.rows.bad_verdict}});
+    }
+    read.rows.record.certificate = std::move(read.found.certificate);
+    co_return std::move(read.rows.record);
+  }
+}
+
+Task<> SqliteStore::delete_name(ServerName name) {
+  return impl_->write<Unit>([name = std::move(name)](Connection& connection) {
+    return sqlite::delete_name(connection, name);
+  });
+}
+
+Task<> SqliteStore::put_failure(ServerName name, FailureRecord failure) {
+  return impl_->write<Unit>(
+      [name = std::move(name), failure = std::move(failure)](Connection& connection) {
+        return sqlite::put_failure(connection, name, failure);
+      });
+}
+
+Task<> SqliteStore::delete_failure(ServerName name) {
+  return impl_->write<Unit>([name = std::move(name)](Connection& connection) {
+    return sqlite::delete_failure(connection, name);
+  });
+}
+
+Task<> SqliteStore::put_verdict(ServerName name, VerdictRecord verdict) {
+  return impl_->write<Unit>(
+      [name = std::move(name), verdict = std::move(verdict)](Connection& connection) {
+        return sqlite::put_verdict(connection, name, verdict);
+      });
+}
+
+Task<> SqliteStore::delete_verdict(ServerName name) {
+  return impl_->write<Unit>([name = std::move(name)](Connection& connection) {
+    return sqlite::delete_verdict(connection, name);
+  });
+}
+
+Task<std::vector<BucketRecord>> SqliteStore::load_buckets(WallTime now) {
+  return impl_->read<std::vector<BucketRecord>>(
+      [now](Connection& connection) { return sqlite::load_buckets(connection, now); });
+}
+
+Task<> SqliteStore::put_buckets(std::vector<BucketRecord> buckets) {
+  return impl_->write<Unit>([buckets = std::move(buckets)](Connection& connection) {
+    return sqlite::put_buckets(connection, buckets);
+  });
+}
+
+Task<> SqliteStore::sweep(WallTime now) {
+  // A job for each table, so that other writes come between them.
+  const auto verdicts = [now, impl = impl_.get()](Connection& connection) {
+    return sqlite::sweep_verdicts(connection, now, impl->verdicts_place);
+  };
+  co_await impl_->write<Unit>(verdicts);
+  const auto failures = [now, impl = impl_.get()](Connection& connection) {
+    return sqlite::sweep_failures(connection, now, impl->failures_place);
+  };
+  co_await impl_->write<Unit>(failures);
+  const auto buckets = [now](Connection& connection) {
+    return sqlite::sweep_buckets(connection, now);
+  };
+  co_await impl_->write<Unit>(buckets);
+  co_return Unit{};
+}
+
+void SqliteStore::on_stored(Stored listener) {
+  *impl_->stored = std::move(listener);
 }
 
 Task<std::optional<AccountRecord>> SqliteStore::find_account(std::string directory) {

@@ -29,6 +29,16 @@ class SqliteStore final : public Store {
   Task<CertificatePtr> find_certificate(ServerName name) override;
   Task<> put_certificate(ServerName name, CertificatePtr certificate, std::string issuer) override;
   Task<> delete_certificate(ServerName name) override;
+  Task<NameRecord> find_name(ServerName name) override;
+  Task<> delete_name(ServerName name) override;
+  Task<> put_failure(ServerName name, FailureRecord failure) override;
+  Task<> delete_failure(ServerName name) override;
+  Task<> put_verdict(ServerName name, VerdictRecord verdict) override;
+  Task<> delete_verdict(ServerName name) override;
+  Task<std::vector<BucketRecord>> load_buckets(WallTime now) override;
+  Task<> put_buckets(std::vector<BucketRecord> buckets) override;
+  Task<> sweep(WallTime now) override;
+  void on_stored(Stored listener) override;
   Task<std::optional<AccountRecord>> find_account(std::string directory) override;
   Task<> put_account(AccountRecord account) override;
   Task<> delete_account(std::string directory) override;
