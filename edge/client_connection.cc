@@ -4,6 +4,7 @@
 
 #include "edge/hello.h"
 #include "edge/http/http1_session.h"
+#include "edge/pages.h"
 
 namespace latchkey::edge {
 
@@ -74,7 +75,9 @@ void ClientConnection::established() {
     close();
     return;
   }
-  context_.shared.counts.served.add();
+  HandshakeCounts& counts = context_.shared.counts;
+  (notice_ ? counts.parking_pages : counts.served).add();
+  if (!server_name_) counts.default_certificate.add();
   deadline_.reset();
   outcome_.reset();
   tls_.set_events(nullptr);
@@ -82,9 +85,7 @@ void ClientConnection::established() {
 }
 
 HelloHandler::Answer ClientConnection::on_client_hello(const ssl_early_callback_ctx& raw) {
-  if (outcome_) {  // a parked handshake goes on
-    return *outcome_ ? serve(**outcome_) : refuse_by(outcome_->error());
-  }
+  if (outcome_) return go_on_after_parking(raw.ssl);
   const WorkerShared& shared = context_.shared;
   const Hello hello = read_hello(raw, {.underscore = shared.underscore_names});
   if (hello.wants_challenge) {
@@ -96,22 +97,80 @@ HelloHandler::Answer ClientConnection::on_client_hello(const ssl_early_callback_
     challenge_ = true;
     return serve(std::move(answer));
   }
+  if (!hello.has_server_name) return greet_without_name(raw.ssl);
   if (!hello.server_name) return refuse(SSL_AD_UNRECOGNIZED_NAME);
 
   server_name_ = hello.server_name;
   bind_session_to(raw.ssl, *server_name_);
-  CertificatePtr cached = shared.cache.find(*server_name_);
-  if (cached != nullptr && !cached->expired_at(context_.clock.wall_now())) {
-    return serve(std::move(cached));
+  CacheHit cached = look_up(*server_name_);
+  if (cached.certificate == nullptr || cached.certificate->expired_at(context_.clock.wall_now())) {
+    return park();
   }
+  grant_ = std::move(cached.grant);
+  return serve(std::move(cached.certificate));
+}
 
-  if (!context_.parking.park(*server_name_, *this)) {
-    shared.counts.park_overflows.add();
-    return refuse(SSL_AD_INTERNAL_ERROR);
+// Never an order, never the ask: nobody said for what name.
+HelloHandler::Answer ClientConnection::greet_without_name(ssl_st* ssl) {
+  const Fallback* const fallback = context_.fallback.get();
+  if (fallback == nullptr || fallback->no_sni == nullptr) return refuse(SSL_AD_UNRECOGNIZED_NAME);
+  bind_session_to_nobody(ssl);
+  return serve(fallback->no_sni);
+}
+
+HelloHandler::Answer ClientConnection::park() {
+  HandshakeCounts& counts = context_.shared.counts;
+  const auto full = context_.parking.park(*server_name_, SourcePrefix::of(peer_), *this);
+  if (!full) {
+    counts.parked.add();
+    parked_ = true;
+    return Answer::kPark;
   }
-  shared.counts.parked.add();
-  parked_ = true;
-  return Answer::kPark;
+  counts.park_overflows.add();
+  switch (*full) {
+    case ParkingBounds::Bound::kTotal:
+      counts.overflows_total.add();
+      break;
+    case ParkingBounds::Bound::kPerName:
+      counts.overflows_name.add();
+      break;
+    case ParkingBounds::Bound::kPerPrefix:
+      counts.overflows_prefix.add();
+      break;
+  }
+  return refuse(SSL_AD_INTERNAL_ERROR);
+}
+
+HelloHandler::Answer ClientConnection::go_on_after_parking(ssl_st* ssl) {
+  if (*outcome_) {
+    // The outcome is only the certificate; who obtained it has left what belongs to it in the cache
+    // (a very small one may have lost it by now: then the routes alone decide).
+    grant_ = look_up(*server_name_).grant;
+    return serve(**outcome_);
+  }
+  const Error& why = outcome_->error();
+  const Fallback* const fallback = context_.fallback.get();
+  if (fallback != nullptr && fallback->parking != nullptr) {
+    notice_ = parking_notice(why);
+    allow_no_session(ssl);
+    return serve(fallback->parking);
+  }
+  return refuse(why.code == ErrorCode::kDenied ? SSL_AD_UNRECOGNIZED_NAME : SSL_AD_INTERNAL_ERROR);
+}
+
+CacheHit ClientConnection::look_up(const ServerName& name) const {
+  CacheHit hit = context_.shared.cache.look_up(name, context_.clock.wall_now());
+  if (hit.recheck_due) context_.shared.recheck(name);
+  return hit;
+}
+
+GrantPtr ClientConnection::grant_of(std::string_view host) const {
+  if (server_name_ && host == server_name_->text()) {
+    CacheHit hit = look_up(*server_name_);
+    return hit.certificate != nullptr ? std::move(hit.grant) : grant_;
+  }
+  const auto name = ServerName::parse(host, {.underscore = context_.shared.underscore_names});
+  return name ? look_up(*name).grant : nullptr;
 }
 
 HelloHandler::Answer ClientConnection::serve(CertificatePtr certificate) {
@@ -129,10 +188,6 @@ HelloHandler::Answer ClientConnection::refuse(int alert) {
   (alert == SSL_AD_UNRECOGNIZED_NAME ? counts.refused_name : counts.refused_temporary).add();
   alert_ = alert;
   return Answer::kRefuse;
-}
-
-HelloHandler::Answer ClientConnection::refuse_by(const Error& why) {
-  return refuse(why.code == ErrorCode::kDenied ? SSL_AD_UNRECOGNIZED_NAME : SSL_AD_INTERNAL_ERROR);
 }
 
 void ClientConnection::unpark() {

@@ -7,6 +7,8 @@
 #include "base/clock.h"
 #include "base/server_name.h"
 #include "cache/certificate.h"
+#include "cache/grant.h"
+#include "edge/fallback.h"
 #include "edge/http/stream.h"
 #include "edge/parking.h"
 #include "edge/tls_session.h"
@@ -26,6 +28,7 @@ class ClientConnection final : private HelloHandler, private Parked, private Tra
     Clock& clock;
     const WorkerShared& shared;
     Parking& parking;
+    const std::shared_ptr<const Fallback>& fallback;  // the newest; null inside: there is none
     SendGather& gather;
     // Starts HTTP on an established connection.
     std::function<std::unique_ptr<Http1Session>(Transport&, ClientConnection&)> start_http;
@@ -33,7 +36,8 @@ class ClientConnection final : private HelloHandler, private Parked, private Tra
     std::function<void(ClientConnection&)> bury;
   };
 
-  // Takes the descriptor. `peer`: the client's address as text, without port.
+  // Takes the descriptor. `peer`: the client's address as text, without port; what counts as the
+  // source of the handshake.
   ClientConnection(const Context& context, int fd, std::string peer);
   ~ClientConnection();
   ClientConnection(const ClientConnection&) = delete;
@@ -45,6 +49,11 @@ class ClientConnection final : private HelloHandler, private Parked, private Tra
   // After the handshake: the name asked for, and the certificate that was served.
   const std::optional<ServerName>& server_name() const { return server_name_; }
   const CertificatePtr& certificate() const { return certificate_; }
+  // What all its requests are answered with: it was served the parking certificate.
+  const std::optional<Notice>& notice() const { return notice_; }
+  // What the policy says by now of a name that a request is for (lower case, no port); null:
+  // nothing. The name of the handshake is remembered when the cache has forgotten it.
+  GrantPtr grant_of(std::string_view host) const;
 
   void close();
 
@@ -62,9 +71,12 @@ class ClientConnection final : private HelloHandler, private Parked, private Tra
 
   void go_on();  // with the handshake
   void established();
+  Answer greet_without_name(ssl_st* ssl);
+  Answer go_on_after_parking(ssl_st* ssl);
+  CacheHit look_up(const ServerName& name) const;
+  Answer park();
   Answer serve(CertificatePtr certificate);
   Answer refuse(int alert);
-  Answer refuse_by(const Error& why);
   void unpark();
 
   const Context& context_;
@@ -75,6 +87,8 @@ class ClientConnection final : private HelloHandler, private Parked, private Tra
   std::optional<ServerName> server_name_;
   std::optional<Result<CertificatePtr>> outcome_;  // what the control thread said
   CertificatePtr certificate_;
+  GrantPtr grant_;  // of the handshake
+  std::optional<Notice> notice_;
   std::unique_ptr<Http1Session> http_;
   std::list<std::unique_ptr<ClientConnection>>::iterator place_;  // in the worker's list
   int alert_ = 0;

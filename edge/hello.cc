@@ -32,6 +32,13 @@ void read_alpn(const SSL_CLIENT_HELLO& hello, Hello& out) {
   out.only_challenge = out.wants_challenge && count == 1;
 }
 
+void bind_to_text(ssl_st* ssl, std::string_view text) {
+  uint8_t digest[SHA256_DIGEST_LENGTH];
+  SHA256(reinterpret_cast<const uint8_t*>(text.data()), text.size(), digest);
+  static_assert(sizeof digest <= SSL_MAX_SID_CTX_LENGTH);
+  CHECK(SSL_set_session_id_context(ssl, digest, sizeof digest) == 1);
+}
+
 }  // namespace
 
 Hello read_hello(const ssl_early_callback_ctx& hello, ServerNameRules rules) {
@@ -48,10 +55,17 @@ Hello read_hello(const ssl_early_callback_ctx& hello, ServerNameRules rules) {
 }
 
 void bind_session_to(ssl_st* ssl, const ServerName& name) {
-  uint8_t digest[SHA256_DIGEST_LENGTH];
-  SHA256(reinterpret_cast<const uint8_t*>(name.text().data()), name.text().size(), digest);
-  static_assert(sizeof digest <= SSL_MAX_SID_CTX_LENGTH);
-  CHECK(SSL_set_session_id_context(ssl, digest, sizeof digest) == 1);
+  bind_to_text(ssl, name.text());
+}
+
+// What no name can be.
+void bind_session_to_nobody(ssl_st* ssl) {
+  bind_to_text(ssl, "(no name)");
+}
+
+void allow_no_session(ssl_st* ssl) {
+  bind_to_text(ssl, "(parking page)");
+  SSL_set_options(ssl, SSL_OP_NO_TICKET);
 }
 
 }  // namespace latchkey::edge

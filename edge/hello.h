@@ -22,5 +22,9 @@ Hello read_hello(const ssl_early_callback_ctx& hello, ServerNameRules rules);
 
 // Binds tickets to the name: one made for another name, or by another program, is not resumed.
 void bind_session_to(ssl_st* ssl, const ServerName& name);
+// The same for a handshake without a name.
+void bind_session_to_nobody(ssl_st* ssl);
+// For a parking page: no ticket is made, none is taken, not even one of the name's own.
+void allow_no_session(ssl_st* ssl);
 
 }  // namespace latchkey::edge

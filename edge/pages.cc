@@ -1,5 +1,7 @@
 #include "edge/pages.h"
 
+#include <algorithm>
+
 namespace latchkey::edge {
 
 std::string escape_html(std::string_view text) {
@@ -56,6 +58,33 @@ void answer_page(ResponseStream& to, int status, std::string_view text,
                  std::optional<std::chrono::seconds> retry_after) {
   send_page(to, status, text, retry_after);
   to.finish();
+}
+
+Notice parking_notice(const Error& why) {
+  using std::chrono::seconds;
+  switch (why.code) {
+    case ErrorCode::kDenied:
+      return {404, "This name is not served here.", {}};
+    case ErrorCode::kTimeout:
+    case ErrorCode::kThrottled: {
+      // Rounded up: at that time, and not just before it, there may be news.
+      const auto told = std::chrono::ceil<seconds>(why.retry_after);
+      return {503, "The certificate of this site is being prepared. Please come back in a moment.",
+              std::clamp(told, seconds(10), seconds(86'400))};
+    }
+    case ErrorCode::kInvalid:
+    case ErrorCode::kIo:
+    case ErrorCode::kProtocol:
+    case ErrorCode::kNotFound:
+      break;
+  }
+  return {503, "No certificate could be obtained for this site so far. Please try again later.",
+          seconds(60)};
+}
+
+void NoticePage::start() {
+  const Notice& notice = *stream_.client().notice;
+  answer_page(stream_, notice.status, notice.text, notice.retry_after);
 }
 
 }  // namespace latchkey::edge

@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "base/clock.h"
+#include "base/result.h"
 #include "edge/http/stream.h"
 
 namespace latchkey::edge {
@@ -17,8 +18,26 @@ std::string page_html(int status, std::string_view text);
 // Answers with such a page and finishes: may destroy the Exchange, so call it last.
 void answer_page(ResponseStream& to, int status, std::string_view text,
                  std::optional<std::chrono::seconds> retry_after = {});
-// The same without finish().
+// answer_page() without finish().
 void send_page(ResponseStream& to, int status, std::string_view text,
                std::optional<std::chrono::seconds> retry_after = {});
+
+// What visitors of a name without a certificate are told, by what became of it.
+Notice parking_notice(const Error& why);
+
+// Answers with a notice, whatever is asked.
+class NoticePage final : public Exchange {
+ public:
+  // The stream's client has the notice.
+  explicit NoticePage(ResponseStream& stream) : stream_(stream) {}
+
+  void start() override;
+  void on_body(std::string_view) override {}
+  void on_request_end(const HeaderList&) override {}
+  void on_writable() override {}
+
+ private:
+  ResponseStream& stream_;
+};
 
 }  // namespace latchkey::edge

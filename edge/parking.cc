@@ -1,47 +1,47 @@
 #include "edge/parking.h"
 
 #include <utility>
+#include <variant>
 
 namespace latchkey::edge {
 
-Parking::Parking(Limits limits, std::atomic<size_t>& total, Want want)
-    : limits_(limits), total_(total), want_(std::move(want)) {}
+Parking::Parking(ParkingBounds& bounds, Letters letters)
+    : bounds_(bounds), letters_(std::move(letters)) {}
 
-bool Parking::park(const ServerName& name, Parked& handshake) {
-  if (total_.fetch_add(1, std::memory_order_relaxed) >= limits_.total) {
-    total_.fetch_sub(1, std::memory_order_relaxed);
-    return false;
-  }
+std::optional<ParkingBounds::Bound> Parking::park(const ServerName& name,
+                                                  const SourcePrefix& source, Parked& handshake) {
+  auto taken = bounds_.take(name, source);
+  if (const auto* broken = std::get_if<ParkingBounds::Bound>(&taken)) return *broken;
+  handshake.bounded_ = std::get<ParkingBounds::Place>(std::move(taken));
+
   const auto [place, is_new] = waiting_.try_emplace(name);
-  if (place->second.count >= limits_.per_name) {
-    total_.fetch_sub(1, std::memory_order_relaxed);
-    return false;
-  }
-  ++place->second.count;
-  place->second.handshakes.push_back(handshake);
-  if (is_new) want_(name);
-  return true;
+  Parked::Waiting& waiting = place->second;
+  const bool first = ++waiting.count == 1;
+  waiting.handshakes.push_back(handshake);
+  handshake.waiting_ = &waiting;
+  if (first) (is_new ? letters_.want : letters_.back)(name);
+  return {};
 }
 
 void Parking::leave(const ServerName& name, Parked& handshake) {
   handshake.unlink();
-  total_.fetch_sub(1, std::memory_order_relaxed);
-  // Gone already when we are in a batch that is being resumed right now.
-  const auto place = waiting_.find(name);
-  if (place != waiting_.end() && place->second.count > 0) --place->second.count;
+  handshake.bounded_.give_back();
+  Parked::Waiting& waiting = *std::exchange(handshake.waiting_, nullptr);
+  if (--waiting.count == 0 && !waiting.answered) letters_.left(name);
 }
 
 void Parking::resume(const ServerName& name, const Result<CertificatePtr>& outcome) {
-  const auto place = waiting_.find(name);
-  if (place == waiting_.end()) return;
   // Out of the map first: a handshake that parks again from within starts anew.
-  Link batch;
-  batch.take(place->second.handshakes);
-  waiting_.erase(place);
-  while (!batch.alone()) {
-    auto& handshake = static_cast<Parked&>(batch.next());
+  auto found = waiting_.extract(name);
+  if (found.empty()) return;
+  Parked::Waiting& batch = found.mapped();
+  batch.answered = true;
+  while (!batch.handshakes.alone()) {
+    auto& handshake = static_cast<Parked&>(batch.handshakes.next());
     handshake.unlink();
-    total_.fetch_sub(1, std::memory_order_relaxed);
+    handshake.bounded_.give_back();
+    handshake.waiting_ = nullptr;
+    --batch.count;
     handshake.resume(outcome);
   }
 }

@@ -35,20 +35,49 @@ void ProxyStream::start() {
     return answer_page(stream_, 421, "This connection was made for another host name.");
   }
   route_ = routes_->find(host);
-  if (route_ == nullptr) return answer_page(stream_, 404, "There is no site by this name here.");
-  forward_request(head_, stream_.client(), route_->request_headers);
-  const size_t index = routes_->index_of(*route_);
-  if (context_.turns.size() <= index) context_.turns.resize(index + 1);
-  first_ = context_.turns[index]++ % route_->upstreams.size();
+  granted_ = granted_origin(stream_.client(), host, context_.log);
+  if (granted_) {
+    upstreams_ = {&*granted_, 1};
+  } else if (route_ != nullptr) {
+    upstreams_ = route_->upstreams;
+    const size_t index = routes_->index_of(*route_);
+    if (context_.turns.size() <= index) context_.turns.resize(index + 1);
+    first_ = context_.turns[index]++ % upstreams_.size();
+  } else {
+    return answer_page(stream_, 404, "There is no site by this name here.");
+  }
+  forward_request(head_, stream_.client(), request_rules());
   attempt();
+}
+
+std::optional<Origin> ProxyStream::granted_origin(const ClientInfo& client, const std::string& host,
+                                                  Log& log) {
+  const GrantPtr grant = client.grant_of ? client.grant_of(host) : nullptr;
+  if (grant == nullptr || grant->upstream.empty()) return {};
+  auto origin = parse_upstream(grant->upstream);
+  if (origin) return *std::move(origin);
+  log.error(
+      "ask_upstream_invalid",
+      "the ask endpoint's answer names an upstream that cannot be used, so the routes decide: " +
+          origin.error().message,
+      {{"name", host}, {"upstream", grant->upstream}});
+  return {};
+}
+
+const HeaderRules& ProxyStream::request_rules() const {
+  static const HeaderRules kNone;
+  return route_ != nullptr ? route_->request_headers : kNone;
+}
+
+const HeaderRules& ProxyStream::response_rules() const {
+  static const HeaderRules kNone;
+  return route_ != nullptr ? route_->response_headers : kNone;
 }
 
 // ---- towards the upstream
 
 void ProxyStream::attempt() {
-  const auto& upstreams = route_->upstreams;
-  const Origin& origin = upstreams[(first_ + tried_) % upstreams.size()];
-  while (auto resting = context_.pool.take(origin)) {
+  while (auto resting = context_.pool.take(origin_to_try())) {
     // What cannot be sent twice is not sent on a connection that may be closing.
     if (idempotent_ || !resting->stale()) return use(std::move(resting));
   }
@@ -56,8 +85,7 @@ void ProxyStream::attempt() {
 }
 
 void ProxyStream::connect() {
-  const auto& upstreams = route_->upstreams;
-  connecting_ = context_.pool.connect(upstreams[(first_ + tried_) % upstreams.size()],
+  connecting_ = context_.pool.connect(origin_to_try(),
                                       [this](Result<std::unique_ptr<OriginConnection>> result) {
                                         on_connected(std::move(result));
                                       });
@@ -67,7 +95,7 @@ void ProxyStream::on_connected(Result<std::unique_ptr<OriginConnection>> result)
   const auto connecting = std::move(connecting_);
   if (result) return use(*std::move(result));
   const bool late = result.error().code == ErrorCode::kTimeout;
-  if (++tried_ < route_->upstreams.size()) {
+  if (++tried_ < upstreams_.size()) {
     context_.log.warning("upstream_unreachable", result.error().message,
                          {{"host", head_.authority}});
     return attempt();
@@ -124,7 +152,7 @@ void ProxyStream::on_request_end(const HeaderList& trailers) {
   if (tunnel_) return origin_->finish_tunnel();
   ended_ = true;
   trailers_ = trailers;
-  forward_request_trailers(trailers_, route_->request_headers);
+  forward_request_trailers(trailers_, request_rules());
   if (origin_ != nullptr) request_complete();
 }
 
@@ -164,7 +192,7 @@ void ProxyStream::on_response_head(ResponseHead& head) {
   spend();
   answering_ = true;
   tunnel_ = head.status == 101;
-  forward_response(head, route_->response_headers);
+  forward_response(head, response_rules());
   stream_.send_head(head);
 }
 

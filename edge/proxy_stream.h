@@ -1,5 +1,7 @@
 #pragma once
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -27,7 +29,8 @@ struct ProxyContext {
 };
 
 // One request both ways: from a client's stream to an upstream's connection and back, with
-// back-pressure both ways. Worker thread.
+// back-pressure both ways. The upstream is the one that the policy granted to the name, else one of
+// the matching route's; the route's header rules apply to both. Worker thread.
 class ProxyStream final : public Exchange, private OriginConnection::Handler {
  public:
   ProxyStream(ProxyContext& context, RequestHead head, ResponseStream& stream);
@@ -39,6 +42,11 @@ class ProxyStream final : public Exchange, private OriginConnection::Handler {
   void on_writable() override;
 
  private:
+  static std::optional<Origin> granted_origin(const ClientInfo& client, const std::string& host,
+                                              Log& log);
+  const HeaderRules& request_rules() const;
+  const HeaderRules& response_rules() const;
+  const Origin& origin_to_try() const { return upstreams_[(first_ + tried_) % upstreams_.size()]; }
   void attempt();
   void connect();
   void on_connected(Result<std::unique_ptr<OriginConnection>> result);
@@ -60,7 +68,9 @@ class ProxyStream final : public Exchange, private OriginConnection::Handler {
   ProxyContext& context_;
   ResponseStream& stream_;
   const std::shared_ptr<const RoutingTable> routes_;
-  const Route* route_ = nullptr;
+  const Route* route_ = nullptr;       // of routes_; null: only granted_ says where to
+  std::optional<Origin> granted_;      // by the policy
+  std::span<const Origin> upstreams_;  // of route_, or granted_
   RequestHead head_;
   const bool idempotent_;
   size_t first_ = 0;  // the upstream whose turn it is

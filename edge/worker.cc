@@ -2,6 +2,8 @@
 
 #include <unistd.h>
 
+#include "edge/pages.h"
+
 namespace latchkey::edge {
 
 Socket::~Socket() {
@@ -12,13 +14,17 @@ Worker::Worker(Loop& loop, const WorkerShared& shared, Settings settings, Socket
     : loop_(loop),
       shared_(shared),
       gather_(loop.uv()),
-      parking_(shared.parking, shared.parked,
-               [this](const ServerName& name) {
-                 shared_.want_certificate(name, loop_.address(),
+      parking_(shared.parking, {.want =
+                                    [this](const ServerName& name) {
+                                      shared_.want_certificate(
+                                          name, loop_.address(),
                                           [this, name](const Result<CertificatePtr>& outcome) {
                                             parking_.resume(name, outcome);
                                           });
-               }),
+                                    },
+                                .left = shared.visitors_left,
+                                .back = shared.visitors_back}),
+      fallback_(std::move(settings.fallback)),
       resolver_(loop.uv()),
       origins_(loop.uv(), loop.clock(),
                [this](const std::string& host, std::function<void(Addresses)> done) {
@@ -39,6 +45,7 @@ Worker::Worker(Loop& loop, const WorkerShared& shared, Settings settings, Socket
                   .rules = {.underscore = shared.underscore_names}},
       https_{loop.clock(),
              [this](RequestHead head, ResponseStream& stream) -> std::unique_ptr<Exchange> {
+               if (stream.client().notice) return std::make_unique<NoticePage>(stream);
                return std::make_unique<ProxyStream>(proxy_, std::move(head), stream);
              }},
       http_{loop.clock(),
@@ -49,6 +56,7 @@ Worker::Worker(Loop& loop, const WorkerShared& shared, Settings settings, Socket
                       loop.clock(),
                       shared,
                       parking_,
+                      fallback_,
                       gather_,
                       [this](Transport& transport, ClientConnection& connection) {
                         return start_http(transport, connection);
@@ -89,15 +97,24 @@ std::unique_ptr<Http1Session> Worker::start_http(Transport& transport,
   client.covers = [certificate = connection.certificate()](std::string_view host) {
     return certificate->covers_host(host);
   };
+  client.grant_of = [&connection](std::string_view host) { return connection.grant_of(host); };
+  client.notice = connection.notice();
+  // A page of ours is said once: at its next try the client may get the real certificate.
+  const bool once = client.notice.has_value();
   auto session = std::make_unique<Http1Session>(transport, https_, std::move(client),
                                                 [&connection] { connection.close(); });
-  if (drained_ != nullptr) session->drain_after_next();  // it was parked when the drain began
+  // The second: it was parked when the drain began.
+  if (once || drained_ != nullptr) session->drain_after_next();
   return session;
 }
 
 void Worker::replace_routes(std::shared_ptr<const RoutingTable> routes) {
   proxy_.routes = std::move(routes);
   proxy_.turns.clear();  // they were the old routes' turns
+}
+
+void Worker::replace_fallback(std::shared_ptr<const Fallback> fallback) {
+  fallback_ = std::move(fallback);
 }
 
 template <typename Connection>

@@ -8,6 +8,7 @@
 #include "base/loop.h"
 #include "base/resolver.h"
 #include "edge/client_connection.h"
+#include "edge/fallback.h"
 #include "edge/http/http1_session.h"
 #include "edge/listener.h"
 #include "edge/parking.h"
@@ -42,6 +43,7 @@ class Worker {
     std::shared_ptr<const RoutingTable> routes;
     Millis connect_timeout;
     Millis response_timeout;
+    std::shared_ptr<const Fallback> fallback{};  // null: there is none
   };
   struct Sockets {  // listening
     std::vector<Socket> https, http;
@@ -53,6 +55,8 @@ class Worker {
 
   // For requests from now on.
   void replace_routes(std::shared_ptr<const RoutingTable> routes);
+  // For handshakes from now on.
+  void replace_fallback(std::shared_ptr<const Fallback> fallback);
 
   // Accepts no more, finishes what is being answered, then calls `drained`.
   void drain(std::function<void()> drained);
@@ -71,6 +75,7 @@ class Worker {
   const WorkerShared& shared_;
   SendGather gather_;
   Parking parking_;
+  std::shared_ptr<const Fallback> fallback_;
   Resolver resolver_;
   OriginPool origins_;
   ProxyContext proxy_;

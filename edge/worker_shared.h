@@ -7,9 +7,11 @@
 #include "base/log.h"
 #include "base/mailbox.h"
 #include "base/metrics.h"
+#include "base/result.h"
 #include "base/server_name.h"
+#include "cache/certificate.h"
 #include "cache/certificate_cache.h"
-#include "edge/parking.h"
+#include "edge/parking_bounds.h"
 #include "edge/tls_context.h"
 
 namespace latchkey::edge {
@@ -20,7 +22,10 @@ struct HandshakeCounts {
   Counter refused_name;       // a denied name, or no usable SNI: unrecognized_name
   Counter refused_temporary;  // no certificate for now: internal_error
   Counter parked, park_timeouts, park_overflows;
-  Counter failed;  // the client's side: no TLS, timeout, gone
+  Counter overflows_total, overflows_name, overflows_prefix;  // park_overflows by the bound
+  Counter parking_pages;        // handshakes finished with the parking certificate
+  Counter default_certificate;  // of `served`: without SNI, with the default certificate
+  Counter failed;               // the client's side: no TLS, timeout, gone
 };
 
 // Counts a connection for as long as it lives.
@@ -46,19 +51,25 @@ struct WorkerShared {
   const TlsContext& tls;
   Log& log;
   HandshakeCounts& counts;
-  std::atomic<size_t>& parked;
+  ParkingBounds& parking;  // of handshakes over all workers
   std::atomic<size_t>& connections;
 
-  Parking::Limits parking;
   Millis park_timeout;
   Millis hello_timeout;
   size_t max_connections;  // over all workers; beyond it nobody is accepted until some leave
   int https_port;          // for redirects; 443 is left out of them
   bool underscore_names;
 
-  // Ask the control thread. The answer comes by mailbox, on the worker that asked.
+  // Ask the control thread. The answer comes by mailbox, on the worker that asked, also when all of
+  // its visitors have left in the meantime.
   std::function<void(const ServerName&, Mailbox::Address, Outcome)> want_certificate;
   std::function<void(const ServerName&, Mailbox::Address, Answer)> may_be_served;
+  // Nobody waits any more in this worker for a certificate that it wants and that has not come;
+  // somebody does again.
+  std::function<void(const ServerName&)> visitors_left;
+  std::function<void(const ServerName&)> visitors_back;
+  // CacheHit::recheck_due was said to this worker.
+  std::function<void(const ServerName&)> recheck;
 };
 
 }  // namespace latchkey::edge

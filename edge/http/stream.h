@@ -5,12 +5,22 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
+#include "base/clock.h"
+#include "cache/grant.h"
 #include "edge/http/message.h"
 
 namespace latchkey::edge {
+
+// What a connection's requests are answered with where none of them can be served.
+struct Notice {
+  int status = 503;
+  std::string text;
+  std::optional<std::chrono::seconds> retry_after{};
+};
 
 // Who is at the other end of the connection.
 struct ClientInfo {
@@ -18,6 +28,9 @@ struct ClientInfo {
   bool secure = false;  // came by TLS
   // Whether the certificate that was served covers `host` (lower case, no port). Empty: any host.
   std::function<bool(std::string_view host)> covers;
+  // What the policy says of `host` by now (the same form). Empty, or null from it: nothing.
+  std::function<GrantPtr(std::string_view host)> grant_of{};
+  std::optional<Notice> notice{};
 };
 
 // The way back to the client; the session implements it. It takes everything it is given and

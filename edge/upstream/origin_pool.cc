@@ -24,34 +24,44 @@ OriginPool::~OriginPool() = default;
 std::unique_ptr<OriginConnection> OriginPool::take(const Origin& origin) {
   const auto found = shelves_.find(origin.text());
   if (found == shelves_.end()) return nullptr;
-  auto connection = std::move(found->second.back().connection);
-  found->second.pop_back();
-  if (found->second.empty()) shelves_.erase(found);
-  --resting_;
-  return connection;
+  return remove(found->first, *found->second.back()->connection);
 }
 
 void OriginPool::give_back(std::unique_ptr<OriginConnection> connection) {
   if (!connection->reusable()) return;
   const std::string key = connection->origin().text();
-  Shelf& shelf = shelves_[key];
   OriginConnection* const raw = connection.get();
-  raw->rest([this, key, raw] {
-    const auto found = shelves_.find(key);
-    const auto at = std::find_if(found->second.begin(), found->second.end(),
-                                 [&](const Resting& r) { return r.connection.get() == raw; });
-    const auto gone = std::move(at->connection);
-    found->second.erase(at);
-    if (found->second.empty()) shelves_.erase(found);
-    --resting_;
-  });
-  shelf.push_back({std::move(connection), clock_.now()});
-  ++resting_;
+  raw->rest([this, key, raw] { remove(key, *raw); });
+  rest_.push_back({std::move(connection), clock_.now()});
+  Shelf& shelf = shelves_[key];
+  shelf.push_back(std::prev(rest_.end()));
   if (shelf.size() > limits_.max_idle) {
-    shelf.pop_front();
-    --resting_;
+    remove(key, *shelf.front()->connection);
+  } else if (rest_.size() > limits_.max_idle_all) {
+    close_oldest();
   }
   if (sweep_ == nullptr) arm();
+}
+
+std::unique_ptr<OriginConnection> OriginPool::remove(const std::string& origin,
+                                                     const OriginConnection& which) {
+  const auto found = shelves_.find(origin);
+  Shelf& shelf = found->second;
+  // Mostly it is the last one, for take().
+  const auto at =
+      std::prev(std::find_if(shelf.rbegin(), shelf.rend(), [&](const Rest::iterator& resting) {
+                  return resting->connection.get() == &which;
+                }).base());
+  auto connection = std::move((*at)->connection);
+  rest_.erase(*at);
+  shelf.erase(at);
+  if (shelf.empty()) shelves_.erase(found);
+  return connection;
+}
+
+void OriginPool::close_oldest() {
+  const OriginConnection& oldest = *rest_.front().connection;
+  remove(oldest.origin().text(), oldest);
 }
 
 void OriginPool::arm() {
@@ -62,11 +72,8 @@ void OriginPool::arm() {
 void OriginPool::sweep() {
   const Alarm fired = std::move(sweep_);
   const TimePoint oldest = clock_.now() - limits_.idle_time / 2;
-  for (auto it = shelves_.begin(); it != shelves_.end();) {
-    resting_ -= it->second.remove_if([&](const Resting& r) { return r.since <= oldest; });
-    it = it->second.empty() ? shelves_.erase(it) : std::next(it);
-  }
-  if (resting_ > 0) arm();
+  while (!rest_.empty() && rest_.front().since <= oldest) close_oldest();
+  if (!rest_.empty()) arm();
 }
 
 std::unique_ptr<OriginPool::Connecting> OriginPool::connect(const Origin& origin, Done done) {

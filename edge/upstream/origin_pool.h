@@ -1,6 +1,7 @@
 #pragma once
 #include <uv.h>
 
+#include <deque>
 #include <functional>
 #include <list>
 #include <memory>
@@ -25,6 +26,7 @@ struct OriginLimits {
   Millis connect_time{5'000};  // look-up and all addresses together
   Millis idle_time{60'000};    // that a connection rests before it is closed
   size_t max_idle = 64;        // resting connections for each origin
+  size_t max_idle_all = 1024;  // ... for all: names may have an upstream each
 };
 
 // One worker's connections to upstreams: makes new ones, keeps those that rest.
@@ -38,7 +40,7 @@ class OriginPool {
   std::unique_ptr<OriginConnection> take(const Origin& origin);
   // Keeps it if it is reusable and there is room.
   void give_back(std::unique_ptr<OriginConnection> connection);
-  size_t resting() const { return resting_; }
+  size_t resting() const { return rest_.size(); }
 
   // A connection being made: the addresses in turn. Destroying it gives up.
   class Connecting;
@@ -52,8 +54,12 @@ class OriginPool {
     std::unique_ptr<OriginConnection> connection;
     TimePoint since;
   };
-  using Shelf = std::list<Resting>;  // the most recently used last; <= limits_.max_idle
+  using Rest = std::list<Resting>;
+  using Shelf = std::deque<Rest::iterator>;  // the most recently used last; <= limits_.max_idle
 
+  std::unique_ptr<OriginConnection> remove(const std::string& origin,
+                                           const OriginConnection& which);
+  void close_oldest();
   void sweep();
   void arm();
 
@@ -61,8 +67,8 @@ class OriginPool {
   Clock& clock_;
   const Resolve resolve_;
   const OriginLimits limits_;
-  std::unordered_map<std::string, Shelf> shelves_;  // by Origin::text(); none is empty
-  size_t resting_ = 0;
+  Rest rest_;  // the most recently used last; <= limits_.max_idle_all
+  std::unordered_map<std::string, Shelf> shelves_;  // of rest_, by Origin::text(); none is empty
   Alarm sweep_;
 };
 
