@@ -10,9 +10,13 @@ namespace latchkey::acme {
 AccountKeeper::AccountKeeper(Options options, AcmeClient& client, Store& store, Log& log)
     : options_(std::move(options)), client_(client), store_(store), log_(log) {}
 
-Task<AccountPtr> AccountKeeper::get() {
-  if (account_ != nullptr) co_return account_;
-  Task<AccountPtr> flight = flight_.join([this] { return make(); });
+Task<AccountOutcome> AccountKeeper::get() {
+  if (account_ != nullptr) {
+    AccountOutcome known;
+    known.account = account_;
+    co_return known;
+  }
+  Task<AccountOutcome> flight = flight_.join([this] { return make(); });
   co_return co_await std::move(flight);
 }
 
@@ -24,21 +28,36 @@ void AccountKeeper::forget(const AccountPtr& account) {
                {{"directory", client_.directory_url()}, {"account", account->url}});
 }
 
-Task<AccountPtr> AccountKeeper::make() {
-  problem_.reset();
+Task<AccountOutcome> AccountKeeper::make() {
+  AccountOutcome outcome;
+  Task<AccountPtr> search = find_or_register(outcome);
+  outcome.account = co_await std::move(search).result();
+  co_return outcome;
+}
+
+Task<AccountPtr> AccountKeeper::find_or_register(AccountOutcome& outcome) {
   const std::string directory = client_.directory_url();
+  outcome.storage_failed = true;  // until it is done
   std::optional<AccountRecord> record = co_await store_.find_account(directory);
+  outcome.storage_failed = false;
   if (!record) {
     const AccountKey key = AccountKey::generate();
     AccountRecord fresh{directory, "", key.to_der()};
-    co_await store_.put_account(std::move(fresh));
-    co_return co_await register_key(key);
+    co_await store(std::move(fresh), outcome);
+    co_return co_await register_key(key, outcome);
   }
   const std::string url = record->url;
   const AccountKey key = co_await stored_key(*std::move(record));
-  if (url.empty() || url == unknown_url_) co_return co_await register_key(key);
+  if (url.empty() || url == unknown_url_) co_return co_await register_key(key, outcome);
   account_ = std::make_shared<const Account>(Account{key, url});
   co_return account_;
+}
+
+Task<> AccountKeeper::store(AccountRecord record, AccountOutcome& outcome) {
+  outcome.storage_failed = true;  // until it is done
+  co_await store_.put_account(std::move(record));
+  outcome.storage_failed = false;
+  co_return Unit{};
 }
 
 Task<AccountKey> AccountKeeper::stored_key(AccountRecord record) {
@@ -75,17 +94,19 @@ Result<std::string> AccountKeeper::registration(const Directory& directory) cons
   return payload.str();
 }
 
-Task<AccountPtr> AccountKeeper::register_key(AccountKey key) {
+Task<AccountPtr> AccountKeeper::register_key(AccountKey key, AccountOutcome& outcome) {
   const DirectoryPtr directory = co_await client_.directory();
   const std::string payload = co_await or_fail(registration(*directory));
   const std::string no_kid;
-  const AcmeReply reply = co_await client_.post(key, no_kid, directory->new_account, payload);
-  problem_ = reply.problem;
+  const AcmeReply reply =
+      co_await client_.post(Resource::kNewAccount, key, no_kid, directory->new_account, payload);
+  outcome.problem = reply.problem;
+  outcome.throttle = reply.throttle;
   if (reply.problem) co_return reply.error().in("registering an ACME account");
   const std::string url =
       co_await or_fail(check_ca_url(reply.request + ": Location", reply.location));
   AccountRecord record{client_.directory_url(), url, key.to_der()};
-  co_await store_.put_account(std::move(record));
+  co_await store(std::move(record), outcome);
   account_ = std::make_shared<const Account>(Account{key, url});
   unknown_url_.clear();
   log_.info("account_registered",

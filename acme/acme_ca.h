@@ -7,11 +7,11 @@
 namespace latchkey::acme {
 
 // Ca by RFC 8555, for one issuance: requests signed by `account`. What the CA complains about goes
-// into the report. All outlive us.
+// into the report. All outlive us. `profile`: asked for where the CA has it; "" for none.
 class AcmeCa final : public Ca {
  public:
   AcmeCa(AcmeClient& client, AccountPtr account, Log& log, AcmeCounts& counts,
-         IssuanceReport& report);
+         IssuanceReport& report, std::string profile);
 
   Task<Order> new_order(ServerName name) override;
   Task<Order> fetch_order(std::string url) override;
@@ -22,8 +22,9 @@ class AcmeCa final : public Ca {
   std::string key_authorization(const std::string& token) const override;
 
  private:
-  Task<AcmeReply> post(std::string url, std::string payload);
-  Task<AcmeReply> fetch(std::string url);
+  std::string order_request(const ServerName& name, const Directory& directory) const;
+  Task<AcmeReply> post(Resource resource, std::string url, std::string payload);
+  Task<AcmeReply> fetch(Resource resource, std::string url);
   Result<AcmeReply> accepted(AcmeReply reply);
 
   AcmeClient& client_;
@@ -31,6 +32,7 @@ class AcmeCa final : public Ca {
   Log& log_;
   AcmeCounts& counts_;
   IssuanceReport& report_;
+  const std::string profile_;
 };
 
 }  // namespace latchkey::acme

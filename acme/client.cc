@@ -1,5 +1,6 @@
 #include "acme/client.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <utility>
 
@@ -12,6 +13,7 @@ using namespace std::chrono_literals;
 
 constexpr Millis kRequestLimit = 10s;
 constexpr Millis kDirectoryLife = 1h;
+constexpr Millis kOldDirectoryLife = 1min;  // when it could not be had anew
 constexpr int kNonceRetries = 5;
 constexpr int kFetchRetries = 3;
 constexpr Millis kFirstFetchPause = 250ms;
@@ -25,39 +27,58 @@ bool public_cas_are_forbidden() {
 // How long to wait before a safe request is repeated; nullopt: it is not worth it.
 std::optional<Millis> pause_after(const Result<AcmeReply>& reply, int tries) {
   if (tries >= kFetchRetries) return std::nullopt;
-  const Millis pause = kFirstFetchPause * (1 << tries);
+  Millis pause = kFirstFetchPause * (1 << tries);
   if (!reply) {
-    return reply.error().code == ErrorCode::kIo ? std::optional(pause) : std::nullopt;
+    const Error& error = reply.error();
+    const bool patience = error.code == ErrorCode::kThrottled && error.retry_after > 0ms;
+    if (error.code != ErrorCode::kIo && !patience) return std::nullopt;
+    pause = std::max(pause, error.retry_after);
+  } else if (reply->throttle) {
+    pause = std::max(pause, reply->throttle->wait);
+  } else if (reply->status < 500) {
+    return std::nullopt;
   }
-  if (reply->status < 500 && reply->status != 429) return std::nullopt;
-  const Millis wait = std::max(pause, reply->retry_after.value_or(0ms));
-  return wait <= kLongestFetchPause ? std::optional(wait) : std::nullopt;
+  return pause <= kLongestFetchPause ? std::optional(pause) : std::nullopt;
 }
 
 }  // namespace
 
 AcmeClient::AcmeClient(std::string directory_url, HttpClient& http, Clock& clock, Log& log,
-                       AcmeCounts& counts)
+                       AcmeCounts& counts, Pacer* pacer)
     : directory_url_(std::move(directory_url)),
       http_(http),
       clock_(clock),
       log_(log),
-      counts_(counts) {}
+      counts_(counts),
+      pacer_(pacer) {}
 
 // The one funnel to the network.
-Task<HttpReply> AcmeClient::send(HttpRequest request) {
+Task<AcmeReply> AcmeClient::send(Resource resource, HttpRequest request) {
   if (public_cas_are_forbidden() && is_public_production_ca(host_of(request.url))) {
     co_return Error{ErrorCode::kInvalid,
                     request.url +
                         ": LATCHKEY_NO_PUBLIC_CA=1 is set, so no request is made to a "
                         "public CA; unset it, or use a staging or local directory"};
   }
+  const std::string what = request.method + " " + request.url;
+  if (pacer_ != nullptr) {
+    const Result<> turn = co_await pacer_->before(resource).result();
+    if (!turn) co_return Error(turn.error()).in(what);
+  }
+  HttpReply raw = co_await exchange(std::move(request));
+  nonces_.put(raw.header("replay-nonce"));
+  AcmeReply reply = read(what, std::move(raw));
+  heed(resource, reply);
+  co_return reply;
+}
+
+Task<HttpReply> AcmeClient::exchange(HttpRequest request) {
   request.timeout = kRequestLimit;
   counts_.requests.add();
   const std::string what = request.method + " " + request.url;
   const TimePoint began = clock_.now();
-  Task<HttpReply> exchange = http_.send(std::move(request));
-  Result<HttpReply> reply = co_await std::move(exchange).result();
+  Task<HttpReply> sending = http_.send(std::move(request));
+  Result<HttpReply> reply = co_await std::move(sending).result();
   const LogField took{"ms", static_cast<int64_t>((clock_.now() - began).count())};
   if (!reply) {
     log_.debug("acme_request", what, {{"error", reply.error().message}, took});
@@ -67,62 +88,12 @@ Task<HttpReply> AcmeClient::send(HttpRequest request) {
     co_return error;
   }
   log_.debug("acme_request", what, {{"status", reply->status}, took});
-  nonces_.put(reply->header("replay-nonce"));
   co_return reply;
 }
 
-Task<DirectoryPtr> AcmeClient::directory() {
-  if (directory_ != nullptr && clock_.now() < directory_until_) co_return directory_;
-  Task<DirectoryPtr> flight = directory_flight_.join([this] { return fetch_directory(); });
-  co_return co_await std::move(flight);
-}
-
-Task<DirectoryPtr> AcmeClient::fetch_directory() {
-  const Result<std::string> checked = check_ca_url("the ACME directory", directory_url_);
-  if (!checked) co_return Error{ErrorCode::kInvalid, checked.error().message};
-  HttpRequest request;
-  request.url = directory_url_;
-  HttpReply reply = co_await send(std::move(request));
-  if (reply.status != 200) {
-    const Problem problem = parse_problem(reply.status, reply.body);
-    std::string remedy = "; is this the directory's URL?";
-    if (reply.status / 100 == 3) {
-      remedy =
-          "; redirects are not followed: configure " + printable(reply.header("location"), 200);
-    }
-    Error error = problem.error("the ACME directory " + directory_url_);
-    error.message += remedy;
-    co_return error;
-  }
-  Directory directory = co_await or_fail(Directory::parse(directory_url_, reply.body));
-  directory_ = std::make_shared<const Directory>(std::move(directory));
-  directory_until_ = clock_.now() + kDirectoryLife;
-  co_return directory_;
-}
-
-Task<std::string> AcmeClient::nonce() {
-  if (std::string nonce = nonces_.take(); !nonce.empty()) co_return nonce;
-  const DirectoryPtr directory = co_await this->directory();
-  HttpRequest request;
-  request.method = "HEAD";
-  request.url = directory->new_nonce;
-  const std::string what = "HEAD " + request.url;
-  const HttpReply reply = co_await send(std::move(request));
-  if (reply.status / 100 != 2) {
-    Problem problem = parse_problem(reply.status, reply.body);
-    problem.retry_after = parse_retry_after(reply.header("retry-after"), clock_.wall_now());
-    co_return problem.error(what);
-  }
-  std::string nonce = nonces_.take();
-  if (nonce.empty()) {
-    co_return Error{ErrorCode::kProtocol, what + ": no Replay-Nonce header in the answer"};
-  }
-  co_return nonce;
-}
-
-AcmeReply AcmeClient::read(const HttpRequest& request, HttpReply reply) const {
+AcmeReply AcmeClient::read(std::string request, HttpReply reply) const {
   AcmeReply answer;
-  answer.request = request.method + " " + request.url;
+  answer.request = std::move(request);
   answer.status = reply.status;
   answer.location = std::string(reply.header("location"));
   answer.content_type = std::string(reply.header("content-type"));
@@ -135,8 +106,82 @@ AcmeReply AcmeClient::read(const HttpRequest& request, HttpReply reply) const {
   return answer;
 }
 
-Task<AcmeReply> AcmeClient::post(AccountKey key, std::string kid, std::string url,
-                                 std::string payload) {
+// Is it told to stay away? A 503 that does not say for how long is a CA in trouble, no more.
+void AcmeClient::heed(Resource resource, AcmeReply& reply) {
+  const bool busy = reply.status == 503 && reply.retry_after;
+  if (reply.status != 429 && !busy) return;
+  reply.throttle = classify_throttle(resource, *reply.problem);
+  counts_.throttled.add();
+  log_.warning("ca_throttled", reply.request + ": " + reply.problem->describe(),
+               {{"directory", directory_url_},
+                {"resource", to_string(resource)},
+                {"scope", to_string(reply.throttle->scope)},
+                {"subject", reply.throttle->subject},
+                {"wait_s", static_cast<int64_t>(reply.throttle->wait / 1s)}});
+  if (pacer_ != nullptr) pacer_->throttled(*reply.throttle);
+}
+
+Task<DirectoryPtr> AcmeClient::directory() {
+  if (directory_ != nullptr && clock_.now() < directory_until_) co_return directory_;
+  Task<DirectoryPtr> flight = directory_flight_.join([this] { return renew_directory(); });
+  co_return co_await std::move(flight);
+}
+
+// What a CA moves, it moves seldom: an old directory is better than no orders.
+Task<DirectoryPtr> AcmeClient::renew_directory() {
+  Task<DirectoryPtr> fetching = fetch_directory();
+  Result<DirectoryPtr> fetched = co_await std::move(fetching).result();
+  if (fetched) {
+    directory_ = *fetched;
+    directory_until_ = clock_.now() + kDirectoryLife;
+  } else if (directory_ != nullptr) {
+    log_.warning("directory_is_old",
+                 "using the ACME directory of before: " + fetched.error().message);
+    directory_until_ = clock_.now() + std::max(fetched.error().retry_after, kOldDirectoryLife);
+  } else {
+    co_return fetched;
+  }
+  co_return directory_;
+}
+
+Task<DirectoryPtr> AcmeClient::fetch_directory() {
+  const Result<std::string> checked = check_ca_url("the ACME directory", directory_url_);
+  if (!checked) co_return Error{ErrorCode::kInvalid, checked.error().message};
+  HttpRequest request;
+  request.url = directory_url_;
+  const AcmeReply reply = co_await send(Resource::kDirectory, std::move(request));
+  if (reply.status != 200) {
+    const Problem problem = reply.problem.value_or(parse_problem(reply.status, reply.body));
+    std::string remedy = "; is this the directory's URL?";
+    if (reply.throttle) remedy.clear();
+    if (reply.status / 100 == 3) {
+      remedy = "; redirects are not followed: configure " + printable(reply.location, 200);
+    }
+    Error error = problem.error("the ACME directory " + directory_url_);
+    error.message += remedy;
+    co_return error;
+  }
+  Directory directory = co_await or_fail(Directory::parse(directory_url_, reply.body));
+  co_return std::make_shared<const Directory>(std::move(directory));
+}
+
+Task<std::string> AcmeClient::nonce() {
+  if (std::string nonce = nonces_.take(); !nonce.empty()) co_return nonce;
+  const DirectoryPtr directory = co_await this->directory();
+  HttpRequest request;
+  request.method = "HEAD";
+  request.url = directory->new_nonce;
+  const AcmeReply reply = co_await send(Resource::kNewNonce, std::move(request));
+  if (reply.problem) co_return reply.error();
+  std::string nonce = nonces_.take();
+  if (nonce.empty()) {
+    co_return Error{ErrorCode::kProtocol, reply.request + ": no Replay-Nonce header in the answer"};
+  }
+  co_return nonce;
+}
+
+Task<AcmeReply> AcmeClient::post(Resource resource, AccountKey key, std::string kid,
+                                 std::string url, std::string payload) {
   for (int rejected = 0;; ++rejected) {
     const std::string fresh = co_await nonce();
     HttpRequest request;
@@ -144,21 +189,23 @@ Task<AcmeReply> AcmeClient::post(AccountKey key, std::string kid, std::string ur
     request.url = url;
     request.headers.emplace_back("content-type", "application/jose+json");
     request.body = key.sign(url, fresh, kid, payload);
-    HttpReply reply = co_await send(request);
-    AcmeReply answer = read(request, std::move(reply));
-    if (!answer.problem || !answer.problem->is(problem_type::kBadNonce)) co_return answer;
+    Result<AcmeReply> answer = co_await send(resource, std::move(request)).result();
+    if (!answer && answer.error().code == ErrorCode::kThrottled) nonces_.put(fresh);  // unused
+    if (!answer) co_return answer;
+    if (!answer->problem || !answer->problem->is(problem_type::kBadNonce)) co_return answer;
     counts_.bad_nonces.add();
     if (rejected == kNonceRetries) {
-      co_return Error{ErrorCode::kProtocol, answer.request + ": the CA rejected " +
+      co_return Error{ErrorCode::kProtocol, answer->request + ": the CA rejected " +
                                                 std::to_string(rejected + 1) +
-                                                " nonces in a row: " + answer.problem->describe()};
+                                                " nonces in a row: " + answer->problem->describe()};
     }
   }
 }
 
-Task<AcmeReply> AcmeClient::fetch(AccountKey key, std::string kid, std::string url) {
+Task<AcmeReply> AcmeClient::fetch(Resource resource, AccountKey key, std::string kid,
+                                  std::string url) {
   for (int tries = 0;; ++tries) {
-    Task<AcmeReply> attempt = post(key, kid, url, "");
+    Task<AcmeReply> attempt = post(resource, key, kid, url, "");
     Result<AcmeReply> reply = co_await std::move(attempt).result();
     const std::optional<Millis> pause = pause_after(reply, tries);
     if (!pause) co_return reply;

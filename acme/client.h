@@ -6,6 +6,7 @@
 #include "acme/counts.h"
 #include "acme/directory.h"
 #include "acme/jws.h"
+#include "acme/pacer.h"
 #include "acme/problem.h"
 #include "acme/single_flight.h"
 #include "base/clock.h"
@@ -17,7 +18,7 @@ namespace latchkey::acme {
 
 using DirectoryPtr = std::shared_ptr<const Directory>;
 
-// A CA's answer to a signed request, of any HTTP status.
+// A CA's answer, of any HTTP status.
 struct AcmeReply {
   std::string request;  // "POST https://ca.test/order", for messages
   int status = 0;
@@ -25,7 +26,8 @@ struct AcmeReply {
   std::string content_type;
   std::string body;
   std::optional<Millis> retry_after;
-  std::optional<Problem> problem;  // of every status but 2xx
+  std::optional<Problem> problem;    // of every status but 2xx
+  std::optional<Throttle> throttle;  // of a 429, and of a 503 with Retry-After
 
   Error error() const { return problem->error(request); }
 };
@@ -33,36 +35,45 @@ struct AcmeReply {
 // The requests of RFC 8555 to one CA: its directory, its nonces, signed POSTs. Knows nothing of
 // accounts or orders. Control thread; every request ends within 10 s and answers are bounded
 // (1 MiB). Makes no request to a public CA where LATCHKEY_NO_PUBLIC_CA=1 is set.
+//
+// Each request waits for the pacer's leave, and the pacer hears when the CA tells us to stay away.
+// Where it has none to give, the request is not made: kThrottled with its retry_after.
 class AcmeClient {
  public:
-  // All outlive us.
+  // All outlive us. `pacer`: null for none.
   AcmeClient(std::string directory_url, HttpClient& http, Clock& clock, Log& log,
-             AcmeCounts& counts);
+             AcmeCounts& counts, Pacer* pacer = nullptr);
 
-  // Kept for an hour. Callers at the same time share one request.
+  // Kept for an hour, and used on where the CA does not give it anew. Callers at the same time
+  // share one request.
   Task<DirectoryPtr> directory();
 
   // A POST signed by `key`; the nonce is our business, and so is another try when the CA rejects
   // it (5 of them). `kid`: the account's URL, or "" to send the public key itself. An error means
   // that no proper answer came; what the CA says is in the reply.
-  Task<AcmeReply> post(AccountKey key, std::string kid, std::string url, std::string payload);
+  Task<AcmeReply> post(Resource resource, AccountKey key, std::string kid, std::string url,
+                       std::string payload);
   // POST-as-GET. As it changes nothing, it is tried again (3 times) when no answer came, the CA had
-  // trouble (5xx), or asked for a little patience (Retry-After of at most 30 s).
-  Task<AcmeReply> fetch(AccountKey key, std::string kid, std::string url);
+  // trouble (5xx), or it or the pacer asked for a little patience (at most 30 s).
+  Task<AcmeReply> fetch(Resource resource, AccountKey key, std::string kid, std::string url);
 
   const std::string& directory_url() const { return directory_url_; }
 
  private:
-  Task<HttpReply> send(HttpRequest request);
+  Task<AcmeReply> send(Resource resource, HttpRequest request);
+  Task<HttpReply> exchange(HttpRequest request);
+  AcmeReply read(std::string request, HttpReply reply) const;
+  void heed(Resource resource, AcmeReply& reply);
+  Task<DirectoryPtr> renew_directory();
   Task<DirectoryPtr> fetch_directory();
   Task<std::string> nonce();
-  AcmeReply read(const HttpRequest& request, HttpReply reply) const;
 
   const std::string directory_url_;
   HttpClient& http_;
   Clock& clock_;
   Log& log_;
   AcmeCounts& counts_;
+  Pacer* const pacer_;  // null: none
 
   DirectoryPtr directory_;  // null until it is asked for
   TimePoint directory_until_{};

@@ -7,6 +7,7 @@ namespace latchkey::acme {
 struct AcmeCounts {
   Counter orders;  // new-order requests that the CA accepted
   Counter requests, bad_nonces, failures;
+  Counter throttled;  // answers that told us to stay away
 };
 
 }  // namespace latchkey::acme

@@ -1,6 +1,7 @@
 #include "acme/csr.h"
 
 #include <openssl/bytestring.h>
+#include <openssl/digest.h>
 #include <openssl/evp.h>
 #include <openssl/mem.h>
 
@@ -14,6 +15,10 @@ constexpr uint8_t kExtensionRequest[] = {0x2a, 0x86, 0x48, 0x86, 0xf7,
 constexpr uint8_t kSubjectAltName[] = {0x55, 0x1d, 0x11};          // 2.5.29.17
 constexpr uint8_t kEcdsaWithSha256[] = {0x2a, 0x86, 0x48, 0xce,
                                         0x3d, 0x04, 0x03, 0x02};  // 1.2.840.10045.4.3.2
+constexpr uint8_t kEcdsaWithSha384[] = {0x2a, 0x86, 0x48, 0xce,
+                                        0x3d, 0x04, 0x03, 0x03};  // 1.2.840.10045.4.3.3
+constexpr uint8_t kRsaWithSha256[] = {0x2a, 0x86, 0x48, 0x86, 0xf7,
+                                      0x0d, 0x01, 0x01, 0x0b};  // 1.2.840.113549.1.1.11
 constexpr unsigned kAttributes = CBS_ASN1_CONTEXT_SPECIFIC | CBS_ASN1_CONSTRUCTED | 0;
 constexpr unsigned kDnsName = CBS_ASN1_CONTEXT_SPECIFIC | 2;
 
@@ -68,10 +73,37 @@ std::string request_info(const std::string& name, EVP_PKEY* key) {
   return finish(builder.get());
 }
 
-std::string sign(const std::string& message, EVP_PKEY* key) {
+// How a key signs: with the hash that is as strong as its curve.
+struct Algorithm {
+  const uint8_t* oid;
+  size_t oid_size;
+  const EVP_MD* hash;
+  bool null_parameters;  // RSA has them, ECDSA must not (RFC 5758)
+};
+
+Algorithm algorithm_of(const EVP_PKEY* key) {
+  if (EVP_PKEY_id(key) == EVP_PKEY_RSA) {
+    return {kRsaWithSha256, sizeof(kRsaWithSha256), EVP_sha256(), true};
+  }
+  CHECK(EVP_PKEY_id(key) == EVP_PKEY_EC);
+  if (EVP_PKEY_bits(key) > 256) {
+    return {kEcdsaWithSha384, sizeof(kEcdsaWithSha384), EVP_sha384(), false};
+  }
+  return {kEcdsaWithSha256, sizeof(kEcdsaWithSha256), EVP_sha256(), false};
+}
+
+void add_algorithm(CBB* to, const Algorithm& how) {
+  CBB algorithm, null;
+  ok(CBB_add_asn1(to, &algorithm, CBS_ASN1_SEQUENCE));
+  add_oid(&algorithm, how.oid, how.oid_size);
+  if (how.null_parameters) ok(CBB_add_asn1(&algorithm, &null, CBS_ASN1_NULL));
+  ok(CBB_flush(to));
+}
+
+std::string sign(const std::string& message, EVP_PKEY* key, const EVP_MD* hash) {
   bssl::ScopedEVP_MD_CTX context;
   const auto* bytes = reinterpret_cast<const uint8_t*>(message.data());
-  ok(EVP_DigestSignInit(context.get(), nullptr, EVP_sha256(), nullptr, key));
+  ok(EVP_DigestSignInit(context.get(), nullptr, hash, nullptr, key));
   size_t size = 0;
   ok(EVP_DigestSign(context.get(), nullptr, &size, bytes, message.size()));
   std::string signature(size, '\0');
@@ -84,16 +116,15 @@ std::string sign(const std::string& message, EVP_PKEY* key) {
 }  // namespace
 
 std::string make_csr(const ServerName& name, const PrivateKey& key) {
-  CHECK(EVP_PKEY_id(key.get()) == EVP_PKEY_EC);
+  const Algorithm how = algorithm_of(key.get());
   const std::string info = request_info(name.text(), key.get());
-  const std::string signature = sign(info, key.get());
+  const std::string signature = sign(info, key.get(), how.hash);
   bssl::ScopedCBB builder;
-  CBB request, algorithm, bits;
+  CBB request, bits;
   ok(CBB_init(builder.get(), 512));
   ok(CBB_add_asn1(builder.get(), &request, CBS_ASN1_SEQUENCE));
   ok(CBB_add_bytes(&request, reinterpret_cast<const uint8_t*>(info.data()), info.size()));
-  ok(CBB_add_asn1(&request, &algorithm, CBS_ASN1_SEQUENCE));
-  add_oid(&algorithm, kEcdsaWithSha256, sizeof(kEcdsaWithSha256));
+  add_algorithm(&request, how);
   ok(CBB_add_asn1(&request, &bits, CBS_ASN1_BITSTRING));
   ok(CBB_add_u8(&bits, 0));  // no unused bits
   ok(CBB_add_bytes(&bits, reinterpret_cast<const uint8_t*>(signature.data()), signature.size()));

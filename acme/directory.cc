@@ -1,5 +1,7 @@
 #include "acme/directory.h"
 
+#include <algorithm>
+
 #include "acme/base64url.h"
 #include "acme/ca_url.h"
 #include "acme/problem.h"
@@ -10,6 +12,19 @@ namespace {
 
 constexpr size_t kMaxNonces = 64;
 constexpr size_t kMaxNonceBytes = 256;
+constexpr size_t kMaxProfiles = 32;
+constexpr size_t kMaxProfileBytes = 80;
+
+std::vector<std::string> profiles_in(const JsonValue& meta) {
+  std::vector<std::string> names;
+  const JsonValue* profiles = meta.find("profiles");
+  if (profiles == nullptr || !profiles->is(JsonValue::Kind::kObject)) return names;
+  for (const JsonMember& member : profiles->members) {
+    if (names.size() == kMaxProfiles) break;
+    if (member.key.size() <= kMaxProfileBytes) names.push_back(member.key);
+  }
+  return names;
+}
 
 }  // namespace
 
@@ -50,8 +65,13 @@ Result<Directory> Directory::parse(std::string_view url, std::string_view body) 
     directory.terms_of_service = std::string(meta->text_of("termsOfService").substr(0, 2048));
     const JsonValue* binding = meta->find("externalAccountRequired");
     directory.external_account_required = binding != nullptr && binding->boolean;
+    directory.profiles = profiles_in(*meta);
   }
   return directory;
+}
+
+bool Directory::has_profile(std::string_view name) const {
+  return std::find(profiles.begin(), profiles.end(), name) != profiles.end();
 }
 
 void NoncePool::put(std::string_view nonce) {

@@ -19,6 +19,9 @@ struct Directory {
   std::string renewal_info;  // RFC 9773, optional
   std::string terms_of_service;
   bool external_account_required = false;
+  std::vector<std::string> profiles;  // draft-ietf-acme-profiles; <= 32 of <= 80 bytes
+
+  bool has_profile(std::string_view name) const;
 
   // `url`: where `body` came from, for messages.
   static Result<Directory> parse(std::string_view url, std::string_view body);

@@ -7,6 +7,7 @@ namespace latchkey::acme {
 namespace {
 
 constexpr Millis kSlowestPace{5000};
+constexpr Millis kSlowAfter{30'000};
 
 struct Context {
   Ca& ca;
@@ -82,6 +83,7 @@ Task<std::string> issue(Ca& ca, Clock& clock, ChallengeTable& challenges, Issuan
   Order order = co_await ca.new_order(context.request.name);
   report.order_url = order.url;
   bool finalized = false;
+  Alarm slow;
   for (Pace pace(context.request.first_poll);;) {
     Step step = next_step(order);
     // The CA takes a moment to see that nothing is missing any more, or that it has our request.
@@ -95,12 +97,14 @@ Task<std::string> issue(Ca& ca, Clock& clock, ChallengeTable& challenges, Issuan
       report.stage = "finalizing the order " + order.url;
       order = co_await ca.finalize(order.url, finalize->url, context.request.csr);
       finalized = true;
+      if (context.request.slow) slow = clock.after(kSlowAfter, context.request.slow);
       pace = Pace(context.request.first_poll);
       continue;
     } else if (const auto* poll = std::get_if<Poll>(&step)) {
       report.stage = "waiting for the order " + order.url;
       co_await pause(context, pace, poll->retry_after, order.url);
     } else if (const auto* download = std::get_if<Download>(&step)) {
+      slow.reset();
       report.stage = "downloading the certificate " + download->url;
       co_return co_await ca.download(download->url);
     } else {

@@ -1,10 +1,12 @@
 #pragma once
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "acme/challenges.h"
 #include "acme/order.h"
+#include "acme/pacer.h"
 #include "base/clock.h"
 #include "base/task.h"
 
@@ -31,7 +33,9 @@ struct IssuanceReport {
   bool proof_failed = false;              // ... and tried, and refused
   bool proven = false;                    // every authorization was found valid
   bool judging = false;                   // the certificate is here and being looked at
+  bool storage_failed = false;            // ours, not the CA's doing
   std::optional<Problem> problem;         // the CA's word on why it failed
+  std::optional<Throttle> throttle;       // ... if it told us to stay away
 };
 
 // The pace of polling: at once, then `first`, doubled up to 5 s; slower when the CA says so.
@@ -50,6 +54,7 @@ struct IssuanceRequest {
   std::string csr;                   // DER
   TimePoint deadline;                // a CA that wants us back later than that fails the order now
   Millis first_poll{20};
+  std::function<void()> slow{};  // called when the CA has been making the certificate for 30 s
 };
 
 // Drives one order to a chain in PEM. The answer to a challenge stands in `challenges` for as long

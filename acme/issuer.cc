@@ -11,6 +11,7 @@
 #include "acme/csr.h"
 #include "acme/issuance.h"
 #include "acme/judge.h"
+#include "acme/key_maker.h"
 #include "base/json.h"
 #include "base/within.h"
 
@@ -25,6 +26,8 @@ constexpr Millis kObtainLimit = 10min;
 FailureClass failure_class_of(const Error& error, const IssuanceReport& report) {
   if (report.judging) return FailureClass::kBadCertificate;
   if (report.problem) return report.problem->failure_class();
+  if (report.storage_failed) return FailureClass::kStorage;
+  if (error.code == ErrorCode::kThrottled) return FailureClass::kRateLimited;
   if (error.code == ErrorCode::kTimeout) return FailureClass::kTimeout;
   if (error.code == ErrorCode::kInvalid) return FailureClass::kAccount;
   return FailureClass::kServerInternal;
@@ -43,6 +46,15 @@ Task<CertificatePtr> ended_after(Clock& clock, Millis limit, Task<CertificatePtr
   co_return co_await within(clock, limit, std::move(task));
 }
 
+// What a CA says of its limits not by an HTTP status, but inside an order, is about the name.
+std::optional<Throttle> throttle_of(const IssuanceReport& report) {
+  if (report.throttle || !report.problem) return report.throttle;
+  if (report.problem->failure_class() != FailureClass::kRateLimited) return std::nullopt;
+  const Throttle throttle = classify_throttle(Resource::kNewOrder, *report.problem);
+  if (throttle.scope == LimitScope::kResource) return std::nullopt;
+  return throttle;
+}
+
 std::string_view challenge_of(const IssuanceReport& report) {
   return report.answered ? to_string(*report.answered) : "none";
 }
@@ -55,22 +67,25 @@ struct AcmeIssuer::Impl {
         clock(c),
         challenges(table),
         log(l),
-        client(options.directory, http, clock, log, counts),
+        client(options.directory, http, clock, log, counts, options.pacer),
         accounts({options.email, options.accept_terms}, client, store, log),
-        choice(options.challenges) {}
+        choice(options.challenges),
+        keys(options.home) {}
 
   Task<> prepare();
   // obtain() in full: attempts, and what is learned from them.
-  Task<CertificatePtr> obtain(ServerName name, int failures);
+  Task<CertificatePtr> obtain(IssuanceJob job);
   // One order, ended at the deadline.
-  Task<CertificatePtr> within_limit(ServerName name, std::vector<ChallengeType> types,
+  Task<CertificatePtr> within_limit(const IssuanceJob& job, std::vector<ChallengeType> types,
                                     TimePoint deadline, IssuanceReport& report);
-  Task<CertificatePtr> attempt(ServerName name, std::vector<ChallengeType> types,
+  Task<CertificatePtr> attempt(const IssuanceJob& job, std::vector<ChallengeType> types,
                                TimePoint deadline, IssuanceReport& report);
-  void learn(const ServerName& name, const IssuanceReport& report);
+  Task<AccountPtr> find_account(IssuanceReport& report);
+  std::string known_key_type(const IssuanceJob& job);
+  void learn(const IssuanceJob& job, const IssuanceReport& report);
   void tell_success(const ServerName& name, const IssuanceReport& report, const Certificate& leaf,
                     TimePoint began);
-  void tell_failure(const ServerName& name, const IssuanceReport& report, const Error& error,
+  void tell_failure(const IssuanceJob& job, const IssuanceReport& report, const Error& error,
                     TimePoint began);
 
   const IssuerOptions options;
@@ -81,6 +96,7 @@ struct AcmeIssuer::Impl {
   AcmeClient client;
   AccountKeeper accounts;
   ChallengeChoice choice;
+  KeyMaker keys;
 };
 
 AcmeIssuer::AcmeIssuer(IssuerOptions options, HttpClient& http, Clock& clock, Store& store,
@@ -88,8 +104,12 @@ AcmeIssuer::AcmeIssuer(IssuerOptions options, HttpClient& http, Clock& clock, St
     : impl_(std::make_unique<Impl>(std::move(options), http, clock, store, challenges, log)) {}
 AcmeIssuer::~AcmeIssuer() = default;
 
+Task<CertificatePtr> AcmeIssuer::obtain(IssuanceJob job) {
+  return impl_->obtain(std::move(job));
+}
 Task<CertificatePtr> AcmeIssuer::obtain(ServerName name, int failures) {
-  return impl_->obtain(std::move(name), failures);
+  IssuanceJob job{std::move(name), failures};
+  return impl_->obtain(std::move(job));
 }
 Task<> AcmeIssuer::prepare() {
   return impl_->prepare();
@@ -103,37 +123,43 @@ const AcmeCounts& AcmeIssuer::counts() const {
 
 Task<> AcmeIssuer::Impl::prepare() {
   co_await client.directory();  // opens the connection
-  co_await accounts.get();
+  const AccountOutcome outcome = co_await accounts.get();
+  co_await or_fail(outcome.account);
   co_return Unit{};
 }
 
-Task<CertificatePtr> AcmeIssuer::Impl::obtain(ServerName name, int failures) {
+Task<CertificatePtr> AcmeIssuer::Impl::obtain(IssuanceJob job) {
   const TimePoint began = clock.now();
   const TimePoint deadline = began + kObtainLimit;
-  std::vector<ChallengeType> types = choice.order_for(name);
+  std::vector<ChallengeType> types = choice.order_for(job.name);
   // Both types on the first try; each later one is a single order, and they take turns.
-  bool fell_back = failures > 0;
-  if (failures % 2 == 1) std::reverse(types.begin(), types.end());
+  bool fell_back = job.failures > 0;
+  if (job.failures % 2 == 1) std::reverse(types.begin(), types.end());
   bool registered_anew = false;
   std::string earlier;  // what the first challenge came to
+  const auto may_fall_back = [&](const IssuanceReport& report) {
+    if (fell_back || types.empty() || !another_challenge_may_help(report)) return false;
+    return !job.may_order_again || job.may_order_again();
+  };
   for (;;) {
     IssuanceReport report;
-    Task<CertificatePtr> order = within_limit(name, types, deadline, report);
+    Task<CertificatePtr> order = within_limit(job, types, deadline, report);
     Result<CertificatePtr> certificate = co_await std::move(order).result();
-    learn(name, report);
+    learn(job, report);
     if (certificate) {
-      tell_success(name, report, **certificate, began);
+      tell_success(job.name, report, **certificate, began);
       co_return certificate;
     }
     const bool account_is_gone =
         report.problem && report.problem->is(problem_type::kAccountDoesNotExist);
     if (account_is_gone && !std::exchange(registered_anew, true)) continue;
 
-    Error error = std::move(certificate).error().in(options.name + ": " + name.text());
+    Error error = std::move(certificate).error().in(options.name + ": " + job.name.text());
     if (report.answered) std::erase(types, *report.answered);
-    if (another_challenge_may_help(report) && !types.empty() && !std::exchange(fell_back, true)) {
+    if (may_fall_back(report)) {
+      fell_back = true;
       log.warning("challenge_failed", error.message,
-                  {{"name", name.text()},
+                  {{"name", job.name.text()},
                    {"order", report.order_url},
                    {"challenge", challenge_of(report)},
                    {"next", to_string(types.front())}});
@@ -141,15 +167,15 @@ Task<CertificatePtr> AcmeIssuer::Impl::obtain(ServerName name, int failures) {
       continue;
     }
     if (!earlier.empty()) error.message += "; before that: " + earlier;
-    tell_failure(name, report, error, began);
+    tell_failure(job, report, error, began);
     co_return error;
   }
 }
 
-Task<CertificatePtr> AcmeIssuer::Impl::within_limit(ServerName name,
+Task<CertificatePtr> AcmeIssuer::Impl::within_limit(const IssuanceJob& job,
                                                     std::vector<ChallengeType> types,
                                                     TimePoint deadline, IssuanceReport& report) {
-  Task<CertificatePtr> order = attempt(name, std::move(types), deadline, report);
+  Task<CertificatePtr> order = attempt(job, std::move(types), deadline, report);
   const Millis left = std::max(deadline - clock.now(), Millis(0));
   Task<CertificatePtr> limited = ended_after(clock, left, std::move(order));
   Result<CertificatePtr> certificate = co_await std::move(limited).result();
@@ -160,41 +186,56 @@ Task<CertificatePtr> AcmeIssuer::Impl::within_limit(ServerName name,
   co_return certificate;
 }
 
-Task<CertificatePtr> AcmeIssuer::Impl::attempt(ServerName name, std::vector<ChallengeType> types,
-                                               TimePoint deadline, IssuanceReport& report) {
+Task<AccountPtr> AcmeIssuer::Impl::find_account(IssuanceReport& report) {
   report.stage = "finding our account at the CA";
-  Task<AccountPtr> finding = accounts.get();
-  Result<AccountPtr> account = co_await std::move(finding).result();
-  if (!account) {
-    report.problem = accounts.problem();
-    co_return std::move(account).error();
-  }
-  const PrivateKey key = generate_p256_key();
-  IssuanceRequest request{name, std::move(types), make_csr(name, key), deadline,
-                          options.first_poll};
-  AcmeCa ca(client, *account, log, counts, report);
+  AccountOutcome outcome = co_await accounts.get();
+  report.problem = std::move(outcome.problem);
+  report.throttle = std::move(outcome.throttle);
+  report.storage_failed = outcome.storage_failed;
+  co_return std::move(outcome.account);
+}
+
+Task<CertificatePtr> AcmeIssuer::Impl::attempt(const IssuanceJob& job,
+                                               std::vector<ChallengeType> types, TimePoint deadline,
+                                               IssuanceReport& report) {
+  const AccountPtr account = co_await find_account(report);
+  report.stage = "making a key";
+  const PrivateKey key = co_await keys.make(known_key_type(job));
+  IssuanceRequest request{job.name, std::move(types),   make_csr(job.name, key),
+                          deadline, options.first_poll, job.slow};
+  AcmeCa ca(client, account, log, counts, report, job.profile);
   Task<std::string> order = issue(ca, clock, challenges, std::move(request), report);
   Result<std::string> chain = co_await std::move(order).result();
   if (!chain) {
     if (report.problem && report.problem->is(problem_type::kAccountDoesNotExist)) {
-      accounts.forget(*account);
+      accounts.forget(account);
     }
     co_return std::move(chain).error();
   }
   report.judging = true;
-  const Judged judged = co_await or_fail(judge(*chain, name, key, clock.wall_now()));
+  const Judged judged = co_await or_fail(judge(*chain, job.name, key, clock.wall_now()));
   for (const std::string& warning : judged.warnings) {
-    log.warning("certificate_doubtful", warning, {{"name", name.text()}});
+    log.warning("certificate_doubtful", warning, {{"name", job.name.text()}});
   }
   co_return judged.certificate;
 }
 
-void AcmeIssuer::Impl::learn(const ServerName& name, const IssuanceReport& report) {
+std::string AcmeIssuer::Impl::known_key_type(const IssuanceJob& job) {
+  if (KeyMaker::knows(job.key_type)) return job.key_type;
+  log.warning("key_type_unknown",
+              "no key of type \"" + printable(job.key_type, 40) +
+                  "\" can be made, only p256, p384 and rsa2048; making a p256",
+              {{"name", job.name.text()}});
+  return "p256";
+}
+
+void AcmeIssuer::Impl::learn(const IssuanceJob& job, const IssuanceReport& report) {
   if (!report.answered) return;
   if (report.proof_failed) {
-    choice.failed(name, *report.answered);
+    choice.failed(job.name, *report.answered);
+    if (job.authorization_failed) job.authorization_failed();
   } else if (report.proven) {
-    choice.worked(name, *report.answered);
+    choice.worked(job.name, *report.answered);
   }
 }
 
@@ -209,20 +250,21 @@ void AcmeIssuer::Impl::tell_success(const ServerName& name, const IssuanceReport
             {"ms", static_cast<int64_t>((clock.now() - began).count())}});
 }
 
-void AcmeIssuer::Impl::tell_failure(const ServerName& name, const IssuanceReport& report,
+void AcmeIssuer::Impl::tell_failure(const IssuanceJob& job, const IssuanceReport& report,
                                     const Error& error, TimePoint began) {
   counts.failures.add();
   const FailureClass failure = failure_class_of(error, report);
   log.error("order_failed", error.message,
-            {{"name", name.text()},
+            {{"name", job.name.text()},
              {"issuer", options.name},
              {"order", report.order_url},
              {"class", to_string(failure)},
              {"challenge", challenge_of(report)},
              {"ms", static_cast<int64_t>((clock.now() - began).count())}});
-  if (!options.on_failure) return;
-  IssuanceFailure outcome{failure, error, report.problem, report.answered};
-  options.on_failure(name, outcome);
+  if (!job.on_failure) return;
+  const IssuanceFailure outcome{failure, error, report.problem, report.answered,
+                                throttle_of(report)};
+  job.on_failure(outcome);
 }
 
 }  // namespace latchkey::acme

@@ -12,6 +12,7 @@ namespace {
 constexpr std::string_view kUrn = "urn:ietf:params:acme:error:";
 constexpr size_t kMaxText = 2048;
 constexpr size_t kMaxSubproblems = 16;
+constexpr size_t kLongestDetail = 800;  // shown: a link to unpause a name has about 500
 constexpr Millis kLongestRetryAfter = std::chrono::hours(24);
 
 std::string bounded(std::string_view text) {
@@ -47,40 +48,6 @@ std::optional<Millis> until_http_date(const std::string& text, WallTime now) {
 }
 
 }  // namespace
-
-std::string_view to_string(FailureClass c) {
-  switch (c) {
-    case FailureClass::kDns:
-      return "dns";
-    case FailureClass::kConnection:
-      return "connection";
-    case FailureClass::kTls:
-      return "tls";
-    case FailureClass::kUnauthorized:
-      return "unauthorized";
-    case FailureClass::kCaa:
-      return "caa";
-    case FailureClass::kRateLimited:
-      return "rateLimited";
-    case FailureClass::kRejectedIdentifier:
-      return "rejectedIdentifier";
-    case FailureClass::kUserActionRequired:
-      return "userActionRequired";
-    case FailureClass::kAccount:
-      return "account";
-    case FailureClass::kServerInternal:
-      return "serverInternal";
-    case FailureClass::kTimeout:
-      return "timeout";
-    case FailureClass::kBadCertificate:
-      return "badCertificate";
-    case FailureClass::kStorage:
-      return "storage";
-    case FailureClass::kOther:
-      return "other";
-  }
-  return "other";
-}
 
 std::string printable(std::string_view text, size_t max) {
   constexpr std::string_view kHex = "0123456789abcdef";
@@ -123,8 +90,17 @@ Problem parse_problem(int status, std::string_view body) {
 }
 
 FailureClass Problem::failure_class() const {
+  const FailureClass own = class_of_type();
+  if (own != FailureClass::kOther && own != FailureClass::kUnauthorized) return own;
+  for (const Problem& sub : subproblems) {
+    const FailureClass closer = sub.class_of_type();
+    if (closer != FailureClass::kOther) return closer;
+  }
+  return own;
+}
+
+FailureClass Problem::class_of_type() const {
   using namespace problem_type;
-  if (is(kCompound) && !subproblems.empty()) return subproblems.front().failure_class();
   if (is(kDns)) return FailureClass::kDns;
   if (is(kConnection)) return FailureClass::kConnection;
   if (is(kTls)) return FailureClass::kTls;
@@ -143,7 +119,7 @@ FailureClass Problem::failure_class() const {
 std::string Problem::describe() const {
   std::string text = type.empty() ? "an error" : printable(type, 80);
   if (status != 0) text += " (HTTP " + std::to_string(status) + ")";
-  if (!detail.empty()) text += ": " + printable(detail);
+  if (!detail.empty()) text += ": " + printable(detail, kLongestDetail);
   for (const Problem& sub : subproblems) {
     if (text.size() > 1500) {
       text += "; …";

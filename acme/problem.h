@@ -6,31 +6,13 @@
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "cache/failure.h"
 
 namespace latchkey {
 struct JsonValue;
 }
 
 namespace latchkey::acme {
-
-// Why no certificate came of it, as the failure ledger sorts it.
-enum class FailureClass {
-  kDns,
-  kConnection,
-  kTls,
-  kUnauthorized,
-  kCaa,
-  kRateLimited,
-  kRejectedIdentifier,
-  kUserActionRequired,
-  kAccount,         // unknown to the CA, deactivated, binding or terms missing
-  kServerInternal,  // the CA's own trouble: 5xx, no answer, an answer that breaks the protocol
-  kTimeout,
-  kBadCertificate,
-  kStorage,
-  kOther,
-};
-std::string_view to_string(FailureClass c);
 
 // A problem document (RFC 7807) as ACME uses it (RFC 8555, 6.7). What comes from the CA is kept
 // within bounds: texts <= 2 KiB, subproblems <= 16.
@@ -44,11 +26,15 @@ struct Problem {
   std::vector<Problem> subproblems;
 
   bool is(std::string_view acme_type) const { return type == acme_type; }
+  // By the type; by the first subproblem that says more where the type does not say which.
   FailureClass failure_class() const;
   // One escaped line: "rateLimited (HTTP 429): too many orders; retry after 60 s".
   std::string describe() const;
   // The same as an Error for `doing`.
   Error error(std::string_view doing) const;
+
+ private:
+  FailureClass class_of_type() const;
 };
 
 namespace problem_type {

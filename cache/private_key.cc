@@ -1,6 +1,7 @@
 #include "cache/private_key.h"
 
 #include <openssl/bio.h>
+#include <openssl/bn.h>
 #include <openssl/bytestring.h>
 #include <openssl/ec.h>
 #include <openssl/ec_key.h>
@@ -9,6 +10,7 @@
 #include <openssl/mem.h>
 #include <openssl/nid.h>
 #include <openssl/pem.h>
+#include <openssl/rsa.h>
 
 #include "base/check.h"
 
@@ -30,13 +32,31 @@ Result<PrivateKey> usable(bssl::UniquePtr<EVP_PKEY> key) {
   return share(std::move(key));
 }
 
-}  // namespace
-
-PrivateKey generate_p256_key() {
-  bssl::UniquePtr<EC_KEY> ec(EC_KEY_new_by_curve_name(NID_X9_62_prime256v1));
+PrivateKey generate_ec_key(int curve) {
+  bssl::UniquePtr<EC_KEY> ec(EC_KEY_new_by_curve_name(curve));
   CHECK(ec != nullptr && EC_KEY_generate_key(ec.get()));
   bssl::UniquePtr<EVP_PKEY> key(EVP_PKEY_new());
   CHECK(key != nullptr && EVP_PKEY_set1_EC_KEY(key.get(), ec.get()));
+  return share(std::move(key));
+}
+
+}  // namespace
+
+PrivateKey generate_p256_key() {
+  return generate_ec_key(NID_X9_62_prime256v1);
+}
+
+PrivateKey generate_p384_key() {
+  return generate_ec_key(NID_secp384r1);
+}
+
+PrivateKey generate_rsa2048_key() {
+  bssl::UniquePtr<RSA> rsa(RSA_new());
+  bssl::UniquePtr<BIGNUM> exponent(BN_new());
+  CHECK(rsa != nullptr && exponent != nullptr && BN_set_word(exponent.get(), RSA_F4) &&
+        RSA_generate_key_ex(rsa.get(), 2048, exponent.get(), nullptr));
+  bssl::UniquePtr<EVP_PKEY> key(EVP_PKEY_new());
+  CHECK(key != nullptr && EVP_PKEY_set1_RSA(key.get(), rsa.get()));
   return share(std::move(key));
 }
 

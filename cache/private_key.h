@@ -13,6 +13,8 @@ namespace latchkey {
 using PrivateKey = std::shared_ptr<evp_pkey_st>;
 
 PrivateKey generate_p256_key();
+PrivateKey generate_p384_key();
+PrivateKey generate_rsa2048_key();  // takes 100 ms and more
 
 // PKCS#8 DER. A secret: it goes into the store (sealed) and nowhere else.
 std::string private_key_to_der(const PrivateKey& key);
