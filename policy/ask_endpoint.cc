@@ -1,13 +1,17 @@
 #include "policy/ask_endpoint.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/json.h"
+#include "base/retry_after.h"
+#include "policy/ask_answer.h"
 
 namespace latchkey {
 namespace {
 
 constexpr size_t kMaxBody = 16 << 10;  // what follows is not read
+constexpr Millis kLongestHold = std::chrono::minutes(5);
 
 std::string without_secrets(std::string_view url) {
   url = url.substr(0, url.find_first_of("?#"));
@@ -55,7 +59,35 @@ const char* remedy_for(ErrorCode code) {
   }
 }
 
+// Cache-Control may come in several lines.
+std::optional<Millis> max_age_of(const HttpReply& reply) {
+  std::string all;
+  for (const auto& [name, value] : reply.headers) {
+    if (name == "cache-control") all += value + ",";
+  }
+  return cache_control_max_age(all);
+}
+
+// A probe every few seconds, but never two at once.
+Breaker::Options breaker_of(const AskEndpoint::Options& options) {
+  Breaker::Options breaker = options.breaker;
+  breaker.probe_every = std::max(breaker.probe_every, options.timeout);
+  return breaker;
+}
+
 }  // namespace
+
+std::string_view to_string(AskReason reason) {
+  switch (reason) {
+    case AskReason::kIssue:
+      return "issue";
+    case AskReason::kRenew:
+      return "renew";
+    case AskReason::kServe:
+      break;
+  }
+  return "serve";
+}
 
 AskEndpoint::AskEndpoint(Options options, HttpClient& http, Clock& clock, Log& log)
     : options_(std::move(options)),
@@ -63,67 +95,151 @@ AskEndpoint::AskEndpoint(Options options, HttpClient& http, Clock& clock, Log& l
       http_(http),
       clock_(clock),
       log_(log),
-      turnstile_(clock, std::max<size_t>(1, options_.max_concurrent)) {}
+      turnstile_(clock, std::max<size_t>(1, options_.max_concurrent)),
+      breaker_(breaker_of(options_)) {}
 
-Task<Decision> AskEndpoint::ask(ServerName name) {
+Task<AskOutcome> AskEndpoint::ask(ServerName name, AskReason reason) {
+  if (!breaker_.admits(clock_.now())) co_return not_now();
   const TimePoint deadline = clock_.now() + options_.timeout;
   Task<Turnstile::Pass> entering = turnstile_.enter(options_.timeout);
   const Result<Turnstile::Pass> pass = co_await std::move(entering).result();
   const Millis left = deadline - clock_.now();
   if (!pass || left <= Millis(0)) {
-    const std::string why = std::to_string(options_.max_concurrent) +
-                            " questions are open and none was answered in " +
-                            show_duration(options_.timeout);
-    const std::string remedy =
-        "make it answer faster, or raise on_demand.ask.max_concurrent or on_demand.ask.timeout";
-    co_return unknown(name, why, remedy);
+    counts_.unknown.add();
+    std::string why = std::to_string(options_.max_concurrent) +
+                      " questions are open and none was answered in " +
+                      show_duration(options_.timeout);
+    log_.error("ask_failed",
+               why +
+                   ": make it answer faster, or raise on_demand.ask.max_concurrent or "
+                   "on_demand.ask.timeout",
+               {{"endpoint", shown_}, {"domain", name.text()}});
+    co_return unknown(std::move(why));
   }
-  HttpRequest request;
-  request.url = url_for(name);
-  request.timeout = left;
-  request.max_body = kMaxBody;
-  request.truncate_body = true;
-  request.http_on_loopback_only = false;  // the operator's own network, by the operator's word
-  if (!options_.bearer_token.empty()) {
-    request.headers.emplace_back("Authorization", "Bearer " + options_.bearer_token);
-  }
+  // It may have opened while we waited; and a probe's permit must not wait in the queue.
+  if (!breaker_.admit(clock_.now())) co_return not_now();
   counts_.calls.add();
+  HttpRequest request = request_for(name, reason, left);
   Task<HttpReply> exchange = http_.send(std::move(request));
   const Result<HttpReply> reply = co_await std::move(exchange).result();
-  co_return judge(name, reply);
+  if (reply) co_return judge(name, *reply);
+  // Without a fair share of the time its silence proves nothing.
+  const bool fair = reply.error().code != ErrorCode::kTimeout || 2 * left >= options_.timeout;
+  if (fair) breaker_.failed(clock_.now());
+  co_return failed(name, reply.error().message, remedy_for(reply.error().code));
 }
 
-std::string AskEndpoint::url_for(const ServerName& name) const {
-  std::string url = options_.url.substr(0, options_.url.find('#'));
+HttpRequest AskEndpoint::request_for(const ServerName& name, AskReason reason,
+                                     Millis timeout) const {
+  HttpRequest request;
+  std::string& url = request.url;
+  url = options_.url.substr(0, options_.url.find('#'));
   if (url.find('?') == std::string::npos) {
     url += '?';
   } else if (url.back() != '?' && url.back() != '&') {
     url += '&';
   }
   url += "domain=" + name.text();
-  if (options_.send_reason) url += "&reason=issue";
-  return url;
+  if (options_.send_reason) url += "&reason=" + std::string(to_string(reason));
+  request.timeout = timeout;
+  request.max_body = kMaxBody;
+  request.truncate_body = true;
+  request.http_on_loopback_only = false;  // the operator's own network, by the operator's word
+  if (!options_.bearer_token.empty()) {
+    request.headers.emplace_back("Authorization", "Bearer " + options_.bearer_token);
+  }
+  return request;
 }
 
-Decision AskEndpoint::judge(const ServerName& name, const Result<HttpReply>& reply) {
-  if (!reply) {
-    return unknown(name, reply.error().message, remedy_for(reply.error().code));
+AskOutcome AskEndpoint::judge(const ServerName& name, const HttpReply& reply) {
+  const int status = reply.status;
+  std::string answered = "the ask endpoint answered " + std::to_string(status);
+  if (const char* const remedy = remedy_for(status)) {
+    breaker_.failed(clock_.now());
+    if (status == 429 || status == 503) {
+      const auto wait = parse_retry_after(reply.header("retry-after"), clock_.wall_now());
+      if (wait) breaker_.hold(clock_.now() + std::min(*wait, kLongestHold));
+    }
+    return failed(name, std::move(answered), remedy, status);
   }
-  const std::string answered = "the ask endpoint answered " + std::to_string(reply->status);
-  if (const char* remedy = remedy_for(reply->status)) return unknown(name, answered, remedy);
-  if (reply->status < 300) {
-    counts_.allowed.add();
-    return {Verdict::kAllow, answered};
-  }
+  answers();
+  if (status < 300) return allowed(name, reply);
   counts_.denied.add();
-  return {Verdict::kDeny, answered};
+  AskOutcome outcome;
+  outcome.decision.verdict = Verdict::kDeny;
+  outcome.decision.reason = std::move(answered);
+  outcome.ttl = max_age_of(reply);
+  outcome.status = status;
+  return outcome;
 }
 
-Decision AskEndpoint::unknown(const ServerName& name, const std::string& why,
-                              const std::string& remedy) {
+AskOutcome AskEndpoint::allowed(const ServerName& name, const HttpReply& reply) {
+  counts_.allowed.add();
+  AskAnswer answer = parse_ask_answer(reply.body, reply.header("content-type"));
+  if (!answer.complaint.empty()) {
+    counts_.bad_answers.add();
+    log_.warning("ask_bad_answer",
+                 "the ask endpoint allows the name, but its answer is wrong: " + answer.complaint,
+                 {{"endpoint", shown_}, {"domain", name.text()}});
+  }
+  AskOutcome outcome;
+  outcome.decision.verdict = Verdict::kAllow;
+  outcome.decision.reason = "the ask endpoint answered " + std::to_string(reply.status);
+  if (answer.grant != Grant{}) {
+    outcome.decision.grant = std::make_shared<const Grant>(std::move(answer.grant));
+  }
+  outcome.ttl = answer.ttl ? answer.ttl : max_age_of(reply);
+  outcome.status = reply.status;
+  return outcome;
+}
+
+AskOutcome AskEndpoint::failed(const ServerName& name, std::string why, std::string_view remedy,
+                               int status) {
   counts_.unknown.add();
-  log_.error("ask_failed", why + ": " + remedy, {{"endpoint", shown_}, {"domain", name.text()}});
-  return {Verdict::kUnknown, why};
+  // A probe that fails like the last one is no news.
+  if (!told_ || why != told_why_) {
+    told_why_ = why;
+    log_.error("ask_failed", why + ": " + std::string(remedy),
+               {{"endpoint", shown_}, {"domain", name.text()}});
+  }
+  if (out_of_order() && !told_) {
+    told_ = true;
+    told_at_ = clock_.now();
+    log_.error(
+        "ask_unavailable",
+        "the ask endpoint is out of order (" + why +
+            "): names that it has allowed go on, new ones are refused; it is tried again in " +
+            show_duration(breaker_.wait(clock_.now())),
+        {{"endpoint", shown_}});
+  }
+  AskOutcome outcome = unknown(std::move(why));
+  outcome.status = status;
+  return outcome;
+}
+
+AskOutcome AskEndpoint::unknown(std::string why) const {
+  AskOutcome outcome;
+  outcome.decision.verdict = Verdict::kUnknown;
+  outcome.decision.reason = std::move(why);
+  outcome.decision.retry_after = breaker_.wait(clock_.now());
+  return outcome;
+}
+
+AskOutcome AskEndpoint::not_now() {
+  counts_.unknown.add();
+  counts_.not_asked.add();
+  return unknown("the ask endpoint is out of order: " + told_why_);
+}
+
+// It has given a yes or a no.
+void AskEndpoint::answers() {
+  breaker_.succeeded();
+  if (!told_ || out_of_order()) return;
+  told_ = false;
+  const auto silent = std::chrono::floor<std::chrono::seconds>(clock_.now() - told_at_);
+  log_.info("ask_available",
+            "the ask endpoint answers again, after " + show_duration(Millis(silent)),
+            {{"endpoint", shown_}});
 }
 
 }  // namespace latchkey

@@ -47,4 +47,18 @@ Result<> guard_name(const ServerName& name) {
   return Unit{};
 }
 
+std::string registered_domain(const ServerName& name) {
+  const std::string& text = name.text();
+  const psl_ctx_t* const list = public_suffixes();
+  if (list != nullptr) {
+    // By the list's implicit "*" rule an unknown top level is a public suffix.
+    const char* const domain = psl_registrable_domain(list, text.c_str());
+    return domain != nullptr ? domain : text;
+  }
+  const size_t last = text.rfind('.');
+  if (last == text.npos || last == 0) return text;
+  const size_t before = text.rfind('.', last - 1);
+  return before == text.npos ? text : text.substr(before + 1);
+}
+
 }  // namespace latchkey

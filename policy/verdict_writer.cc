@@ -1,0 +1,86 @@
+#include "policy/verdict_writer.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace latchkey {
+
+VerdictWriter::VerdictWriter(size_t max_waiting, Store& store, Log& log, Lost lost)
+    : max_waiting_(max_waiting), store_(store), log_(log), lost_(std::move(lost)) {}
+
+void VerdictWriter::put(const ServerName& name, VerdictRecord verdict) {
+  Change change{name, std::move(verdict)};
+  add(std::move(change));
+}
+
+void VerdictWriter::remove(const ServerName& name) {
+  Change change{name, std::nullopt};
+  add(std::move(change));
+}
+
+bool VerdictWriter::drop(const ServerName& name) {
+  const auto found = index_.find(name.text());
+  if (found == index_.end()) return false;
+  forget(found->second);
+  return true;
+}
+
+void VerdictWriter::add(Change change) {
+  if (const auto known = index_.find(change.name.text()); known != index_.end()) {
+    known->second->verdict = std::move(change.verdict);
+    return;
+  }
+  if (waiting_.size() >= max_waiting_) {
+    // A yes that is not written costs one question after a restart; a no would be forgotten.
+    const auto place = change.verdict
+                           ? waiting_.end()
+                           : std::find_if(waiting_.begin(), waiting_.end(),
+                                          [](const Change& c) { return c.verdict.has_value(); });
+    const ServerName unwritten = place == waiting_.end() ? change.name : place->name;
+    log_.warning("verdict_lost",
+                 "verdicts come faster than the store takes them: one was not written",
+                 {{"domain", unwritten.text()}, {"waiting", waiting_.size()}});
+    if (place != waiting_.end()) forget(place);
+    lost_(unwritten);
+    if (waiting_.size() >= max_waiting_) return;
+  }
+  waiting_.push_back(std::move(change));
+  index_.emplace(waiting_.back().name.text(), std::prev(waiting_.end()));
+  if (!writing_) tasks_.spawn(write());
+}
+
+void VerdictWriter::forget(Changes::iterator change) {
+  index_.erase(change->name.text());
+  waiting_.erase(change);
+}
+
+Task<> VerdictWriter::write() {
+  writing_ = true;
+  while (!waiting_.empty()) {
+    Changes one;
+    index_.erase(waiting_.front().name.text());
+    one.splice(one.begin(), waiting_, waiting_.begin());
+    Change& change = one.front();
+    Task<> writing = change.verdict ? store_.put_verdict(change.name, *change.verdict)
+                                    : store_.delete_verdict(change.name);
+    const Result<> written = co_await std::move(writing).result();
+    report(written, change);
+  }
+  writing_ = false;
+  co_return Unit{};
+}
+
+void VerdictWriter::report(const Result<>& written, const Change& change) {
+  if (written) {
+    failing_ = false;
+    return;
+  }
+  if (!std::exchange(failing_, true)) {
+    log_.error("verdict_not_stored",
+               written.error().message + ": verdicts are kept in memory only until this works",
+               {{"domain", change.name.text()}});
+  }
+  lost_(change.name);
+}
+
+}  // namespace latchkey
