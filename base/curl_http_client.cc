@@ -310,6 +310,9 @@ CurlHttpClient::Exchange::Exchange(Multi& multi, HttpRequest request, Target tar
     set(CURLOPT_CAPATH, static_cast<char*>(nullptr));
   }
   if (target_.loopback) set(CURLOPT_PROXY, "");
+  if (!options.unix_socket.empty()) {
+    set(CURLOPT_UNIX_SOCKET_PATH, options.unix_socket.c_str());
+  }
   set(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
   set(CURLOPT_USERAGENT, options.user_agent.c_str());
   set(CURLOPT_HEADERFUNCTION, &Exchange::on_header);

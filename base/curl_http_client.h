@@ -18,6 +18,7 @@ class CurlHttpClient final : public HttpClient {
     std::string ca_file;  // PEM; the only roots. "": the system's
     std::string user_agent = "latchkey";
     long max_connections_per_host = 8;  // further requests wait for one, within their timeout
+    std::string unix_socket{};          // connects there, whatever the URL's host is; "": by TCP
   };
 
   CurlHttpClient(uv_loop_t& loop, Options options);

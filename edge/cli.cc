@@ -3,11 +3,12 @@
 #include <unistd.h>
 
 #include <cstdio>
-#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "edge/cli_admin.h"
+#include "edge/cli_options.h"
 #include "edge/config.h"
 #include "edge/control.h"
 #include "edge/control_plane.h"
@@ -17,8 +18,6 @@
 namespace latchkey::edge {
 namespace {
 
-constexpr int kOk = 0, kFailure = 1, kUsage = 2, kBadConfig = 78;
-
 constexpr char kHelp[] =
     R"(latchkey: HTTPS for every customer's own domain, by itself
 
@@ -26,6 +25,15 @@ constexpr char kHelp[] =
   latchkey validate --config FILE   say what is wrong with a configuration; exit 0 or 78
   latchkey config --config FILE     print the effective configuration, without secrets
   latchkey version
+
+To the process that runs (--socket PATH, or --config FILE for its admin.socket; else
+/run/latchkey/admin.sock; --json for the answer as it is):
+  latchkey status                   the process, in numbers
+  latchkey budget                   what may still be asked of the CAs, and who waits for it
+  latchkey explain NAME             what is known of a name: served or not, by what, why not
+  latchkey ask NAME                 ask the policy now; exit 0 allowed, 1 denied or unknown
+  latchkey obtain NAME              get its certificate now; exit 1 with the first error
+  latchkey reload                   read the configuration again; exit 78 if it is bad
 
 Without a file:
   latchkey run --ask URL --upstream URL --issuer letsencrypt-staging --accept-terms
@@ -39,59 +47,21 @@ Without a file:
     --accept-terms            you agree to the CA's terms of service
     --https ADDRESS           default 0.0.0.0:443 and [::]:443
     --http ADDRESS            default 0.0.0.0:80 and [::]:80
-    --state-dir DIR           default /var/lib/latchkey
+    --state-dir DIR           default /var/lib/latchkey; with it, the socket is DIR/admin.sock
 
 Signals: HUP reads the configuration again; TERM ends after what is being answered; INT, or a
 second TERM, ends at once.
 )";
 
-int usage(const std::string& why) {
-  std::fprintf(stderr, "latchkey: %s\nTry: latchkey help\n", why.c_str());
-  return kUsage;
-}
-
-// The options of a command, by name; each may be there several times.
-using Options = std::map<std::string, std::vector<std::string>>;
-
-Result<Options> read_options(int argc, char** argv, const std::vector<std::string>& known) {
-  Options out;
-  for (int i = 2; i < argc; ++i) {
-    std::string name = argv[i];
-    std::string value;
-    const size_t equals = name.find('=');
-    const bool inline_value = equals != std::string::npos;
-    if (inline_value) {
-      value = name.substr(equals + 1);
-      name.resize(equals);
-    }
-    bool found = false;
-    for (const std::string& k : known) found = found || k == name;
-    if (!found) {
-      return Error{ErrorCode::kInvalid, "unknown option " + name};
-    }
-    if (name != "--accept-terms" && !inline_value) {
-      if (++i == argc) return Error{ErrorCode::kInvalid, name + " needs a value"};
-      value = argv[i];
-    }
-    out[name].push_back(value);
-  }
-  return out;
-}
-
-std::string one(const Options& options, const std::string& name) {
-  const auto found = options.find(name);
-  return found == options.end() ? "" : found->second.back();
-}
-
-Result<Config> short_start(const Options& options) {
+Result<Config> short_start(const CommandLine& options) {
   const auto bad = [](const std::string& what) { return Error{ErrorCode::kInvalid, what}; };
   Config config;
   config.folder = std::filesystem::current_path();
   Config::Acme issuer;
-  issuer.name = one(options, "--issuer");
-  issuer.email = one(options, "--email");
-  issuer.accept_terms = options.contains("--accept-terms");
-  issuer.directory = one(options, "--issuer-directory");
+  issuer.name = options.one("--issuer");
+  issuer.email = options.one("--email");
+  issuer.accept_terms = options.has("--accept-terms");
+  issuer.directory = options.one("--issuer-directory");
   if (!issuer.directory.empty()) {
     issuer.name = "acme";
   } else if (issuer.name == "letsencrypt") {
@@ -104,36 +74,32 @@ Result<Config> short_start(const Options& options) {
     return bad("--issuer: expected letsencrypt or letsencrypt-staging, got \"" + issuer.name +
                "\"");
   }
-  if (options.contains("--issuer-ca-file")) issuer.ca_file = one(options, "--issuer-ca-file");
+  if (options.has("--issuer-ca-file")) issuer.ca_file = options.one("--issuer-ca-file");
   config.issuers.push_back(issuer);
 
-  if (options.contains("--ask")) config.on_demand.ask.emplace().url = one(options, "--ask");
-  if (options.contains("--allow")) config.on_demand.allow = options.at("--allow");
-  if (!options.contains("--upstream")) return bad("--upstream is missing: where requests go");
+  if (options.has("--ask")) config.on_demand.ask.emplace().url = options.one("--ask");
+  if (options.has("--allow")) config.on_demand.allow = options.all("--allow");
+  if (!options.has("--upstream")) return bad("--upstream is missing: where requests go");
   Config::Route& route = config.routes.emplace_back();
-  route.upstreams = options.at("--upstream");
+  route.upstreams = options.all("--upstream");
   for (const std::string& upstream : route.upstreams) {
     auto parsed = parse_upstream(upstream);
     if (!parsed) return std::move(parsed).error().in("--upstream");
   }
-  if (options.contains("--https")) config.https = options.at("--https");
-  if (options.contains("--http")) config.http = options.at("--http");
+  if (options.has("--https")) config.https = options.all("--https");
+  if (options.has("--http")) config.http = options.all("--http");
   for (const auto* list : {&config.https, &config.http}) {
     for (const std::string& address : *list) {
       if (auto parsed = ListenAddress::parse(address); !parsed) return parsed.error();
     }
   }
-  if (options.contains("--state-dir")) config.state_dir = one(options, "--state-dir");
+  if (options.has("--state-dir")) {
+    config.state_dir = options.one("--state-dir");
+    config.admin_socket = "admin.sock";  // in it: who runs beside the service, or not as root
+  }
   const std::string incomplete = check_config(config);
   if (!incomplete.empty()) return bad(incomplete);
   return config;
-}
-
-int complain(const Error& error, int code) {
-  std::string text = error.message;
-  while (text.ends_with('\n')) text.pop_back();
-  std::fprintf(stderr, "%s\n", text.c_str());
-  return code;
 }
 
 Log::Format log_format(const Config& config) {
@@ -141,9 +107,9 @@ Log::Format log_format(const Config& config) {
   return json ? Log::Format::kJson : Log::Format::kText;
 }
 
-int run(const Options& options) {
-  const std::string file = one(options, "--config");
-  if (!file.empty() && options.size() > 1) {
+int run(const CommandLine& options) {
+  const std::string file = options.one("--config");
+  if (!file.empty() && options.options() > 1) {
     return usage("--config stands alone: put the other options into the file");
   }
   auto config = file.empty() ? short_start(options) : load_config(file);
@@ -151,7 +117,7 @@ int run(const Options& options) {
   Log log(STDERR_FILENO, log_format(*config), config->log_level);
   Control::Reread reread;
   if (!file.empty()) reread = [file] { return load_config(file); };
-  Control control(*std::move(config), std::move(reread), log);
+  Control control(*std::move(config), file, std::move(reread), log);
   if (auto started = control.start(); !started) {
     log.error("start_failed", started.error().message);
     return kFailure;
@@ -184,22 +150,27 @@ int run_command(int argc, char** argv) {
     return argc > 1 ? kOk : kUsage;
   }
   if (verb == "run") {
-    auto options = read_options(
-        argc, argv,
-        {"--config", "--ask", "--allow", "--upstream", "--issuer", "--issuer-directory",
-         "--issuer-ca-file", "--email", "--accept-terms", "--https", "--http", "--state-dir"});
+    CommandSyntax syntax;
+    syntax.options = {
+        "--config",         "--ask",   "--allow", "--upstream", "--issuer",   "--issuer-directory",
+        "--issuer-ca-file", "--email", "--https", "--http",     "--state-dir"};
+    syntax.flags = {"--accept-terms"};
+    const auto options = CommandLine::read(argc, argv, syntax);
     return options ? run(*options) : usage(options.error().message);
   }
   if (verb == "validate" || verb == "config") {
-    auto options = read_options(argc, argv, {"--config"});
+    CommandSyntax syntax;
+    syntax.options = {"--config"};
+    const auto options = CommandLine::read(argc, argv, syntax);
     if (!options) return usage(options.error().message);
-    if (!options->contains("--config")) return usage("--config FILE is missing");
-    auto config = load_config(one(*options, "--config"));
+    if (!options->has("--config")) return usage("--config FILE is missing");
+    auto config = load_config(options->one("--config"));
     if (!config) return complain(config.error(), kBadConfig);
     if (verb == "validate") return validate(*config);
     std::printf("%s\n", show_config(*config).c_str());
     return kOk;
   }
+  if (is_admin_verb(verb)) return run_admin_verb(argc, argv);
   return usage("unknown command \"" + std::string(verb) + "\"");
 }
 
