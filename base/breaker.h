@@ -27,21 +27,21 @@ class Breaker {
   }
   // Whoever was admitted, and whenever. A hold goes on: it was asked for.
   void succeeded() { failures_ = 0; }
-  // Late failures of questions from before it opened put off no probe.
+  // While it is open this puts off the next probe; who does not want that of late failures, from
+  // before it opened, or counts from the probe's beginning, does not report them.
   void failed(TimePoint now) {
-    if (open()) return;
-    if (++failures_ == options_.threshold) next_probe_ = now + options_.probe_every;
+    if (failures_ < options_.threshold) ++failures_;
+    if (open()) next_probe_ = std::max(next_probe_, now + options_.probe_every);
   }
   // The other side said to stay away for so long: nobody asks before then, open or not.
   void hold(TimePoint until) { held_until_ = std::max(held_until_, until); }
 
   bool open() const { return failures_ >= options_.threshold; }
   bool held(TimePoint now) const { return now < held_until_; }
+  // When admit() may say yes again; <= now when it would now.
+  TimePoint retry_at() const { return open() ? std::max(next_probe_, held_until_) : held_until_; }
   // How long admit() will say no, if nobody else asks first; 0: it says yes.
-  Millis wait(TimePoint now) const {
-    if (admits(now)) return Millis(0);
-    return std::max(open() ? next_probe_ : now, held_until_) - now;
-  }
+  Millis wait(TimePoint now) const { return admits(now) ? Millis(0) : retry_at() - now; }
 
  private:
   Options options_;

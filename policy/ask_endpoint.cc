@@ -125,7 +125,7 @@ Task<AskOutcome> AskEndpoint::ask(ServerName name, AskReason reason) {
   if (reply) co_return judge(name, *reply);
   // Without a fair share of the time its silence proves nothing.
   const bool fair = reply.error().code != ErrorCode::kTimeout || 2 * left >= options_.timeout;
-  if (fair) breaker_.failed(clock_.now());
+  if (fair) falls_short();
   co_return failed(name, reply.error().message, remedy_for(reply.error().code));
 }
 
@@ -155,7 +155,7 @@ AskOutcome AskEndpoint::judge(const ServerName& name, const HttpReply& reply) {
   const int status = reply.status;
   std::string answered = "the ask endpoint answered " + std::to_string(status);
   if (const char* const remedy = remedy_for(status)) {
-    breaker_.failed(clock_.now());
+    falls_short();
     if (status == 429 || status == 503) {
       const auto wait = parse_retry_after(reply.header("retry-after"), clock_.wall_now());
       if (wait) breaker_.hold(clock_.now() + std::min(*wait, kLongestHold));
@@ -231,7 +231,11 @@ AskOutcome AskEndpoint::not_now() {
   return unknown("the ask endpoint is out of order: " + told_why_);
 }
 
-// It has given a yes or a no.
+void AskEndpoint::falls_short() {
+  // Probes go by the clock, whatever comes of questions from before.
+  if (!breaker_.open()) breaker_.failed(clock_.now());
+}
+
 void AskEndpoint::answers() {
   breaker_.succeeded();
   if (!told_ || out_of_order()) return;

@@ -66,12 +66,12 @@ class AskEndpoint {
   HttpRequest request_for(const ServerName& name, AskReason reason, Millis timeout) const;
   AskOutcome judge(const ServerName& name, const HttpReply& reply);
   AskOutcome allowed(const ServerName& name, const HttpReply& reply);
-  // It gave no answer, or none that can be used.
   AskOutcome failed(const ServerName& name, std::string why, std::string_view remedy,
                     int status = 0);
   AskOutcome unknown(std::string why) const;
   AskOutcome not_now();
-  void answers();
+  void falls_short();  // it has given no answer, or none that can be used
+  void answers();      // it has given a yes or a no
 
   Options options_;
   std::string shown_;

@@ -56,8 +56,8 @@ class Policy {
   // of an endpoint, or remembered and fresh; kUnknown when the endpoint would have to be asked.
   Decision decide_without_asking(const ServerName& name);
 
-  // The remembered yes, fresh or not; for people. Null: none in memory.
-  VerdictCache::RecordPtr remembered(const ServerName& name) { return verdicts_.allowed(name); }
+  // The remembered yes, fresh or not; for people. Null: none in memory. Valid until the next call.
+  const VerdictRecord* remembered(const ServerName& name) { return verdicts_.allowed(name).get(); }
   // Forgets what the endpoint has said about the name, in memory; the caller sees to the store.
   void forget(const ServerName& name);
 
