@@ -227,7 +227,7 @@ TEST(ConfigTest, ARateHasBothItsPartsWithinReason) {
     return mistakes(in_on_demand("\"throttle\": " + std::string(rate)));
   };
   EXPECT_EQ(wrong(R"({"burst": 0, "per": "1s"})"),
-            "my.json:3:41: on_demand.throttle.burst: expected an integer from 1 to 1000000000, "
+            "my.json:3:40: on_demand.throttle.burst: expected an integer from 1 to 1000000000, "
             "got 0\n");
   EXPECT_NE(wrong(R"({"burst": 1, "per": "0s"})").find("on_demand.throttle.per: expected a dura"),
             std::string::npos);
