@@ -97,9 +97,8 @@ Result<std::string> AccountKeeper::registration(const Directory& directory) cons
 Task<AccountPtr> AccountKeeper::register_key(AccountKey key, AccountOutcome& outcome) {
   const DirectoryPtr directory = co_await client_.directory();
   const std::string payload = co_await or_fail(registration(*directory));
-  const std::string no_kid;
-  const AcmeReply reply =
-      co_await client_.post(Resource::kNewAccount, key, no_kid, directory->new_account, payload);
+  AcmeRequest request{Resource::kNewAccount, key, "", directory->new_account, payload};
+  const AcmeReply reply = co_await client_.post(std::move(request));
   outcome.problem = reply.problem;
   outcome.throttle = reply.throttle;
   if (reply.problem) co_return reply.error().in("registering an ACME account");

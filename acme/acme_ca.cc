@@ -36,6 +36,7 @@ std::string AcmeCa::order_request(const ServerName& name, const Directory& direc
 Task<Order> AcmeCa::new_order(ServerName name) {
   const DirectoryPtr directory = co_await client_.directory();
   const std::string payload = order_request(name, *directory);
+  about_ = name.text();
   const AcmeReply reply = co_await post(Resource::kNewOrder, directory->new_order, payload);
   const std::string url =
       co_await or_fail(check_ca_url(reply.request + ": Location", reply.location));
@@ -84,12 +85,14 @@ std::string AcmeCa::key_authorization(const std::string& token) const {
 }
 
 Task<AcmeReply> AcmeCa::post(Resource resource, std::string url, std::string payload) {
-  AcmeReply reply = co_await client_.post(resource, account_->key, account_->url, url, payload);
+  AcmeRequest request{resource, account_->key, account_->url, url, payload, about_};
+  AcmeReply reply = co_await client_.post(std::move(request));
   co_return accepted(std::move(reply));
 }
 
 Task<AcmeReply> AcmeCa::fetch(Resource resource, std::string url) {
-  AcmeReply reply = co_await client_.fetch(resource, account_->key, account_->url, url);
+  AcmeRequest request{resource, account_->key, account_->url, url, "", about_};
+  AcmeReply reply = co_await client_.fetch(std::move(request));
   co_return accepted(std::move(reply));
 }
 

@@ -33,6 +33,7 @@ class AcmeCa final : public Ca {
   AcmeCounts& counts_;
   IssuanceReport& report_;
   const std::string profile_;
+  std::string about_;  // the name, once it is ordered
 };
 
 }  // namespace latchkey::acme

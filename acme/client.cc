@@ -53,7 +53,7 @@ AcmeClient::AcmeClient(std::string directory_url, HttpClient& http, Clock& clock
       pacer_(pacer) {}
 
 // The one funnel to the network.
-Task<AcmeReply> AcmeClient::send(Resource resource, HttpRequest request) {
+Task<AcmeReply> AcmeClient::send(Resource resource, std::string about, HttpRequest request) {
   if (public_cas_are_forbidden() && is_public_production_ca(host_of(request.url))) {
     co_return Error{ErrorCode::kInvalid,
                     request.url +
@@ -68,7 +68,7 @@ Task<AcmeReply> AcmeClient::send(Resource resource, HttpRequest request) {
   HttpReply raw = co_await exchange(std::move(request));
   nonces_.put(raw.header("replay-nonce"));
   AcmeReply reply = read(what, std::move(raw));
-  heed(resource, reply);
+  heed(resource, about, reply);
   co_return reply;
 }
 
@@ -107,17 +107,11 @@ AcmeReply AcmeClient::read(std::string request, HttpReply reply) const {
 }
 
 // Is it told to stay away? A 503 that does not say for how long is a CA in trouble, no more.
-void AcmeClient::heed(Resource resource, AcmeReply& reply) {
+void AcmeClient::heed(Resource resource, const std::string& about, AcmeReply& reply) {
   const bool busy = reply.status == 503 && reply.retry_after;
   if (reply.status != 429 && !busy) return;
-  reply.throttle = classify_throttle(resource, *reply.problem);
+  reply.throttle = classify_throttle(resource, *reply.problem, about);
   counts_.throttled.add();
-  log_.warning("ca_throttled", reply.request + ": " + reply.problem->describe(),
-               {{"directory", directory_url_},
-                {"resource", to_string(resource)},
-                {"scope", to_string(reply.throttle->scope)},
-                {"subject", reply.throttle->subject},
-                {"wait_s", static_cast<int64_t>(reply.throttle->wait / 1s)}});
   if (pacer_ != nullptr) pacer_->throttled(*reply.throttle);
 }
 
@@ -149,7 +143,7 @@ Task<DirectoryPtr> AcmeClient::fetch_directory() {
   if (!checked) co_return Error{ErrorCode::kInvalid, checked.error().message};
   HttpRequest request;
   request.url = directory_url_;
-  const AcmeReply reply = co_await send(Resource::kDirectory, std::move(request));
+  const AcmeReply reply = co_await send(Resource::kDirectory, "", std::move(request));
   if (reply.status != 200) {
     const Problem problem = reply.problem.value_or(parse_problem(reply.status, reply.body));
     std::string remedy = "; is this the directory's URL?";
@@ -171,7 +165,7 @@ Task<std::string> AcmeClient::nonce() {
   HttpRequest request;
   request.method = "HEAD";
   request.url = directory->new_nonce;
-  const AcmeReply reply = co_await send(Resource::kNewNonce, std::move(request));
+  const AcmeReply reply = co_await send(Resource::kNewNonce, "", std::move(request));
   if (reply.problem) co_return reply.error();
   std::string nonce = nonces_.take();
   if (nonce.empty()) {
@@ -180,16 +174,16 @@ Task<std::string> AcmeClient::nonce() {
   co_return nonce;
 }
 
-Task<AcmeReply> AcmeClient::post(Resource resource, AccountKey key, std::string kid,
-                                 std::string url, std::string payload) {
+Task<AcmeReply> AcmeClient::post(AcmeRequest request) {
   for (int rejected = 0;; ++rejected) {
     const std::string fresh = co_await nonce();
-    HttpRequest request;
-    request.method = "POST";
-    request.url = url;
-    request.headers.emplace_back("content-type", "application/jose+json");
-    request.body = key.sign(url, fresh, kid, payload);
-    Result<AcmeReply> answer = co_await send(resource, std::move(request)).result();
+    HttpRequest post;
+    post.method = "POST";
+    post.url = request.url;
+    post.headers.emplace_back("content-type", "application/jose+json");
+    post.body = request.key.sign(request.url, fresh, request.kid, request.payload);
+    Task<AcmeReply> sending = send(request.resource, request.about, std::move(post));
+    Result<AcmeReply> answer = co_await std::move(sending).result();
     if (!answer && answer.error().code == ErrorCode::kThrottled) nonces_.put(fresh);  // unused
     if (!answer) co_return answer;
     if (!answer->problem || !answer->problem->is(problem_type::kBadNonce)) co_return answer;
@@ -202,10 +196,9 @@ Task<AcmeReply> AcmeClient::post(Resource resource, AccountKey key, std::string 
   }
 }
 
-Task<AcmeReply> AcmeClient::fetch(Resource resource, AccountKey key, std::string kid,
-                                  std::string url) {
+Task<AcmeReply> AcmeClient::fetch(AcmeRequest request) {
   for (int tries = 0;; ++tries) {
-    Task<AcmeReply> attempt = post(resource, key, kid, url, "");
+    Task<AcmeReply> attempt = post(request);
     Result<AcmeReply> reply = co_await std::move(attempt).result();
     const std::optional<Millis> pause = pause_after(reply, tries);
     if (!pause) co_return reply;

@@ -18,6 +18,16 @@ namespace latchkey::acme {
 
 using DirectoryPtr = std::shared_ptr<const Directory>;
 
+// A request that is to be signed.
+struct AcmeRequest {
+  Resource resource = Resource::kOrder;
+  AccountKey key;
+  std::string kid;  // the account's URL, or "" to send the public key itself
+  std::string url;
+  std::string payload{};  // "" makes a POST-as-GET
+  std::string about{};    // the name that is ordered, or ""
+};
+
 // A CA's answer, of any HTTP status.
 struct AcmeReply {
   std::string request;  // "POST https://ca.test/order", for messages
@@ -48,22 +58,20 @@ class AcmeClient {
   // share one request.
   Task<DirectoryPtr> directory();
 
-  // A POST signed by `key`; the nonce is our business, and so is another try when the CA rejects
-  // it (5 of them). `kid`: the account's URL, or "" to send the public key itself. An error means
-  // that no proper answer came; what the CA says is in the reply.
-  Task<AcmeReply> post(Resource resource, AccountKey key, std::string kid, std::string url,
-                       std::string payload);
+  // The nonce is our business, and so is another try when the CA rejects it (5 of them). An error
+  // means that no proper answer came; what the CA says is in the reply.
+  Task<AcmeReply> post(AcmeRequest request);
   // POST-as-GET. As it changes nothing, it is tried again (3 times) when no answer came, the CA had
   // trouble (5xx), or it or the pacer asked for a little patience (at most 30 s).
-  Task<AcmeReply> fetch(Resource resource, AccountKey key, std::string kid, std::string url);
+  Task<AcmeReply> fetch(AcmeRequest request);
 
   const std::string& directory_url() const { return directory_url_; }
 
  private:
-  Task<AcmeReply> send(Resource resource, HttpRequest request);
+  Task<AcmeReply> send(Resource resource, std::string about, HttpRequest request);
   Task<HttpReply> exchange(HttpRequest request);
   AcmeReply read(std::string request, HttpReply reply) const;
-  void heed(Resource resource, AcmeReply& reply);
+  void heed(Resource resource, const std::string& about, AcmeReply& reply);
   Task<DirectoryPtr> renew_directory();
   Task<DirectoryPtr> fetch_directory();
   Task<std::string> nonce();

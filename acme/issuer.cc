@@ -47,10 +47,10 @@ Task<CertificatePtr> ended_after(Clock& clock, Millis limit, Task<CertificatePtr
 }
 
 // What a CA says of its limits not by an HTTP status, but inside an order, is about the name.
-std::optional<Throttle> throttle_of(const IssuanceReport& report) {
+std::optional<Throttle> throttle_of(const IssuanceReport& report, const ServerName& name) {
   if (report.throttle || !report.problem) return report.throttle;
   if (report.problem->failure_class() != FailureClass::kRateLimited) return std::nullopt;
-  const Throttle throttle = classify_throttle(Resource::kNewOrder, *report.problem);
+  const Throttle throttle = classify_throttle(Resource::kNewOrder, *report.problem, name.text());
   if (throttle.scope == LimitScope::kResource) return std::nullopt;
   return throttle;
 }
@@ -263,7 +263,7 @@ void AcmeIssuer::Impl::tell_failure(const IssuanceJob& job, const IssuanceReport
              {"ms", static_cast<int64_t>((clock.now() - began).count())}});
   if (!job.on_failure) return;
   const IssuanceFailure outcome{failure, error, report.problem, report.answered,
-                                throttle_of(report)};
+                                throttle_of(report, job.name)};
   job.on_failure(outcome);
 }
 

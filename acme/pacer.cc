@@ -93,14 +93,16 @@ std::string subject_in(std::string_view text) {
   return {};
 }
 
+bool has_subject(LimitScope scope) {
+  return scope != LimitScope::kResource && scope != LimitScope::kAccount;
+}
+
 bool understood(const Problem& problem, Throttle& throttle) {
   const std::string text = lower(problem.detail);
   const Wording* wording = wording_of(text);
   if (wording == nullptr) return false;
   throttle.scope = wording->scope;
-  if (wording->scope == LimitScope::kResource || wording->scope == LimitScope::kAccount) {
-    return true;
-  }
+  if (!has_subject(wording->scope)) return true;
   throttle.subject = subject_in(text);
   if (throttle.subject.empty()) throttle.subject = subject_of(problem.identifier);
   return true;
@@ -148,15 +150,16 @@ std::string_view to_string(LimitScope scope) {
   return "unknown";
 }
 
-Throttle classify_throttle(Resource resource, const Problem& problem) {
+Throttle classify_throttle(Resource resource, const Problem& problem, std::string_view about) {
   Throttle throttle;
   throttle.resource = resource;
   throttle.wait = problem.retry_after.value_or(kDefaultWait);
   if (problem.failure_class() != FailureClass::kRateLimited) return throttle;
-  if (understood(problem, throttle)) return throttle;
+  bool known = understood(problem, throttle);
   for (const Problem& sub : problem.subproblems) {
-    if (understood(sub, throttle)) return throttle;
+    known = known || understood(sub, throttle);
   }
+  if (has_subject(throttle.scope) && throttle.subject.empty()) throttle.subject = about;
   return throttle;
 }
 

@@ -36,12 +36,15 @@ std::string_view to_string(LimitScope scope);  // "resource", "account", "domain
 struct Throttle {
   Resource resource = Resource::kNewOrder;
   LimitScope scope = LimitScope::kResource;
-  std::string subject{};  // the domain or name that the CA's words are about, or ""
-  Millis wait{0};         // from now; its Retry-After, or a minute where it gave none
+  // The domain or name that it is about, or ""; the name that was ordered where the CA does not
+  // say, also for kDomain: the registered domain of the subject is what is meant.
+  std::string subject{};
+  Millis wait{0};  // from now; its Retry-After, or a minute where it gave none
 };
 
-// Let's Encrypt's wordings are known; what is not understood is about the resource.
-Throttle classify_throttle(Resource resource, const Problem& problem);
+// Let's Encrypt's wordings are known; what is not understood is about the resource. `about`: the
+// name that was ordered, or "".
+Throttle classify_throttle(Resource resource, const Problem& problem, std::string_view about = {});
 
 // Paces the requests to one CA. Control thread.
 class Pacer {
