@@ -11,6 +11,7 @@
 #include "base/job_thread.h"
 #include "cache/secret_box.h"
 #include "cache/sqlite.h"
+#include "cache/sqlite_accounts.h"
 #include "cache/sqlite_certificates.h"
 #include "cache/sqlite_names.h"
 #include "cache/sqlite_schema.h"
@@ -76,42 +77,6 @@ Result<SecretBox> open_box(Connection& connection, const fs::path& file, Log& lo
     if (!put) return std::move(put).error();
   }
   return box;
-}
-
-std::string account_context(std::string_view directory) {
-  std::string context = "account";
-  return context.append(1, '\0').append(directory);
-}
-
-Result<std::optional<AccountRecord>> find_account(Connection& connection, const SecretBox& box,
-                                                  const std::string& directory) {
-  Query query = connection.query("SELECT url, sealed_key FROM account WHERE directory = ?");
-  auto row = query.bind(directory).next();
-  if (!row) return std::move(row).error();
-  if (!*row) return std::optional<AccountRecord>();
-  auto key = box.open(query.text(1), account_context(directory));
-  if (!key) {
-    return Error{ErrorCode::kIo, "the stored account key for " + directory +
-                                     " cannot be read: " + key.error().message +
-                                     "; restore a backup of the database, or delete the account"};
-  }
-  return std::optional(AccountRecord{directory, std::string(query.text(0)), *std::move(key)});
-}
-
-Result<> put_account(Connection& connection, const SecretBox& box, const AccountRecord& account) {
-  Query query = connection.query(
-      "INSERT INTO account (directory, url, sealed_key) VALUES (?, ?, ?) "
-      "ON CONFLICT (directory) DO UPDATE SET url = excluded.url, "
-      "sealed_key = excluded.sealed_key");
-  return query.bind(account.directory)
-      .bind(account.url)
-      .bind_blob(box.seal(account.key_der, account_context(account.directory)))
-      .run();
-}
-
-Result<> delete_account(Connection& connection, const std::string& directory) {
-  Query query = connection.query("DELETE FROM account WHERE directory = ?");
-  return query.bind(directory).run();
 }
 
 Result<> test_free_space(const fs::path& folder) {
@@ -197,8 +162,12 @@ struct SqliteStore::Impl {
   const Mailbox::Address home;
   Log& log;
   const SecretBox box;
-  // The home thread's. Letters have weak pointers to it: none is delivered when the store is gone.
-  const std::shared_ptr<Stored> stored = std::make_shared<Stored>();
+  // The home thread's. Letters have weak pointers to it: when the store is gone they say nothing.
+  struct Puts {
+    uint64_t done = 0;
+    Stored listener;
+  };
+  const std::shared_ptr<Puts> puts = std::make_shared<Puts>();
   sqlite::SweepPlace verdicts_place;  // used by write_thread only
   sqlite::SweepPlace failures_place;  // the same
   size_t next_reader = 0;
@@ -259,16 +228,17 @@ Task<> SqliteStore::put_certificate(ServerName name, CertificatePtr certificate,
                                     std::string issuer) {
   // The letter goes home before the job's result does, and whether or not that is waited for.
   return impl_->write<Unit>([box = impl_->box, home = impl_->home,
-                             stored = std::weak_ptr<Stored>(impl_->stored), name = std::move(name),
+                             weak = std::weak_ptr<Impl::Puts>(impl_->puts), name = std::move(name),
                              certificate = std::move(certificate),
                              issuer = std::move(issuer)](Connection& connection) {
     auto done = sqlite::put_certificate(connection, box, name, *certificate, issuer);
     if (!done) return done;
-    home.post([stored, name, certificate] {
-      const auto listener = stored.lock();
-      if (listener == nullptr || *listener == nullptr) return;
-      const Stored tell = *listener;  // it may unset itself
-      tell(name, *certificate);
+    home.post([weak, name, certificate] {
+      const auto puts = weak.lock();
+      if (puts == nullptr) return;
+      ++puts->done;
+      const Stored tell = puts->listener;  // it may unset itself
+      if (tell != nullptr) tell(name, *certificate);
     });
     return done;
   });
@@ -285,7 +255,9 @@ Task<NameRecord> SqliteStore::find_name(ServerName name) {
     sqlite::Found found;
     sqlite::NameRows rows;
   };
-  for (;;) {  // ends as find_certificate() does
+  // Each turn but the last takes a bad row away or saw a put come between, so this ends.
+  for (;;) {
+    const uint64_t puts_before = impl_->puts->done;
     const auto look = [box = impl_->box, name](Connection& connection) -> Result<Read> {
       auto found = sqlite::find_certificate(connection, box, name);
       if (!found) return std::move(found).error();
@@ -299,6 +271,9 @@ Task<NameRecord> SqliteStore::find_name(ServerName name) {
       co_await impl_->set_aside(bad);
       continue;
     }
+    // A put that was reported while this was on its way home may have been missed: whoever notes
+    // down that there is none must not do so after the listener heard of it.
+    if (read.found.certificate == nullptr && impl_->puts->done != puts_before) continue;
     if (!read.rows.bad_verdict.empty()) {
       impl_->log.error("store_verdict_unreadable",
                        "what is stored of the ask endpoint's answer cannot be read; it counts as "
@@ -371,26 +346,26 @@ Task<> SqliteStore::sweep(WallTime now) {
 }
 
 void SqliteStore::on_stored(Stored listener) {
-  *impl_->stored = std::move(listener);
+  impl_->puts->listener = std::move(listener);
 }
 
 Task<std::optional<AccountRecord>> SqliteStore::find_account(std::string directory) {
   return impl_->read<std::optional<AccountRecord>>(
       [box = impl_->box, directory = std::move(directory)](Connection& connection) {
-        return latchkey::find_account(connection, box, directory);
+        return sqlite::find_account(connection, box, directory);
       });
 }
 
 Task<> SqliteStore::put_account(AccountRecord account) {
   return impl_->write<Unit>(
       [box = impl_->box, account = std::move(account)](Connection& connection) {
-        return latchkey::put_account(connection, box, account);
+        return sqlite::put_account(connection, box, account);
       });
 }
 
 Task<> SqliteStore::delete_account(std::string directory) {
   return impl_->write<Unit>([directory = std::move(directory)](Connection& connection) {
-    return latchkey::delete_account(connection, directory);
+    return sqlite::delete_account(connection, directory);
   });
 }
 

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <thread>
 
 #include "tests/support/test_certificates.h"
@@ -62,6 +63,78 @@ TEST(CertificateCacheTest, PutReplacesButAWildcardStaysNew) {
   EXPECT_EQ(cache.find(name("b.test")), older);
 }
 
+GrantPtr grant_of(const std::string& tenant) {
+  Grant grant;
+  grant.tenant = tenant;
+  return std::make_shared<const Grant>(grant);
+}
+
+TEST(CertificateCacheTest, WhatIsKeptBesideACertificateIsFoundWithIt) {
+  CertificateCache cache({});
+  const WallTime now = TestCa::now();
+  const auto certificate = ca().issue({"a.test"});
+  const auto grant = grant_of("acme");
+  EXPECT_EQ(cache.look_up(name("a.test"), now).certificate, nullptr);
+  cache.put(name("a.test"), certificate, {grant, now + hours(1)});
+  const CacheHit hit = cache.look_up(name("a.test"), now);
+  EXPECT_EQ(hit.certificate, certificate);
+  EXPECT_EQ(hit.grant, grant);
+  EXPECT_FALSE(hit.recheck_due);
+
+  cache.put(name("a.test"), certificate);
+  EXPECT_EQ(cache.look_up(name("a.test"), now).grant, nullptr);
+}
+
+TEST(CertificateCacheTest, ExtrasAreReplacedWhereThereIsACertificateOnly) {
+  CertificateCache cache({});
+  const WallTime now = TestCa::now();
+  const auto certificate = ca().issue({"a.test"});
+  const auto grant = grant_of(std::string(1000, 'x'));
+  cache.set_extras(name("a.test"), {grant, now});
+  EXPECT_EQ(cache.size(), 0u);
+  cache.put(name("a.test"), certificate);
+  const size_t bytes = cache.bytes();
+  cache.set_extras(name("a.test"), {grant, WallTime::max()});
+  EXPECT_EQ(cache.look_up(name("a.test"), now).certificate, certificate);
+  EXPECT_EQ(cache.look_up(name("a.test"), now).grant, grant);
+  EXPECT_EQ(cache.size(), 1u);
+  EXPECT_GE(cache.bytes(), bytes + 1000) << "a grant counts";
+  cache.set_extras(name("a.test"), {});
+  EXPECT_EQ(cache.look_up(name("a.test"), now).grant, nullptr);
+  EXPECT_EQ(cache.bytes(), bytes);
+}
+
+TEST(CertificateCacheTest, ARecheckIsSaidToOneCallerInAMinute) {
+  CertificateCache cache({});
+  using std::chrono::seconds;
+  const WallTime now = TestCa::now();
+  const ServerName one = name("a.test");
+  cache.put(one, ca().issue({"a.test"}), {nullptr, now});
+  EXPECT_FALSE(cache.look_up(one, now - seconds(1)).recheck_due);
+  EXPECT_NE(cache.find(one), nullptr);
+  EXPECT_TRUE(cache.look_up(one, now).recheck_due) << "find() takes nobody's turn";
+  EXPECT_FALSE(cache.look_up(one, now).recheck_due);
+  EXPECT_FALSE(cache.look_up(one, now + seconds(59)).recheck_due);
+  EXPECT_TRUE(cache.look_up(one, now + seconds(60)).recheck_due);
+  cache.set_extras(one, {nullptr, now + hours(1)});
+  EXPECT_FALSE(cache.look_up(one, now + seconds(120)).recheck_due);
+  EXPECT_TRUE(cache.look_up(one, now + hours(1)).recheck_due);
+}
+
+TEST(CertificateCacheTest, AWildcardHitHasNoExtras) {
+  CertificateCache cache({});
+  const WallTime now = TestCa::now();
+  const auto wild = ca().issue({"*.w.test"});
+  cache.put(name("a.w.test"), wild, {grant_of("acme"), now});
+  const CacheHit hit = cache.look_up(name("b.w.test"), now);
+  EXPECT_EQ(hit.certificate, wild);
+  EXPECT_EQ(hit.grant, nullptr);
+  EXPECT_FALSE(hit.recheck_due);
+  cache.set_extras(name("b.w.test"), {grant_of("other"), now});
+  EXPECT_EQ(cache.look_up(name("b.w.test"), now).grant, nullptr);
+  EXPECT_TRUE(cache.look_up(name("a.w.test"), now).recheck_due);
+}
+
 TEST(CertificateCacheTest, KeepsItsBoundWhateverItIs) {
   const auto certificate = ca().issue({"any.test"});
   for (const size_t bound : {1, 2, 3, 7, 15, 16, 17, 31, 32, 63, 64, 100, 129, 1000}) {
@@ -82,7 +155,7 @@ TEST(CertificateCacheTest, KeepsItsBoundWhateverItIs) {
 
 TEST(CertificateCacheTest, KeepsItsBytes) {
   const auto certificate = ca().issue({"any.test"});
-  const size_t bound = 10 * (certificate->bytes() + 250);
+  const size_t bound = 10 * (certificate->bytes() + 280);
   CertificateCache cache({.max_certificates = 1000, .max_bytes = bound});
   for (size_t i = 0; i < 100; ++i) {
     cache.put(numbered(i), certificate);
@@ -119,6 +192,26 @@ TEST(CertificateCacheTest, ThreadsShareIt) {
   EXPECT_LE(cache.size(), 200u);
 }
 
+TEST(CertificateCacheTest, OfManyThreadsOneIsToldOfARecheck) {
+  CertificateCache cache({});
+  const WallTime now = TestCa::now();
+  cache.put(name("a.test"), ca().issue({"a.test"}), {grant_of("acme"), now});
+  std::atomic<int> told = 0;
+  std::vector<std::thread> threads;
+  for (size_t t = 0; t < 4; ++t) {
+    threads.emplace_back([&] {
+      for (int i = 0; i < 5000; ++i) {
+        const CacheHit hit = cache.look_up(name("a.test"), now);
+        ASSERT_EQ(hit.grant->tenant, "acme");
+        if (hit.recheck_due) ++told;
+        if (i % 100 == 0) cache.set_extras(name("b.test"), {grant_of("b"), now});
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(told, 1);
+}
+
 TEST(CertificateCacheTest, AHitIsQuick) {
   CertificateCache cache({});
   const auto certificate = ca().issue({"any.test"});
@@ -127,10 +220,11 @@ TEST(CertificateCacheTest, AHitIsQuick) {
     names.push_back(name("customer-" + std::to_string(i) + ".shops.example.com"));
     cache.put(names.back(), certificate);
   }
+  const WallTime now = TestCa::now();
   const auto start = std::chrono::steady_clock::now();
   size_t found = 0;
   for (int round = 0; round < 20; ++round) {
-    for (const ServerName& one : names) found += cache.find(one) != nullptr;
+    for (const ServerName& one : names) found += cache.look_up(one, now).certificate != nullptr;
   }
   const std::chrono::duration<double, std::nano> took = std::chrono::steady_clock::now() - start;
   std::printf("a hit among 10000 takes %.0f ns\n", took.count() / static_cast<double>(found));

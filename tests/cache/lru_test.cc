@@ -32,6 +32,23 @@ TEST(LruTest, PeekingIsNoUse) {
   EXPECT_EQ(lru.peek("a"), nullptr);
 }
 
+TEST(LruTest, WhatIsKeptBesideAValueIsTheKeys) {
+  Lru<std::string, int> lru(2, 100);
+  const auto value = std::make_shared<const std::string>("v");
+  EXPECT_EQ(lru.put("a", value, 1, 7).size(), 0u);
+  EXPECT_EQ(lru.put("b", value, 1).size(), 0u);
+  ASSERT_NE(lru.entry("a"), nullptr);
+  EXPECT_EQ(lru.entry("a")->beside, 7);
+  lru.entry("a")->beside = 8;
+  EXPECT_EQ(lru.entry("b")->beside, 0);
+  EXPECT_EQ(lru.entry("c"), nullptr);
+  EXPECT_EQ(lru.entry("a")->beside, 8);
+  EXPECT_EQ(lru.put("c", value, 1).size(), 1u);
+  EXPECT_NE(lru.entry("a"), nullptr) << "looking at it was a use";
+  EXPECT_EQ(lru.put("a", value, 1).size(), 1u);
+  EXPECT_EQ(lru.entry("a")->beside, 0);
+}
+
 TEST(LruTest, CostIsBoundedToo) {
   Texts lru(100, 10);
   put(lru, "a", 4);

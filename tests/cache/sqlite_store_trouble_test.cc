@@ -240,6 +240,35 @@ TEST_F(StoreTroubleTest, AFileSizeLimitFailsThePutAndKeepsWhatThereWas) {
   EXPECT_NE(find("a.test"), nullptr);
 }
 
+TEST_F(StoreTroubleTest, APutFailureOnAFullDiskSaysSoAndWorksAgainLater) {
+  fill();
+  const int result = in_child([&] {
+    ::signal(SIGXFSZ, SIG_IGN);
+    open();
+    FailureRecord failure;
+    failure.message = std::string(2000, 'x');
+    const rlimit limit{128 << 10, RLIM_INFINITY};
+    ::setrlimit(RLIMIT_FSIZE, &limit);
+    for (int i = 0; i < 1000; ++i) {
+      const auto done = run(store->put_failure(name("n" + std::to_string(i) + ".test"), failure));
+      if (done.has_value()) continue;
+      if (done.error().code != ErrorCode::kIo) return 2;
+      if (done.error().message.find(database.string()) == std::string::npos) return 3;
+      // What there was is found, what was not put is not.
+      const auto before = run(store->find_name(name("n" + std::to_string(i - 1) + ".test")));
+      if (!before || !before->failure || before->failure->message != failure.message) return 4;
+      const auto missing = run(store->find_name(name("n" + std::to_string(i) + ".test")));
+      if (!missing || missing->failure) return 5;
+      if (found_serial("a.test") == "none") return 6;
+      const rlimit none{RLIM_INFINITY, RLIM_INFINITY};
+      ::setrlimit(RLIMIT_FSIZE, &none);
+      return run(store->put_failure(name("later.test"), failure)).has_value() ? 0 : 7;
+    }
+    return 8;
+  });
+  EXPECT_EQ(result, 0);
+}
+
 TEST_F(StoreTroubleTest, AFullDiskFailsTheSelfTestAndThePutAndLosesNothing) {
   constexpr int kCannotMount = 77;
   std::filesystem::create_directories(state);
