@@ -125,7 +125,7 @@ void add_buckets(Rows& rows, const std::vector<JsonValue>& buckets) {
 std::string verdict_text(const JsonValue& verdict) {
   std::string out = text_at(verdict, "verdict");
   join(out, text_at(verdict, "reason"), ": ");
-  std::string aside = text_at(verdict, "source");
+  std::string aside = spaced(verdict.text_of("source"));
   const JsonValue* const age = verdict.find("age_seconds");
   if (age != nullptr && age->is(Kind::kNumber)) join(aside, span_text(age->number) + " old");
   const JsonValue* const fresh = verdict.find("fresh_for_seconds");

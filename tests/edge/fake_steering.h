@@ -1,0 +1,78 @@
+#pragma once
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/pending.h"
+#include "edge/steering.h"
+
+namespace latchkey::edge {
+
+// Does nothing, says what it is told to, and writes down what it was asked.
+class FakeSteering final : public Steering {
+ public:
+  std::vector<std::string> calls;  // "obtain a.test"
+  // What it says, by verb: "obtain".
+  std::map<std::string, Result<std::string>> answers;
+  // Verbs that wait until release(); `under_way` counts them, also those that were dropped.
+  std::string held_verb;
+  size_t under_way = 0, dropped = 0;
+  Prefetched prefetched{};
+  std::vector<std::string> prefetch_names;
+
+  void release() {
+    if (pending_ != nullptr) pending_->resolve(Unit{});
+  }
+
+  std::string status() override { return R"({"state":"ready","uptime_seconds":7200})"; }
+  std::string budget() override { return R"({"issuers":[]})"; }
+  Task<std::string> explain(ServerName name) override { return answer("explain", name.text()); }
+  Task<std::string> ask(ServerName name) override { return answer("ask", name.text()); }
+  Task<std::string> obtain(ServerName name) override { return answer("obtain", name.text()); }
+  Task<std::string> forget(ServerName name) override { return answer("forget", name.text()); }
+  Task<std::string> reload() override { return answer("reload", ""); }
+  Prefetched prefetch(const std::vector<ServerName>& names) override {
+    prefetch_names.clear();
+    for (const ServerName& name : names) prefetch_names.push_back(name.text());
+    if (prefetched.complaint.empty()) prefetched.taken = names.size();
+    return prefetched;
+  }
+
+ private:
+  // Counts a task that goes before its end.
+  class Guard {
+   public:
+    explicit Guard(FakeSteering& fake) : fake_(fake) { ++fake_.under_way; }
+    ~Guard() {
+      --fake_.under_way;
+      if (!finished) ++fake_.dropped;
+      fake_.pending_ = nullptr;
+    }
+    Guard(const Guard&) = delete;
+    bool finished = false;
+
+   private:
+    FakeSteering& fake_;
+  };
+
+  Task<std::string> answer(std::string verb, std::string name) {
+    calls.push_back(name.empty() ? verb : verb + " " + name);
+    if (verb == held_verb) {
+      Guard guard(*this);
+      Pending<> pending;
+      pending_ = &pending;
+      const Result<> released = co_await pending;
+      guard.finished = released.has_value();
+    }
+    const auto found = answers.find(verb);
+    if (found == answers.end()) co_return "{\"name\":\"" + name + "\"}";
+    co_return found->second;
+  }
+
+  Pending<>* pending_ = nullptr;
+};
+
+}  // namespace latchkey::edge
