@@ -6,8 +6,7 @@
 #include <vector>
 
 #include "base/clock.h"
-
-struct uv_loop_s;
+#include "base/loop.h"
 
 namespace latchkey {
 
@@ -36,7 +35,9 @@ class FileWatch {
   // missed. `on_change` is called on the loop, also when files come or go, once they have been
   // quiet for an interval, or after five intervals. It may destroy the watch. `loop` and `clock`
   // outlive the watch.
-  FileWatch(uv_loop_s& loop, Clock& clock, std::vector<std::filesystem::path> files,
+  FileWatch(Loop& loop, std::vector<std::filesystem::path> files, std::function<void()> on_change)
+      : FileWatch(loop.uv(), loop.clock(), std::move(files), std::move(on_change)) {}
+  FileWatch(uv_loop_t& loop, Clock& clock, std::vector<std::filesystem::path> files,
             std::function<void()> on_change, Millis interval = Millis(2'000));
   ~FileWatch();
   FileWatch(const FileWatch&) = delete;

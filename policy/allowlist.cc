@@ -28,6 +28,7 @@ Error invalid(std::string_view rule) {
 struct Allowlist::Impl {
   NameSet exact;
   NameSet suffixes;  // without their "*."
+  std::vector<size_t> lines_of_files;
 
   // "" when it was added, else what is wrong with it.
   std::string add(std::string_view text) {
@@ -43,25 +44,36 @@ struct Allowlist::Impl {
 
 Result<> Allowlist::Impl::read(const std::filesystem::path& path, std::vector<BadLine>& bad_lines) {
   const auto unreadable = [&path](std::string_view why) {
-    return Error{ErrorCode::kIo, "allowlist " + path.string() + ": " + std::string(why)};
+    return Error{ErrorCode::kIo, "allowlist " + path.string() + ": " + std::string(why) +
+                                     "; put a file there that our user can read, or take it out of "
+                                     "on_demand.allow_files"};
   };
+  // Whoever opens a pipe waits for its writer.
   std::error_code ignored;
-  if (std::filesystem::is_directory(path, ignored)) return unreadable("is a directory");
+  const auto type = std::filesystem::status(path, ignored).type();
+  using Type = std::filesystem::file_type;
+  if (type == Type::directory || type == Type::fifo || type == Type::socket) {
+    return unreadable("is no regular file");
+  }
   errno = 0;
   std::ifstream file(path, std::ios::binary);
   if (!file) return unreadable(std::strerror(errno));
   std::string line;
-  size_t bad = 0;
+  size_t bad = 0, good = 0;
   for (size_t number = 1; std::getline(file, line); ++number) {
     std::string_view text = line;
     if (number == 1 && text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);
     text = trim(text.substr(0, text.find('#')));
     if (text.empty()) continue;
     std::string what = add(text);
-    if (what.empty() || ++bad > kMaxReported) continue;
-    bad_lines.push_back({path.string() + ":" + std::to_string(number), std::move(what)});
+    if (what.empty()) {
+      ++good;
+    } else if (++bad <= kMaxReported) {
+      bad_lines.push_back({path.string() + ":" + std::to_string(number), std::move(what)});
+    }
   }
   if (file.bad()) return unreadable("reading failed");
+  lines_of_files.push_back(good);
   if (bad > kMaxReported) {
     bad_lines.push_back({path.string(), std::to_string(bad - kMaxReported) + " more bad lines"});
   }
@@ -115,6 +127,9 @@ Allowlist::Match Allowlist::find(const ServerName& name) const {
 
 size_t Allowlist::size() const {
   return impl_->exact.size() + impl_->suffixes.size();
+}
+const std::vector<size_t>& Allowlist::lines_of_files() const {
+  return impl_->lines_of_files;
 }
 size_t Allowlist::bytes() const {
   return impl_->exact.bytes() + impl_->suffixes.bytes();

@@ -1,6 +1,7 @@
 #include "policy/allowlist.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <cstdio>
 #include <ctime>
@@ -117,12 +118,20 @@ TEST_F(AllowlistTest, AnyBytesAreSurvived) {
 }
 
 TEST_F(AllowlistTest, AFileThatCannotBeReadIsAnError) {
-  for (const auto& path : {folder / "missing", folder.path()}) {
+  ASSERT_EQ(::mkfifo((folder / "pipe").c_str(), 0600), 0);  // opening it would wait for ever
+  for (const auto& path : {folder / "missing", folder.path(), folder / "pipe"}) {
     const auto loaded = Allowlist::load({}, {path}, bad);
     ASSERT_FALSE(loaded);
     EXPECT_EQ(loaded.error().code, ErrorCode::kIo);
     EXPECT_NE(loaded.error().message.find(path.string()), std::string::npos);
+    EXPECT_NE(loaded.error().message.find("on_demand.allow_files"), std::string::npos);
   }
+}
+
+TEST_F(AllowlistTest, CountsTheGoodLinesOfEachFile) {
+  load({"x.test"}, {file("a.txt", "a.test\n# no\nb.test\n-bad\na.test\n"), file("b.txt", ""),
+                    file("c.txt", "c.test")});
+  EXPECT_EQ(list->lines_of_files(), (std::vector<size_t>{3, 0, 1}));
 }
 
 TEST_F(AllowlistTest, AMillionNamesAreSmall) {

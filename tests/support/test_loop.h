@@ -19,6 +19,7 @@ class TestLoop {
         beat_.get(), [](uv_timer_t*) {}, 2, 2);
   }
 
+  Loop& loop() { return loop_; }
   uv_loop_t& uv() { return loop_.uv(); }
   Clock& clock() { return loop_.clock(); }
   void turn() { uv_run(&loop_.uv(), UV_RUN_ONCE); }
