@@ -2,105 +2,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <mutex>
-
-#include "acme/base64url.h"
 #include "tests/support/eventually.h"
 #include "tests/support/loopback_certificate.h"
+#include "tests/support/scripted_ca.h"
 #include "tests/support/site.h"
 #include "tests/support/store_file.h"
 
 namespace latchkey::test {
 namespace {
-
-// An ACME CA without cryptography whose every order goes well up to the certificate, which is
-// another server's. One step at a time can be made to go wrong.
-class ScriptedCa {
- public:
-  ScriptedCa() : server_([this](const Request& request) { return answer(request); }) {}
-
-  std::string directory() const { return server_.url("/directory"); }
-  const HttpServer& server() const { return server_; }
-  // `path`: where the step is answered.
-  void misbehave(std::string path, Response response) {
-    const std::lock_guard lock(mutex_);
-    bad_path_ = std::move(path);
-    bad_response_ = std::move(response);
-  }
-
- private:
-  Response answer(const Request& request) {
-    {
-      const std::lock_guard lock(mutex_);
-      if (request.path == bad_path_) return bad_response_;
-    }
-    Response response;
-    response.headers = {{"Replay-Nonce", "n" + std::to_string(++nonces_)},
-                        {"Content-Type", "application/json"}};
-    if (request.path == "/directory") {
-      JsonObject object;
-      for (const char* key : {"newNonce", "newAccount", "newOrder", "revokeCert", "keyChange"}) {
-        object.text(key, server_.url("/" + std::string(key)));
-      }
-      response.body = object.str();
-    } else if (request.path == "/newAccount") {
-      response.status = 201;
-      response.headers.emplace_back("Location", server_.url("/account"));
-      response.body = R"({"status":"valid"})";
-    } else if (request.path == "/newOrder") {
-      remember_name(request);
-      response.status = 201;
-      response.headers.emplace_back("Location", server_.url("/order"));
-      response.body = order("pending");
-      finalized_ = false;
-    } else if (request.path == "/authorization") {
-      response.body = JsonObject()
-                          .text("status", "valid")
-                          .raw("identifier", identifier())
-                          .raw("challenges", "[]")
-                          .str();
-    } else if (request.path == "/order") {
-      response.body = order(finalized_ ? "valid" : "ready");
-    } else if (request.path == "/finalize") {
-      finalized_ = true;
-      response.body = order("processing");
-    } else if (request.path == "/certificate") {
-      response.body = certificate_.certificate;
-    } else if (request.path != "/newNonce") {
-      response.status = 404;
-    }
-    return response;
-  }
-
-  void remember_name(const Request& request) {
-    const auto jws = parse_json(request.body);
-    const auto payload = acme::base64url_decode(jws ? jws->text_of("payload") : "");
-    const auto json = parse_json(payload ? *payload : "");
-    const JsonValue* list = json ? json->find("identifiers") : nullptr;
-    if (list != nullptr && !list->items.empty()) name_ = list->items[0].text_of("value");
-  }
-  std::string identifier() const {
-    return JsonObject().text("type", "dns").text("value", name_).str();
-  }
-  std::string order(std::string_view status) const {
-    return JsonObject()
-        .text("status", status)
-        .raw("identifiers", "[" + identifier() + "]")
-        .raw("authorizations", "[" + json_quote(server_.url("/authorization")) + "]")
-        .text("finalize", server_.url("/finalize"))
-        .text("certificate", server_.url("/certificate"))
-        .str();
-  }
-
-  const PemPair certificate_ = make_loopback_certificate();
-  std::string name_;  // that the newest order is for
-  bool finalized_ = false;
-  int nonces_ = 0;
-  std::mutex mutex_;
-  std::string bad_path_;   // guarded by mutex_
-  Response bad_response_;  // guarded by mutex_
-  HttpServer server_;      // the last: its thread uses all of the above
-};
 
 using WrongAnswers = std::vector<std::pair<std::string, Response>>;
 
@@ -137,7 +46,10 @@ WrongAnswers wrong_answers(const std::string& elsewhere) {
 
 class BadCaTest : public ::testing::TestWithParam<std::string> {
  protected:
+  // Every order goes well up to the certificate, which is another server's; one step at a time is
+  // made to go wrong.
   BadCaTest() : site_(without_pebble()) {
+    ca_.hand_out(make_loopback_certificate().certificate);
     site_.edge.settings.directory = ca_.directory();
     site_.edge.settings.park_timeout = "2s";
   }

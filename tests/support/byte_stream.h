@@ -21,10 +21,12 @@ class ByteStream {
 
 // A connection to 127.0.0.1 whose every wait is limited. No descriptor if it was refused.
 Fd connect_to(uint16_t port, Millis limit);
+Fd connect_to_socket(const std::string& path, Millis limit);  // a UNIX one
 
-class PlainClient final : public ByteStream {
+class PlainClient : public ByteStream {
  public:
   explicit PlainClient(uint16_t port, Millis limit = Millis(30'000));
+  explicit PlainClient(Fd connection) : fd_(std::move(connection)) {}
 
   bool connected() const { return static_cast<bool>(fd_); }
   int fd() const { return fd_.get(); }
@@ -34,6 +36,12 @@ class PlainClient final : public ByteStream {
 
  private:
   Fd fd_;
+};
+
+class UnixClient final : public PlainClient {
+ public:
+  explicit UnixClient(const std::string& path, Millis limit = Millis(30'000))
+      : PlainClient(connect_to_socket(path, limit)) {}
 };
 
 }  // namespace latchkey::test

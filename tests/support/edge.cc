@@ -30,10 +30,16 @@ void number_if(JsonObject& object, const char* key, int value) {
   if (value != 0) object.number(key, value);
 }
 
-Process::Options program(const std::filesystem::path& folder, std::vector<std::string> args) {
+void raw_if(JsonObject& object, const char* key, const std::string& json) {
+  if (!json.empty()) object.raw(key, json);
+}
+
+Process::Options program(const std::filesystem::path& folder, std::vector<std::string> args,
+                         int cpu = -1) {
   Process::Options options;
-  options.args = std::move(args);
-  options.args.insert(options.args.begin(), LATCHKEY_BINARY);
+  if (cpu >= 0) options.args = {"taskset", "-c", std::to_string(cpu)};
+  options.args.emplace_back(LATCHKEY_BINARY);
+  options.args.insert(options.args.end(), args.begin(), args.end());
   options.env = {{"LATCHKEY_NO_PUBLIC_CA", "1"}};
   options.output = folder / "latchkey.log";
   options.directory = folder;
@@ -56,22 +62,41 @@ std::string EdgeSettings::json() const {
     text_if(endpoint, "timeout", ask_timeout);
     text_if(endpoint, "token_file", ask_token_file.string());
     number_if(endpoint, "max_concurrent", ask_max_concurrent);
+    text_if(endpoint, "positive_ttl", ask_positive_ttl);
+    text_if(endpoint, "negative_ttl", ask_negative_ttl);
+    text_if(endpoint, "stale_ttl", ask_stale_ttl);
+    if (ask_send_reason) endpoint.boolean("send_reason", true);
     on_demand.raw("ask", endpoint.str());
   }
   text_if(on_demand, "park_timeout", park_timeout);
   number_if(on_demand, "max_parked", max_parked);
   number_if(on_demand, "max_parked_per_name", max_parked_per_name);
+  number_if(on_demand, "max_parked_per_prefix", max_parked_per_prefix);
   number_if(on_demand, "max_orders", max_orders);
+  text_if(on_demand, "denied", denied);
+  raw_if(on_demand, "throttle", throttle);
+  raw_if(on_demand, "per_registered_domain", per_registered_domain);
 
   JsonObject acme;
   acme.text("directory", directory).boolean("accept_terms", true);
   text_if(acme, "ca_file", ca_file.string());
   if (!challenges.empty()) acme.raw("challenges", list(challenges));
-  const std::string issuer = JsonObject().text("name", "test").raw("acme", acme.str()).str();
+  JsonObject issuer;
+  issuer.text("name", "test").raw("acme", acme.str());
+  raw_if(issuer, "limits", limits);
+  number_if(issuer, "max_orders", issuer_max_orders);
 
   JsonObject all;
   all.raw("listen", listen.str()).text("state_dir", state_dir.string()).number("workers", workers);
-  all.raw("on_demand", on_demand.str()).raw("issuers", "[" + issuers + issuer + "]");
+  all.raw("on_demand", on_demand.str())
+      .raw("issuers", "[" + issuers + issuer.str() + more_issuers + "]");
+  if (!admin_socket.empty()) {
+    all.raw("admin", JsonObject().text("socket", admin_socket.string()).str());
+  }
+  JsonObject fallback;
+  raw_if(fallback, "default_certificate", default_certificate);
+  raw_if(fallback, "parking_certificate", parking_certificate);
+  if (fallback.str() != "{}") all.raw("fallback", fallback.str());
   if (max_certificates != 0) {
     all.raw("cache", JsonObject().number("max_certificates", max_certificates).str());
   }
@@ -90,8 +115,28 @@ std::string EdgeSettings::json() const {
   return all.str();
 }
 
+std::string EdgeSettings::rate(int burst, std::string_view per) {
+  return JsonObject().number("burst", burst).text("per", per).str();
+}
+
+std::string EdgeSettings::files(const std::filesystem::path& cert_file,
+                                const std::filesystem::path& key_file) {
+  return JsonObject()
+      .text("cert_file", cert_file.string())
+      .text("key_file", key_file.string())
+      .str();
+}
+
+std::string EdgeSettings::issuer(std::string_view name, std::string_view directory,
+                                 std::string_view limits) {
+  const std::string acme =
+      JsonObject().text("directory", directory).boolean("accept_terms", true).str();
+  return JsonObject().text("name", name).raw("acme", acme).raw("limits", limits).str();
+}
+
 Edge::Edge(std::filesystem::path folder, EdgeSettings initial)
     : settings(std::move(initial)), folder_(std::move(folder)), config_(folder_ / "config.json") {
+  settings.admin_socket = folder_ / "admin.sock";
   std::filesystem::create_directories(folder_);
 }
 
@@ -103,7 +148,7 @@ void Edge::launch() {
   if (process_) look_for_reports();
   write_text(config_, settings.json());
   end_expected_ = true;
-  process_.emplace(program(folder_, {"run", "--config", config_.string()}));
+  process_.emplace(program(folder_, {"run", "--config", config_.string()}, settings.cpu));
 }
 
 bool Edge::start(Millis limit) {
@@ -176,6 +221,13 @@ bool Edge::wait_for(std::string_view event, size_t times, Millis limit) const {
   return found;
 }
 
+size_t Edge::count(std::string_view event, std::string_view name) const {
+  const auto all = events(event);
+  return static_cast<size_t>(std::count_if(all.begin(), all.end(), [name](const JsonValue& line) {
+    return line.text_of("name") == name;
+  }));
+}
+
 bool Edge::logged(std::string_view part, std::string_view other) const {
   const auto lines = process_->lines();
   return std::any_of(lines.begin(), lines.end(), [&](const std::string& line) {
@@ -190,6 +242,38 @@ int64_t Edge::final_count(std::string_view key) const {
     }
   }
   return -1;
+}
+
+HttpAnswer Edge::admin(std::string_view method, std::string_view path, std::string_view body,
+                       Millis limit) const {
+  UnixClient client(settings.admin_socket.string(), limit);
+  if (!client.connected()) return {};
+  std::string request(method);
+  request.append(" ").append(path).append(" HTTP/1.1\r\nHost: localhost\r\n");
+  if (!body.empty() || method == "POST") {
+    request += "Content-Type: application/json\r\nContent-Length: " + std::to_string(body.size());
+    request += "\r\n";
+  }
+  request.append("\r\n").append(body);
+  return HttpConversation(client).exchange(request);
+}
+
+JsonValue Edge::admin_json(std::string_view method, std::string_view path,
+                           std::string_view body) const {
+  const HttpAnswer answer = admin(method, path, body);
+  EXPECT_EQ(answer.status, 200) << method << " " << path << ": " << answer.body;
+  auto json = parse_json(answer.body);
+  EXPECT_TRUE(json.has_value()) << method << " " << path << ": " << answer.body;
+  return json ? *std::move(json) : JsonValue();
+}
+
+Edge::Outcome Edge::command(std::vector<std::string> args, Millis limit) const {
+  args.insert(args.end(), {"--config", config_.string()});
+  Process::Options options = program(folder_, std::move(args));
+  options.output = folder_ / "command.log";
+  Process process(std::move(options));
+  const auto exit = process.wait(limit);
+  return {exit ? exit->code : -1, process.output()};
 }
 
 Edge::Outcome Edge::run(const std::filesystem::path& folder, std::vector<std::string> args,

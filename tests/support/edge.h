@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/json.h"
+#include "tests/support/http_exchange.h"
 #include "tests/support/process.h"
 
 namespace latchkey::test {
@@ -22,16 +23,27 @@ struct EdgeSettings {
   std::vector<std::string> allow_files{};
   std::string ask{};  // URL
   std::string ask_timeout{};
+  std::string ask_positive_ttl{}, ask_negative_ttl{}, ask_stale_ttl{};
+  bool ask_send_reason = false;
   std::filesystem::path ask_token_file{};
   int ask_max_concurrent = 0;
+  std::string denied{};                 // "serve" or "refuse"
+  std::string throttle{};               // JSON: rate(), or "null"
+  std::string per_registered_domain{};  // likewise
   std::string park_timeout{};
   int max_parked = 0;
   int max_parked_per_name = 0;
+  int max_parked_per_prefix = 0;
   int max_orders = 0;
   std::string directory{};
   std::filesystem::path ca_file{};
   std::vector<std::string> challenges{};
-  std::string issuers{};  // JSON objects, each with a comma behind it, that stand before ours
+  std::string limits{};  // of our issuer; JSON: a word in quotes, or an object
+  int issuer_max_orders = 0;
+  std::string issuers{};       // JSON objects, each with a comma behind it, that stand before ours
+  std::string more_issuers{};  // the same, but each with a comma before it, behind ours
+  // JSON: files(), or "\"self_signed\"" for the latter.
+  std::string default_certificate{}, parking_certificate{};
   int max_certificates = 0;
   // For host "*". Or the routes as JSON.
   std::string upstream{};
@@ -39,8 +51,16 @@ struct EdgeSettings {
   std::string response_timeout{};  // of upstreams
   std::string shutdown_grace{};
   std::string log_level = "debug";
+  std::filesystem::path admin_socket{};  // Edge puts it into its folder
+  int cpu = -1;                          // the program runs on this one alone; -1: on all
 
   std::string json() const;
+  // Parts of it. `per`: a duration, "7d".
+  static std::string rate(int burst, std::string_view per);
+  static std::string files(const std::filesystem::path& cert_file,
+                           const std::filesystem::path& key_file);
+  static std::string issuer(std::string_view name, std::string_view directory,
+                            std::string_view limits = "\"none\"");
 };
 
 // The binary under test. A crash, a sanitizer's report or an unexpected end is a test failure.
@@ -78,17 +98,28 @@ class Edge {
   std::vector<JsonValue> events(std::string_view event) const;
   size_t count(std::string_view event) const { return events(event).size(); }
   bool wait_for(std::string_view event, size_t times = 1, Millis limit = Millis(20'000)) const;
+  // ... that is about `name`.
+  size_t count(std::string_view event, std::string_view name) const;
   std::string log() const { return process_->output(); }
   // Does a line hold both?
   bool logged(std::string_view part, std::string_view other = "") const;
   // A number that is logged at the end, in "counts" or "counts_issuance"; -1 if it is not there.
   int64_t final_count(std::string_view key) const;
 
+  // One request to the admin API, on a connection of its own. Status 0: no answer.
+  HttpAnswer admin(std::string_view method, std::string_view path, std::string_view body = "",
+                   Millis limit = Millis(30'000)) const;
+  // The answer's body; a test failure and null when it is not 200 or no JSON.
+  JsonValue admin_json(std::string_view method, std::string_view path,
+                       std::string_view body = "") const;
+
   // Runs another verb of the program to its end.
   struct Outcome {
     int code;
     std::string output;
   };
+  // One that talks to the running process.
+  Outcome command(std::vector<std::string> args, Millis limit = Millis(30'000)) const;
   static Outcome run(const std::filesystem::path& folder, std::vector<std::string> args,
                      Millis limit = Millis(20'000));
 

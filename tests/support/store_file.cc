@@ -43,6 +43,16 @@ std::vector<std::string> StoreFile::names() const {
   return query("SELECT name FROM certificate_name ORDER BY name");
 }
 
+std::vector<std::string> StoreFile::row_counts() const {
+  std::vector<std::string> counts;
+  for (const auto& table : query("SELECT name FROM sqlite_schema WHERE type = 'table'")) {
+    for (const auto& count : query("SELECT count(*) FROM " + table)) {
+      counts.push_back(table + " " + count);
+    }
+  }
+  return counts;
+}
+
 void StoreFile::forget(const std::string& name) {
   query("DELETE FROM certificate_name WHERE name = '" + name + "'");
   query("DELETE FROM certificate WHERE name = '" + name + "'");

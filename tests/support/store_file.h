@@ -12,14 +12,15 @@ class StoreFile {
 
   bool sound() const;  // SQLite's own integrity check passes
   size_t certificates() const;
-  std::vector<std::string> names() const;  // that have a certificate
-  void forget(const std::string& name);    // deletes its certificate, behind the edge's back
+  std::vector<std::string> names() const;       // that have a certificate
+  void forget(const std::string& name);         // deletes its certificate, behind the edge's back
+  std::vector<std::string> row_counts() const;  // "certificate 17", a table each
+  // The first column of each row.
+  std::vector<std::string> query(const std::string& sql) const;
   // Do these bytes occur in its files?
   bool contains(std::string_view bytes) const;
 
  private:
-  std::vector<std::string> query(const std::string& sql) const;
-
   std::filesystem::path database_;
 };
 
