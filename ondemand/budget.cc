@@ -222,7 +222,7 @@ Budget::Quote Budget::quote(size_t issuer, const OrderPlan& plan, TimePoint now)
     }
   }
 
-  Quote quote{std::max(name.at, account.at)};
+  Quote quote{std::max({name.at, account.at, now})};
   if (quote.at <= now) return quote;
   quote.of_the_name = name.at > now;
   const Bucket& why = *(quote.of_the_name ? name : account).bucket;
@@ -269,6 +269,8 @@ void Budget::authorization_failed(size_t issuer, const ServerName& name, TimePoi
   if (!rate) return;
   Bucket& bucket = *make(LimitKind::kNameFailures, issuer, name.text(), now);
   bucket.gcra.take(*rate, now);
+  // No debt: the CA has none either.
+  bucket.gcra.full_at = std::min(bucket.gcra.full_at, now + rate->interval * rate->burst);
   changed(bucket);
 }
 

@@ -63,7 +63,7 @@ class Budget {
          std::optional<Rate> new_names = {}, size_t max_keyed = kMaxKeyed);
   Budget(const Budget&) = delete;
 
-  // When the order may be made at that issuer; `at` <= now: at once.
+  // When the order may be made at that issuer; `at` is now: at once.
   struct Quote {
     TimePoint at = TimePoint::min();
     std::string why{};         // names the limit that is in the way: "orders of the account"
