@@ -136,12 +136,17 @@ Result<std::shared_ptr<const RoutingTable>> make_routes(const Config& config) {
   return RoutingTable::make(std::move(routes));
 }
 
-std::vector<std::string> keys_for_restart(const Config& before, const Config& after) {
+std::vector<std::string> changed_keys(const Config& before, const Config& after) {
   const auto old_json = parse_json(write_config(before, true));
   const auto new_json = parse_json(write_config(after, true));
   CHECK(old_json && new_json);
   std::vector<std::string> out;
   collect_changes(*old_json, *new_json, "", out);
+  return out;
+}
+
+std::vector<std::string> keys_for_restart(const Config& before, const Config& after) {
+  std::vector<std::string> out = changed_keys(before, after);
   std::erase_if(out, [](const std::string& key) {
     return key == "routes" || key == "on_demand.allow" || key == "on_demand.allow_files" ||
            key.starts_with("fallback.") || key == "log.level";

@@ -130,6 +130,8 @@ std::string check_config(const Config& config);
 // The routes of a configuration that was judged good.
 Result<std::shared_ptr<const RoutingTable>> make_routes(const Config& config);
 
+// The keys that differ.
+std::vector<std::string> changed_keys(const Config& before, const Config& after);
 // The keys that differ and that a running process does not take over. It does take routes,
 // on_demand.allow, on_demand.allow_files, fallback.* and log.level.
 std::vector<std::string> keys_for_restart(const Config& before, const Config& after);

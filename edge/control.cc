@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "base/json.h"
+#include "edge/admin_api.h"
 #include "edge/listener.h"
 
 namespace latchkey::edge {
@@ -58,13 +59,18 @@ struct Control::SignalHandle {
   UvPtr<uv_signal_t> handle{new uv_signal_t};
 };
 
-Control::Control(Config config, Reread reread, Log& log)
+Control::Control(Config config, std::string config_file, Reread reread, Log& log)
     : as_written_(config),
       config_(std::move(config)),
+      current_(as_written_),
+      config_file_(std::move(config_file)),
       reread_(std::move(reread)),
       log_(log),
       cache_({static_cast<size_t>(config_.cache_max_certificates),
-              static_cast<size_t>(config_.cache_max_bytes)}) {}
+              static_cast<size_t>(config_.cache_max_bytes)}),
+      parking_({static_cast<size_t>(config_.on_demand.max_parked),
+                static_cast<size_t>(config_.on_demand.max_parked_per_name),
+                static_cast<size_t>(config_.on_demand.max_parked_per_prefix)}) {}
 
 Control::~Control() = default;
 
@@ -73,6 +79,9 @@ Result<> Control::start() {
   for (int number : {SIGTERM, SIGINT, SIGHUP}) {
     signals_.push_back(std::make_unique<SignalHandle>(*this, number));
   }
+  started_ = loaded_ = loop_.clock().wall_now();
+  auto fallback = Fallback::load(config_);
+  if (!fallback) return fallback.error();
   auto plane = ControlPlane::open(config_, loop_, cache_, challenges_, log_);
   if (!plane) return plane.error();
   plane_ = *std::move(plane);
@@ -90,11 +99,13 @@ Result<> Control::start() {
   auto routes = make_routes(config_);
   if (!routes) return routes.error();
   settings.routes = *routes;
+  settings.fallback = *fallback;
   settings.connect_timeout = config_.upstream_connect_timeout;
   settings.response_timeout = config_.upstream_response_timeout;
   for (Worker::Sockets& mine : sockets) {
     workers_.push_back(std::make_unique<WorkerThread>(*shared_, settings, std::move(mine)));
   }
+  open_admin();
   log_.info("ready", "all listeners accept",
             {{"https", joined(config_.https)},
              {"http", joined(config_.http)},
@@ -102,12 +113,15 @@ Result<> Control::start() {
              {"pid", static_cast<int64_t>(::getpid())},
              {"version", LATCHKEY_VERSION}});
   tell_systemd("READY=1");
-  plane_->prepare_issuers();
+  loader_ = std::make_unique<AllowlistLoader>(loop_, log_);
+  watch_allow_files();
+  plane_->start();
   return Unit{};
 }
 
 void Control::run() {
   loop_.run();
+  admin_.reset();
   workers_.clear();
   log_counts();
   log_.info("stopped", "goodbye");
@@ -140,10 +154,8 @@ WorkerShared Control::make_shared_state() {
       .tls = tls_,
       .log = log_,
       .counts = counts_,
-      .parked = parked_,
+      .parking = parking_,
       .connections = connections_,
-      .parking = {static_cast<size_t>(on_demand.max_parked),
-                  static_cast<size_t>(on_demand.max_parked_per_name)},
       .park_timeout = on_demand.park_timeout,
       .hello_timeout = kHelloTimeout,
       .max_connections = raise_file_limit(log_),
@@ -151,32 +163,99 @@ WorkerShared Control::make_shared_state() {
       .underscore_names = on_demand.underscore,
       .want_certificate = {},
       .may_be_served = {},
+      .visitors_left = {},
+      .visitors_back = {},
+      .recheck = {},
   };
   // The plane is used on our thread, where the letters are opened; it outlives the loop's turns.
   shared.want_certificate = [this, to_control = loop_.address()](const ServerName& name,
                                                                  Mailbox::Address reply_to,
                                                                  WorkerShared::Outcome done) {
     to_control.post([this, name, reply_to, done] {
-      plane_->certificates().join(name, [reply_to, done](const Result<CertificatePtr>& outcome) {
-        reply_to.post([done, outcome] { done(outcome); });
-      });
+      plane_->certificates().join(name, Lane::kHandshake,
+                                  [reply_to, done](const Result<CertificatePtr>& outcome) {
+                                    reply_to.post([done, outcome] { done(outcome); });
+                                  });
     });
   };
   shared.may_be_served = [this, to_control = loop_.address()](const ServerName& name,
                                                               Mailbox::Address reply_to,
                                                               WorkerShared::Answer done) {
     to_control.post([this, name, reply_to, done] {
-      plane_->served_names().join(name, [reply_to, done](const Result<bool>& served) {
-        reply_to.post([done, yes = served && *served] { done(yes); });
-      });
+      plane_->served_names().join(name, Lane::kHandshake,
+                                  [reply_to, done](const Result<bool>& served) {
+                                    reply_to.post([done, yes = served && *served] { done(yes); });
+                                  });
     });
+  };
+  shared.visitors_left = [this, to_control = loop_.address()](const ServerName& name) {
+    to_control.post([this, name] { plane_->certificates().visitor_left(name); });
+  };
+  shared.visitors_back = [this, to_control = loop_.address()](const ServerName& name) {
+    to_control.post([this, name] { plane_->certificates().visitor_back(name); });
+  };
+  shared.recheck = [this, to_control = loop_.address()](const ServerName& name) {
+    to_control.post([this, name] { plane_->recheck(name); });
   };
   return shared;
 }
 
+// Its absence stops nobody from being served.
+void Control::open_admin() {
+  ControlSteering::Parts parts{
+      .loop = loop_,
+      .plane = *plane_,
+      .config = config_,
+      .counts = counts_,
+      .connections = connections_,
+      .parking = parking_,
+      .process =
+          [this] {
+            return ControlSteering::Process{config_file_,   started_,        loaded_,
+                                            needs_restart_, workers_.size(), stopping_};
+          },
+      .reload = [this](Told told) { reload(std::move(told)); },
+  };
+  steering_ = std::make_unique<ControlSteering>(std::move(parts));
+  if (!config_.admin_socket) return;
+  auto server = AdminServer::open(
+      config_.state(*config_.admin_socket).string(), loop_,
+      [this](AdminRequest request) { return answer_admin(*steering_, std::move(request)); }, log_);
+  if (server) {
+    admin_ = *std::move(server);
+  } else {
+    log_.error("admin_unavailable",
+               "the process serves, but cannot be steered: " + server.error().message);
+  }
+}
+
+void Control::watch_allow_files() {
+  std::vector<std::filesystem::path> files;
+  for (const std::string& file : current_.on_demand.allow_files) {
+    files.push_back(current_.file(file));
+  }
+  watch_.reset();
+  if (!files.empty()) {
+    watch_ =
+        std::make_unique<FileWatch>(loop_, std::move(files), [this] { allow_files_changed(); });
+  }
+}
+
+void Control::allow_files_changed() {
+  if (!reloading_.empty()) return;  // it reads them
+  loader_->load(current_, [this](Result<std::shared_ptr<const Allowlist>> list) {
+    if (!list) {
+      log_.error("allowlist_reload_failed", "the old allowlist stays: " + list.error().message);
+      return;
+    }
+    plane_->replace_allowlist(*list);
+    log_.info("allowlist_reloaded", "a watched file has changed", {{"entries", (*list)->size()}});
+  });
+}
+
 void Control::on_signal(int number) {
   if (number == SIGHUP) {
-    reload();
+    reload([](const Result<Reloaded>&) {});
   } else if (number == SIGTERM && !stopping_) {
     drain();
   } else {
@@ -184,29 +263,75 @@ void Control::on_signal(int number) {
   }
 }
 
-void Control::reload() {
-  if (reread_ == nullptr) {
-    log_.warning("reload_failed", "there is no configuration file to read again");
+void Control::reload(Told told) {
+  if (!reloading_.empty()) {
+    next_reload_.push_back(std::move(told));
     return;
   }
-  const auto fail = [this](const Error& why) {
-    log_.error("reload_failed", "the old configuration stays: " + why.message);
-  };
+  reloading_.push_back(std::move(told));
+  begin_reload();
+}
+
+void Control::begin_reload() {
+  if (reread_ == nullptr) {
+    return end_reload(Error{ErrorCode::kInvalid, "there is no configuration file to read again"});
+  }
   auto config = reread_();
-  if (!config) return fail(config.error());
+  if (!config) return end_reload(config.error());
   auto routes = make_routes(*config);
-  if (!routes) return fail(routes.error());
-  if (auto taken = plane_->reload(*config); !taken) return fail(taken.error());
+  if (!routes) return end_reload(routes.error());
+  auto fallback = Fallback::load(*config);
+  if (!fallback) return end_reload(fallback.error());
+  loader_->load(*config, [this, config = *config, routes = *routes,
+                          fallback = *fallback](Result<std::shared_ptr<const Allowlist>> list) {
+    if (!list) return end_reload(std::move(list).error().in("on_demand.allow_files"));
+    end_reload(take(config, routes, fallback, *list));
+  });
+}
+
+Reloaded Control::take(const Config& config, std::shared_ptr<const RoutingTable> routes,
+                       std::shared_ptr<const Fallback> fallback,
+                       std::shared_ptr<const Allowlist> allowlist) {
+  Reloaded out;
+  out.took_effect = changed_keys(current_, config);
+  out.needs_restart = keys_for_restart(as_written_, config);
+  std::erase_if(out.took_effect, [&](const std::string& key) {
+    return std::count(out.needs_restart.begin(), out.needs_restart.end(), key) > 0;
+  });
+  out.allowlist_entries = allowlist->size();
+  plane_->replace_allowlist(std::move(allowlist));
   for (const auto& worker : workers_) {
-    worker->post([table = *routes](Worker& w) { w.replace_routes(table); });
+    worker->post([routes, fallback](Worker& w) {
+      w.replace_routes(routes);
+      w.replace_fallback(fallback);
+    });
   }
-  log_.set_level(config->log_level);
-  const std::vector<std::string> keys = keys_for_restart(as_written_, *config);
-  if (!keys.empty()) {
-    log_.warning("reload_needs_restart", "these keys have changed and need a restart",
-                 {{"keys", joined(keys)}});
+  log_.set_level(config.log_level);
+  current_ = config;
+  loaded_ = loop_.clock().wall_now();
+  needs_restart_ = out.needs_restart;
+  watch_allow_files();
+  return out;
+}
+
+void Control::end_reload(const Result<Reloaded>& outcome) {
+  if (!outcome) {
+    log_.error("reload_failed", "the old configuration stays: " + outcome.error().message);
+  } else {
+    if (!outcome->needs_restart.empty()) {
+      log_.warning("reload_needs_restart", "these keys have changed and need a restart",
+                   {{"keys", joined(outcome->needs_restart)}});
+    }
+    log_.info("reloaded",
+              "routes, allowlist, fallback certificates and log level are as the file says",
+              {{"allowlist_entries", outcome->allowlist_entries}});
   }
-  log_.info("reloaded", "routes, allowlist and log level are as the file says");
+  const std::vector<Told> told = std::exchange(reloading_, std::exchange(next_reload_, {}));
+  if (!reloading_.empty()) {
+    // From the loop: whoever asks for reloads within reloads does not pile up on the stack.
+    loop_.address().post([this] { begin_reload(); });
+  }
+  for (const Told& each : told) each(outcome);
 }
 
 void Control::drain() {

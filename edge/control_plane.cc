@@ -1,17 +1,20 @@
 #include "edge/control_plane.h"
 
+#include <algorithm>
+
 #include "base/file.h"
+#include "edge/allowlist_loader.h"
+#include "edge/fallback.h"
 
 namespace latchkey::edge {
 namespace {
 
+using namespace std::chrono_literals;
+
 constexpr size_t kMaxCaFile = 16 << 20;  // bytes
 constexpr size_t kMaxTokenFile = 4096;   // bytes
-constexpr long kConnectionsPerCa = 8;    // one is enough for HTTP/2
-
-std::string user_agent() {
-  return std::string("latchkey/") + LATCHKEY_VERSION;
-}
+constexpr Millis kFirstSweep = 5min;
+constexpr Millis kSweepEvery = 1h;
 
 Result<std::string> read_token(const std::filesystem::path& file) {
   auto token = read_file(file, kMaxTokenFile);
@@ -34,23 +37,8 @@ bool is_clear_to_elsewhere(std::string_view url) {
   return !url.starts_with("127.") && !url.starts_with("localhost") && !url.starts_with("[::1]");
 }
 
-acme::IssuerOptions issuer_options(const Config::Acme& from) {
-  acme::IssuerOptions out;
-  out.name = from.name;
-  out.directory = from.directory;
-  out.email = from.email;
-  out.accept_terms = from.accept_terms;
-  out.challenges.clear();
-  for (const std::string& word : from.challenges) {
-    out.challenges.push_back(word == "http-01" ? acme::ChallengeType::kHttp01
-                                               : acme::ChallengeType::kTlsAlpn01);
-  }
-  return out;
-}
-
-// Is it the CA that is in trouble, and not the name? Then another CA may help.
-bool another_issuer_may_help(ErrorCode code) {
-  return code == ErrorCode::kIo || code == ErrorCode::kTimeout || code == ErrorCode::kThrottled;
+std::optional<Rate> rate_of(const std::optional<RateConfig>& from) {
+  return from ? std::optional(Rate::of(from->burst, from->per)) : std::nullopt;
 }
 
 }  // namespace
@@ -69,18 +57,8 @@ Result<> check_files(const Config& config) {
                                             " holds no certificate in PEM"};
     }
   }
+  if (auto fallback = Fallback::load(config); !fallback) return fallback.error();
   return Unit{};
-}
-
-Result<std::shared_ptr<const Allowlist>> load_allowlist(const Config& config, Log& log) {
-  std::vector<std::filesystem::path> files;
-  for (const std::string& file : config.on_demand.allow_files) files.push_back(config.file(file));
-  std::vector<Allowlist::BadLine> bad;
-  auto list = Allowlist::load(config.on_demand.allow, files, bad);
-  for (const Allowlist::BadLine& line : bad) {
-    log.error("allowlist_bad_line", "an entry is left out: " + line.what, {{"where", line.where}});
-  }
-  return list;
 }
 
 ControlPlane::ControlPlane(const Config& config, Loop& loop, CertificateCache& cache,
@@ -97,6 +75,7 @@ Result<std::unique_ptr<ControlPlane>> ControlPlane::open(const Config& config, L
   if (auto ok = plane->open_state(); !ok) return ok.error();
   if (auto ok = plane->open_policy(); !ok) return ok.error();
   plane->open_issuers();
+  plane->open_gates();
   return plane;
 }
 
@@ -143,87 +122,118 @@ Result<> ControlPlane::open_policy() {
     CurlHttpClient::Options http;
     http.user_agent = user_agent();
     http.max_connections_per_host = static_cast<long>(from.max_concurrent);
-    http_clients_.push_back(std::make_unique<CurlHttpClient>(loop_.uv(), std::move(http)));
-    ask = std::make_unique<AskEndpoint>(std::move(options), *http_clients_.back(), loop_.clock(),
-                                        log_);
-    ask_ = ask.get();
+    ask_http_ = std::make_unique<CurlHttpClient>(loop_.uv(), std::move(http));
+    ask = std::make_unique<AskEndpoint>(std::move(options), *ask_http_, loop_.clock(), log_);
   }
-  policy_ = std::make_unique<Policy>(*std::move(allowlist), std::move(ask));
+  Policy::Options options;
+  if (const auto& from = config_.on_demand.ask) {
+    options.positive_ttl = from->positive_ttl;
+    options.negative_ttl = from->negative_ttl;
+    options.stale_ttl = from->stale_ttl;
+  }
+  policy_ = std::make_unique<Policy>(options, *std::move(allowlist), std::move(ask), *store_,
+                                     loop_.clock(), log_);
   return Unit{};
 }
 
 void ControlPlane::open_issuers() {
+  const Config::OnDemand& on_demand = config_.on_demand;
+  std::vector<Budget::Issuer> limited;
+  OrderQueue::Options places;
+  places.max_orders = static_cast<size_t>(on_demand.max_orders);
   for (const Config::Acme& from : config_.issuers) {
-    CurlHttpClient::Options http;
-    http.user_agent = user_agent();
-    http.max_connections_per_host = kConnectionsPerCa;
-    if (from.ca_file) http.ca_file = config_.file(*from.ca_file).string();
-    http_clients_.push_back(std::make_unique<CurlHttpClient>(loop_.uv(), std::move(http)));
-    issuers_.push_back(std::make_unique<acme::AcmeIssuer>(
-        issuer_options(from), *http_clients_.back(), loop_.clock(), *store_, challenges_, log_));
+    limited.push_back({from.name, limits_of(from).limits()});
+    places.max_per_issuer.push_back(static_cast<size_t>(from.max_orders));
   }
-  Issuer::Limits limits;
-  limits.max_orders = static_cast<size_t>(config_.on_demand.max_orders);
-  limits.order_wait = config_.on_demand.park_timeout;
-  if (config_.on_demand.ask) limits.denied_ttl = config_.on_demand.ask->negative_ttl;
-  issuer_ = std::make_unique<Issuer>(
-      limits, *store_, *policy_, cache_,
-      [this](ServerName name, int failures) { return order(std::move(name), failures); },
+  budget_ = std::make_unique<Budget>(std::move(limited), rate_of(on_demand.throttle),
+                                     rate_of(on_demand.per_registered_domain));
+  keeper_ = std::make_unique<BudgetKeeper>(*budget_, *store_, loop_.clock(), log_);
+  queue_ = std::make_unique<OrderQueue>(std::move(places), *budget_, loop_.clock());
+  std::vector<CertificateSource*> sources;
+  for (size_t i = 0; i < config_.issuers.size(); ++i) {
+    sources_.push_back(std::make_unique<AcmeSource>(
+        config_, i, AcmeSource::Parts{loop_, *store_, challenges_, *budget_, *keeper_, log_}));
+    sources.push_back(sources_.back().get());
+  }
+  desk_ = std::make_unique<OrderDesk>(std::move(sources), *budget_, *keeper_, *queue_,
+                                      loop_.clock(), log_);
+}
+
+void ControlPlane::open_gates() {
+  Coordinator::Options options;
+  options.patience = config_.on_demand.park_timeout;
+  options.refuse_denied = config_.on_demand.refuse_denied;
+  if (config_.on_demand.ask) options.recheck_every = config_.on_demand.ask->positive_ttl;
+  prefetcher_ = std::make_unique<Prefetcher>(
+      Prefetcher::Options(),
+      [this](const ServerName& name, Prefetcher::Done done) {
+        certificates_->join(name, Lane::kPrefetch,
+                            [done = std::move(done)](const Result<CertificatePtr>& outcome) {
+                              done(outcome ? nullptr : &outcome.error());
+                            });
+      },
+      loop_.clock());
+  coordinator_ = std::make_unique<Coordinator>(
+      options, *store_, *policy_, *budget_, *keeper_, cache_,
+      [this, patience = options.patience](OrderJob job, Want& want, bool& began) {
+        return desk_->order(std::move(job), want, patience, began);
+      },
+      [this](const ServerName& name, Millis delay) { prefetcher_->add(name, delay); },
       loop_.clock(), log_);
   const auto max_names = static_cast<size_t>(config_.on_demand.max_parked);
   certificates_ = std::make_unique<Gate<CertificatePtr>>(
-      [this](ServerName name) { return issuer_->obtain(std::move(name)); }, max_names);
+      [this](ServerName name, Want& want) { return coordinator_->obtain(std::move(name), want); },
+      max_names);
   served_names_ = std::make_unique<Gate<bool>>(
-      [this](ServerName name) { return issuer_->may_be_served(std::move(name)); }, max_names);
+      [this](ServerName name, Want& want) {
+        return coordinator_->may_be_served(std::move(name), want);
+      },
+      max_names);
+  rechecks_ = std::make_unique<Gate<Unit>>(
+      [this](ServerName name, Want& want) { return coordinator_->recheck(std::move(name), want); },
+      max_names);
 }
 
-// The issuers in the order of preference.
-Task<Issued> ControlPlane::order(ServerName name, int failures) {
-  for (size_t i = 0;; ++i) {
-    acme::AcmeIssuer& issuer = *issuers_[i];
-    Result<CertificatePtr> certificate = co_await issuer.obtain(name, failures).result();
-    if (certificate) {
-      Issued issued{*std::move(certificate), issuer.name()};
-      co_return issued;
-    }
-    const bool last = i + 1 == issuers_.size();
-    if (last || !another_issuer_may_help(certificate.error().code)) {
-      co_return std::move(certificate).error().in("issuer " + issuer.name());
-    }
-    log_.warning("issuer_failed", "trying the next issuer: " + certificate.error().message,
-                 {{"issuer", issuer.name()}, {"name", name.text()}});
-  }
+void ControlPlane::recheck(const ServerName& name) {
+  rechecks_->join(name, Lane::kPrefetch, [](const Result<>&) {});
 }
 
-void ControlPlane::prepare_issuers() {
-  for (const auto& issuer : issuers_) tasks_.spawn(prepare(*issuer));
+void ControlPlane::start() {
+  for (const auto& source : sources_) tasks_.spawn(prepare(*source));
+  tasks_.spawn(sweep());
 }
 
-Task<> ControlPlane::prepare(acme::AcmeIssuer& issuer) {
-  Result<> prepared = co_await store_->self_test().result();
-  if (prepared) prepared = co_await issuer.prepare().result();
+Task<> ControlPlane::prepare(AcmeSource& source) {
+  Task<> preparing = source.prepare();
+  const Result<> prepared = co_await std::move(preparing).result();
   if (!prepared) {
     log_.warning("issuer_not_ready",
                  "it is tried again with the first order: " + prepared.error().message,
-                 {{"issuer", issuer.name()}});
+                 {{"issuer", source.name()}});
   }
   co_return Unit{};
 }
 
-Result<> ControlPlane::reload(const Config& config) {
-  auto allowlist = load_allowlist(config, log_);
-  if (!allowlist) return std::move(allowlist).error().in("on_demand.allow_files");
-  policy_->replace_allowlist(*std::move(allowlist));
-  issuer_->forget_denials();
-  return Unit{};
+Task<> ControlPlane::sweep() {
+  co_await sleep(loop_.clock(), kFirstSweep);
+  for (;;) {
+    Task<> sweeping = store_->sweep(loop_.clock().wall_now());
+    const Result<> swept = co_await std::move(sweeping).result();
+    if (!swept) log_.error("store_write_failed", "sweeping the store: " + swept.error().message);
+    co_await sleep(loop_.clock(), kSweepEvery);
+  }
+}
+
+void ControlPlane::replace_allowlist(std::shared_ptr<const Allowlist> allowlist) {
+  policy_->replace_allowlist(std::move(allowlist));
 }
 
 void ControlPlane::log_counts() const {
   const auto number = [](const Counter& counter) { return static_cast<int64_t>(counter.value()); };
-  const Issuer::Counts& counts = issuer_->counts();
+  const Coordinator::Counts& counts = coordinator_->counts();
   int64_t asked = 0, orders = 0;
-  if (ask_ != nullptr) asked = number(ask_->counts().calls);
-  for (const auto& issuer : issuers_) orders += number(issuer->counts().orders);
+  if (policy_->ask() != nullptr) asked = number(policy_->ask()->counts().calls);
+  for (const auto& source : sources_) orders += number(source->counts().orders);
   log_.info("counts_issuance", "since the start",
             {{"ask_calls", asked},
              {"orders", orders},
@@ -232,7 +242,10 @@ void ControlPlane::log_counts() const {
              {"from_store", number(counts.from_store)},
              {"denied", number(counts.denied)},
              {"unknown", number(counts.unknown)},
+             {"too_early", number(counts.too_early)},
+             {"new_names_over_limit", number(counts.new_names_over_limit)},
              {"refused_again", number(counts.refused_again)},
+             {"stale_verdicts", number(policy_->counts().stale)},
              {"tls_alpn_01_answers", number(challenges_.tls_alpn_answers)},
              {"http_01_answers", number(challenges_.http_answers)}});
 }

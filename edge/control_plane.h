@@ -5,7 +5,6 @@
 #include <vector>
 
 #include "acme/challenges.h"
-#include "acme/issuer.h"
 #include "base/curl_http_client.h"
 #include "base/log.h"
 #include "base/loop.h"
@@ -13,15 +12,21 @@
 #include "cache/certificate_cache.h"
 #include "cache/sqlite_store.h"
 #include "cache/state_lock.h"
+#include "edge/acme_source.h"
 #include "edge/config.h"
+#include "ondemand/budget.h"
+#include "ondemand/budget_keeper.h"
+#include "ondemand/coordinator.h"
 #include "ondemand/gate.h"
-#include "ondemand/issuer.h"
+#include "ondemand/order_desk.h"
+#include "ondemand/order_queue.h"
+#include "ondemand/prefetcher.h"
 #include "policy/policy.h"
 
 namespace latchkey::edge {
 
 // What decides about names and obtains their certificates, put together: state folder, store,
-// policy, ACME issuers, gate. Everything in here runs on the control thread.
+// policy, budget, issuers, gates. Everything in here runs on the control thread.
 class ControlPlane {
  public:
   // Locks the state folder and opens the store. Neither a CA nor an ask endpoint is asked: being
@@ -35,13 +40,24 @@ class ControlPlane {
   Gate<CertificatePtr>& certificates() { return *certificates_; }
   // Whether names are, or would be, served: for port 80.
   Gate<bool>& served_names() { return *served_names_; }
+  // A name in memory about which the policy is to be asked again.
+  void recheck(const ServerName& name);
 
   // Finds or makes the accounts at the CAs, in the background, so that the first handshake need
   // not wait for it. A CA that is down is logged and costs nothing.
-  void prepare_issuers();
+  void start();
 
-  // Takes what may change while running: the allowlist.
-  Result<> reload(const Config& config);
+  void replace_allowlist(std::shared_ptr<const Allowlist> allowlist);
+
+  // For who steers.
+  Store& store() { return *store_; }
+  Policy& policy() { return *policy_; }
+  const Budget& budget() const { return *budget_; }
+  const OrderQueue& queue() const { return *queue_; }
+  const OrderDesk& desk() const { return *desk_; }
+  Coordinator& coordinator() { return *coordinator_; }
+  Prefetcher& prefetcher() { return *prefetcher_; }
+  CertificateCache& cache() { return cache_; }
 
   void log_counts() const;
 
@@ -52,8 +68,9 @@ class ControlPlane {
   Result<> open_state();
   Result<> open_policy();
   void open_issuers();
-  Task<Issued> order(ServerName name, int failures);
-  Task<> prepare(acme::AcmeIssuer& issuer);
+  void open_gates();
+  Task<> prepare(AcmeSource& source);
+  Task<> sweep();
 
   const Config config_;
   Loop& loop_;
@@ -63,20 +80,22 @@ class ControlPlane {
 
   std::unique_ptr<StateLock> lock_;  // first to come, last to go: the store is ours alone
   std::unique_ptr<SqliteStore> store_;
-  std::vector<std::unique_ptr<CurlHttpClient>> http_clients_;
+  std::unique_ptr<CurlHttpClient> ask_http_;
   std::unique_ptr<Policy> policy_;
-  const AskEndpoint* ask_ = nullptr;  // policy_'s
-  std::vector<std::unique_ptr<acme::AcmeIssuer>> issuers_;
-  std::unique_ptr<Issuer> issuer_;
+  std::unique_ptr<Budget> budget_;
+  std::unique_ptr<BudgetKeeper> keeper_;
+  std::unique_ptr<OrderQueue> queue_;
+  std::vector<std::unique_ptr<AcmeSource>> sources_;
+  std::unique_ptr<OrderDesk> desk_;
+  std::unique_ptr<Prefetcher> prefetcher_;
+  std::unique_ptr<Coordinator> coordinator_;
   std::unique_ptr<Gate<CertificatePtr>> certificates_;
   std::unique_ptr<Gate<bool>> served_names_;
+  std::unique_ptr<Gate<Unit>> rechecks_;
   TaskSet tasks_;
 };
 
 // Can the files that a configuration names be read, and are they what they should be?
 Result<> check_files(const Config& config);
-
-// The allowlist of a configuration; bad lines are logged and left out.
-Result<std::shared_ptr<const Allowlist>> load_allowlist(const Config& config, Log& log);
 
 }  // namespace latchkey::edge

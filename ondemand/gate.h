@@ -1,4 +1,5 @@
 #pragma once
+#include <algorithm>
 #include <functional>
 #include <unordered_map>
 #include <utility>
@@ -7,51 +8,106 @@
 #include "base/result.h"
 #include "base/server_name.h"
 #include "base/task_set.h"
+#include "ondemand/lane.h"
 
 namespace latchkey {
 
 // Turns any number of wants for the same name into one piece of work, whose outcome all of them
-// get, whatever it is. The work goes on when its visitors leave: its outcome will be wanted again.
-// Control thread; no I/O and no time of its own.
+// get, whatever it is. The work goes on when its visitors leave: its outcome will be wanted again,
+// but not as urgently. Control thread; no I/O and no time of its own.
 template <typename T>
 class Gate {
  public:
-  using Work = std::function<Task<T>(ServerName)>;
+  // The want is of the flight, and outlives the task.
+  using Work = std::function<Task<T>(ServerName, Want&)>;
   using Done = std::function<void(const Result<T>&)>;
 
   Gate(Work work, size_t max_flights) : work_(std::move(work)), max_flights_(max_flights) {}
   Gate(const Gate&) = delete;
 
   // Calls `done` once, with the outcome of the work under way for `name` (started if need be).
-  // That may happen before this returns. Destroying the gate drops who still waits.
-  void join(const ServerName& name, Done done) {
+  // That may happen before this returns. Destroying the gate drops who still waits. In
+  // Lane::kHandshake it counts as a visitor.
+  void join(const ServerName& name, Lane lane, Done done) {
     const auto running = flights_.find(name);
     if (running != flights_.end()) {
-      running->second.push_back(std::move(done));
+      running->second.waiting.push_back(std::move(done));
+      running->second.welcome(lane);
       return;
     }
-    if (flights_.size() >= max_flights_) {
+    // Half of the room is for those who wait at a door.
+    const size_t room = lane == Lane::kHandshake ? max_flights_ : max_flights_ / 2;
+    if (flights_.size() >= room) {
       done(Error{ErrorCode::kThrottled, "too many names are being looked up at once"});
       return;
     }
-    flights_[name].push_back(std::move(done));
-    tasks_.spawn(fly(name));
+    Flight& flight = flights_.try_emplace(name, lane).first->second;
+    flight.waiting.push_back(std::move(done));
+    flight.welcome(lane);
+    tasks_.spawn(fly(name, flight.want));
   }
 
+  // One of the visitors has left, or is back. Its `done` is called all the same.
+  void visitor_left(const ServerName& name) {
+    const auto running = flights_.find(name);
+    if (running != flights_.end() && running->second.visitors > 0) running->second.leave();
+  }
+  void visitor_back(const ServerName& name) {
+    const auto running = flights_.find(name);
+    if (running != flights_.end()) running->second.welcome(Lane::kHandshake);
+  }
+
+  // Calls off the work under way, if there is some: see Want::cancel().
+  bool cancel(const ServerName& name) {
+    const auto running = flights_.find(name);
+    if (running == flights_.end()) return false;
+    running->second.want.cancel();
+    return true;
+  }
+
+  // Of the flight under way; null: there is none.
+  const Want* find(const ServerName& name) const {
+    const auto running = flights_.find(name);
+    return running == flights_.end() ? nullptr : &running->second.want;
+  }
   size_t flights() const { return flights_.size(); }
 
  private:
-  Task<> fly(ServerName name) {
-    const Result<T> outcome = co_await work_(name).result();
+  struct Flight {
+    explicit Flight(Lane lane) : want(lane), others(lane) {
+      if (lane == Lane::kHandshake) others = Lane::kPrefetch;
+    }
+    void welcome(Lane lane) {
+      if (lane == Lane::kHandshake) {
+        ++visitors;
+      } else {
+        others = std::min(others, lane);
+      }
+      want.set_lane(visitors > 0 ? Lane::kHandshake : others);
+    }
+    void leave() {
+      if (--visitors == 0) want.set_lane(others);
+    }
+
+    Want want;
+    Lane others;  // the most urgent of those who are no visitors
+    size_t visitors = 0;
+    std::vector<Done> waiting;
+  };
+
+  Task<> fly(ServerName name, Want& want) {
+    Task<T> work = work_(name, want);
+    const Result<T> outcome = co_await std::move(work).result();
+    want.on_change = nullptr;
     // Out of the map first: whoever joins from a callback starts a new flight.
     auto flight = flights_.extract(name);
-    for (Done& done : flight.mapped()) done(outcome);
+    for (Done& done : flight.mapped().waiting) done(outcome);
     co_return Unit{};
   }
 
   const Work work_;
   const size_t max_flights_;  // names at once; beyond it the newest is refused
-  std::unordered_map<ServerName, std::vector<Done>> flights_;
+  std::unordered_map<ServerName, Flight> flights_;
   TaskSet tasks_;  // goes first: its flights use the members above
 };
 

@@ -13,12 +13,14 @@ namespace {
 using namespace std::chrono_literals;
 
 using CertificateGate = Gate<CertificatePtr>;
+constexpr Lane kHandshake = Lane::kHandshake;
 
 // An issuer that takes two seconds of the test's time, fails always, and counts its work.
 class GateTest : public testing::Test {
  protected:
-  Task<CertificatePtr> issue(ServerName name) {
+  Task<CertificatePtr> issue(ServerName name, Want& want) {
     ++issued;
+    wanted = &want;
     co_await sleep(clock, 2s);
     Error no{ErrorCode::kDenied, "no " + name.text()};
     co_return no;
@@ -29,16 +31,18 @@ class GateTest : public testing::Test {
 
   ManualClock clock;
   int issued = 0;
+  Want* wanted = nullptr;  // of the newest issuance
   ServerName a = *ServerName::parse("a.test");
   ServerName b = *ServerName::parse("b.test");
-  CertificateGate gate{[this](ServerName name) { return issue(std::move(name)); }, 2};
+  CertificateGate gate{[this](ServerName name, Want& want) { return issue(std::move(name), want); },
+                       2};
 };
 
 TEST_F(GateTest, WantsForOneNameShareOneIssuanceAndItsOutcome) {
   std::optional<std::string> first, second;
-  gate.join(a, put(first));
+  gate.join(a, kHandshake, put(first));
   clock.advance(1999ms);
-  gate.join(a, put(second));
+  gate.join(a, kHandshake, put(second));
   EXPECT_FALSE(first || second);
   clock.advance(1ms);
   EXPECT_EQ(first, "no a.test");
@@ -49,7 +53,7 @@ TEST_F(GateTest, WantsForOneNameShareOneIssuanceAndItsOutcome) {
 
 TEST_F(GateTest, WhoJoinsFromACallbackStartsANewIssuance) {
   std::optional<std::string> second;
-  gate.join(a, [&](const auto&) { gate.join(a, put(second)); });
+  gate.join(a, kHandshake, [&](const auto&) { gate.join(a, kHandshake, put(second)); });
   clock.advance(2s);
   EXPECT_EQ(issued, 2);
   clock.advance(2s);
@@ -58,21 +62,53 @@ TEST_F(GateTest, WhoJoinsFromACallbackStartsANewIssuance) {
 
 TEST_F(GateTest, BeyondTheBoundTheNewestNameIsRefusedAtOnce) {
   std::optional<std::string> first, second, third;
-  gate.join(a, put(first));
-  gate.join(b, put(second));
-  gate.join(*ServerName::parse("c.test"), put(third));
+  gate.join(a, kHandshake, put(first));
+  gate.join(b, kHandshake, put(second));
+  gate.join(*ServerName::parse("c.test"), kHandshake, put(third));
   EXPECT_EQ(third, "too many names are being looked up at once");
   std::optional<std::string> again;
-  gate.join(a, put(again));  // joining costs no place
+  gate.join(a, kHandshake, put(again));  // joining costs no place
   clock.advance(2s);
   EXPECT_EQ(again, "no a.test");
+}
+
+TEST_F(GateTest, AnIssuanceIsAsUrgentAsTheMostUrgentOfThoseWhoWait) {
+  std::optional<std::string> first, second;
+  gate.join(a, Lane::kPrefetch, put(first));
+  EXPECT_EQ(wanted->lane(), Lane::kPrefetch);
+  gate.join(a, Lane::kRenewal, put(second));
+  EXPECT_EQ(wanted->lane(), Lane::kRenewal);
+  gate.join(a, kHandshake, [](const auto&) {});
+  gate.join(a, kHandshake, [](const auto&) {});
+  EXPECT_EQ(wanted->lane(), kHandshake);
+  gate.visitor_left(a);
+  EXPECT_EQ(wanted->lane(), kHandshake);
+  gate.visitor_left(a);
+  EXPECT_EQ(wanted->lane(), Lane::kRenewal);
+  gate.visitor_left(a);  // one too many changes nothing
+  gate.visitor_back(a);
+  EXPECT_EQ(wanted->lane(), kHandshake);
+  clock.advance(2s);
+  EXPECT_EQ(first, "no a.test");
+  gate.visitor_left(a);  // late letters find nothing
+  gate.visitor_back(a);
+  EXPECT_EQ(gate.find(a), nullptr);
+}
+
+TEST_F(GateTest, HalfOfTheRoomIsForThoseWhoWaitAtADoor) {
+  std::optional<std::string> first, second;
+  gate.join(a, Lane::kPrefetch, put(first));
+  gate.join(b, Lane::kPrefetch, put(second));
+  EXPECT_EQ(second, "too many names are being looked up at once");
+  gate.join(b, kHandshake, [](const auto&) {});
+  EXPECT_EQ(gate.flights(), 2u);
 }
 
 TEST_F(GateTest, ShutdownCancelsWhatRuns) {
   std::optional<std::string> first;
   auto local = std::make_unique<CertificateGate>(
-      [this](ServerName name) { return issue(std::move(name)); }, 9u);
-  local->join(a, put(first));
+      [this](ServerName name, Want& want) { return issue(std::move(name), want); }, 9u);
+  local->join(a, kHandshake, put(first));
   local.reset();
   EXPECT_EQ(clock.pending(), 0u);
   EXPECT_EQ(first, std::nullopt);

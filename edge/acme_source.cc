@@ -1,0 +1,154 @@
+#include "edge/acme_source.h"
+
+#include <algorithm>
+
+namespace latchkey::edge {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr long kConnectionsPerCa = 8;  // one is enough for HTTP/2
+constexpr Millis kLongestTurn = 5s;    // a request that has to wait for longer is not made
+
+acme::IssuerOptions issuer_options(const Config::Acme& from, acme::Pacer& pacer, Loop& loop) {
+  acme::IssuerOptions out;
+  out.name = from.name;
+  out.directory = from.directory;
+  out.email = from.email;
+  out.accept_terms = from.accept_terms;
+  out.challenges.clear();
+  for (const std::string& word : from.challenges) {
+    out.challenges.push_back(word == "http-01" ? acme::ChallengeType::kHttp01
+                                               : acme::ChallengeType::kTlsAlpn01);
+  }
+  out.pacer = &pacer;
+  out.home = loop.address();
+  return out;
+}
+
+// Trouble of the CA's, or between it and us: the name is not to blame.
+bool is_of_the_ca(const acme::IssuanceFailure& failure) {
+  switch (failure.failure) {
+    case FailureClass::kServerInternal:
+    case FailureClass::kAccount:
+    case FailureClass::kUserActionRequired:
+    case FailureClass::kRateLimited:
+      return true;
+    default:
+      return failure.error.code == ErrorCode::kThrottled;
+  }
+}
+
+LimitKind kind_of(acme::LimitScope scope) {
+  switch (scope) {
+    case acme::LimitScope::kResource:
+      return LimitKind::kRequests;
+    case acme::LimitScope::kAccount:
+      return LimitKind::kOrders;
+    case acme::LimitScope::kDomain:
+      return LimitKind::kDomain;
+    case acme::LimitScope::kIdentifiers:
+      return LimitKind::kIdentifiers;
+    case acme::LimitScope::kNameFailures:
+      return LimitKind::kNameFailures;
+  }
+  return LimitKind::kRequests;
+}
+
+}  // namespace
+
+std::string user_agent() {
+  return std::string("latchkey/") + LATCHKEY_VERSION;
+}
+
+AcmeSource::AcmeSource(const Config& config, size_t index, Parts parts)
+    : index_(index), parts_(parts) {
+  const Config::Acme& from = config.issuers[index];
+  CurlHttpClient::Options http;
+  http.user_agent = user_agent();
+  http.max_connections_per_host = kConnectionsPerCa;
+  if (from.ca_file) http.ca_file = config.file(*from.ca_file).string();
+  http_ = std::make_unique<CurlHttpClient>(parts_.loop.uv(), std::move(http));
+  issuer_ = std::make_unique<acme::AcmeIssuer>(issuer_options(from, *this, parts_.loop), *http_,
+                                               parts_.loop.clock(), parts_.store, parts_.challenges,
+                                               parts_.log);
+}
+
+Task<OrderOutcome> AcmeSource::order(OrderJob job) {
+  acme::IssuanceJob issuance{job.name};
+  issuance.failures = job.failures;
+  if (job.grant != nullptr) {
+    issuance.profile = job.grant->profile;
+    issuance.key_type = job.grant->key_type;
+  }
+  issuance.may_order_again = job.may_order_again;
+  issuance.authorization_failed = job.authorization_failed;
+  issuance.slow = job.slow;
+  std::optional<acme::IssuanceFailure> failed;
+  issuance.on_failure = [&failed](const acme::IssuanceFailure& failure) { failed = failure; };
+  Task<CertificatePtr> obtaining = issuer_->obtain(std::move(issuance));
+  Result<CertificatePtr> certificate = co_await std::move(obtaining).result();
+  OrderOutcome outcome;
+  outcome.issuer = name();
+  if (certificate) {
+    outcome.certificate = *std::move(certificate);
+    co_return outcome;
+  }
+  Error error = std::move(certificate).error().in("issuer " + name());
+  outcome.failure = OrderFailure{FailureClass::kOther, std::move(error), false};
+  if (failed) {
+    outcome.failure->failure = failed->failure;
+    outcome.failure->of_the_ca = is_of_the_ca(*failed);
+  }
+  co_return outcome;
+}
+
+Task<> AcmeSource::prepare() {
+  Task<> testing = parts_.store.self_test();
+  co_await std::move(testing);
+  Task<> preparing = issuer_->prepare();
+  co_await std::move(preparing);
+  co_return Unit{};
+}
+
+Task<> AcmeSource::before(acme::Resource resource) {
+  Task<> loading = parts_.keeper.load();
+  co_await std::move(loading);
+  Clock& clock = parts_.loop.clock();
+  const std::string_view word = acme::to_string(resource);
+  for (;;) {
+    const TimePoint now = clock.now();
+    const Millis wait = parts_.budget.request_at(index_, word, now) - now;
+    if (wait <= Millis(0)) break;
+    if (wait > kLongestTurn) {
+      Error held{ErrorCode::kThrottled,
+                 "the CA told us to stay away from " + std::string(word) + " for another " +
+                     std::to_string(wait.count() / 1000) + " s",
+                 wait};
+      co_return held;
+    }
+    co_await sleep(clock, wait);
+  }
+  parts_.budget.take_request(index_, word, clock.now());
+  co_return Unit{};
+}
+
+void AcmeSource::throttled(const acme::Throttle& throttle) {
+  LimitKind kind = kind_of(throttle.scope);
+  std::string key(throttle.subject);
+  if (kind == LimitKind::kOrders) key.clear();
+  // Without a name it cannot be laid at one's door.
+  if (kind != LimitKind::kOrders && key.empty()) kind = LimitKind::kRequests;
+  if (kind == LimitKind::kRequests) key = acme::to_string(throttle.resource);
+  parts_.budget.hold(index_, kind, key, parts_.loop.clock().now() + throttle.wait);
+  parts_.keeper.changed();
+  parts_.log.warning("ca_throttled",
+                     "the CA told us to stay away: nothing that needs this is asked for before",
+                     {{"issuer", name()},
+                      {"resource", acme::to_string(throttle.resource)},
+                      {"limit", to_string(kind)},
+                      {"key", key},
+                      {"seconds", static_cast<int64_t>((throttle.wait.count() + 999) / 1000)}});
+}
+
+}  // namespace latchkey::edge

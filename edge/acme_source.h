@@ -1,0 +1,57 @@
+#pragma once
+#include <memory>
+#include <string>
+
+#include "acme/challenges.h"
+#include "acme/issuer.h"
+#include "acme/pacer.h"
+#include "base/curl_http_client.h"
+#include "base/log.h"
+#include "base/loop.h"
+#include "cache/store.h"
+#include "edge/config.h"
+#include "ondemand/budget.h"
+#include "ondemand/budget_keeper.h"
+#include "ondemand/order.h"
+
+namespace latchkey::edge {
+
+// One ACME issuer of the configuration, as the on-demand side sees it: orders go to the ACME
+// client, its requests are paced by the budget, and what the CA forbids goes into the budget.
+// Control thread.
+class AcmeSource final : public CertificateSource, private acme::Pacer {
+ public:
+  // What all issuers share; all outlive them.
+  struct Parts {
+    Loop& loop;
+    Store& store;
+    acme::ChallengeTable& challenges;
+    Budget& budget;
+    BudgetKeeper& keeper;
+    Log& log;
+  };
+
+  // `index`: of the issuer in the configuration and in the budget.
+  AcmeSource(const Config& config, size_t index, Parts parts);
+  AcmeSource(const AcmeSource&) = delete;
+
+  const std::string& name() const override { return issuer_->name(); }
+  Task<OrderOutcome> order(OrderJob job) override;
+
+  // See AcmeIssuer::prepare().
+  Task<> prepare();
+  const acme::AcmeIssuer::Counts& counts() const { return issuer_->counts(); }
+
+ private:
+  Task<> before(acme::Resource resource) override;
+  void throttled(const acme::Throttle& throttle) override;
+
+  const size_t index_;
+  const Parts parts_;
+  std::unique_ptr<CurlHttpClient> http_;
+  std::unique_ptr<acme::AcmeIssuer> issuer_;
+};
+
+std::string user_agent();
+
+}  // namespace latchkey::edge

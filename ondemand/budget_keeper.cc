@@ -1,0 +1,64 @@
+#include "ondemand/budget_keeper.h"
+
+#include <utility>
+
+namespace latchkey {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr Millis kLoadLimit = 30s;
+constexpr Millis kWritePause = 20ms;  // what changes within goes with one write
+
+}  // namespace
+
+BudgetKeeper::BudgetKeeper(Budget& budget, Store& store, Clock& clock, Log& log)
+    : budget_(budget), store_(store), clock_(clock), log_(log) {}
+
+BudgetKeeper::~BudgetKeeper() {
+  if (!loaded_) return;
+  std::vector<BucketRecord> rows = budget_.take_changes(clock_.now(), clock_.wall_now());
+  if (rows.empty()) return;
+  Task<> put = store_.put_buckets(std::move(rows));
+  put.start();  // accepted is as good as done
+}
+
+Task<> BudgetKeeper::load() {
+  if (loaded_) co_return Unit{};
+  const Turnstile::Pass pass = co_await loading_.enter(kLoadLimit);
+  if (loaded_) co_return Unit{};
+  Task<std::vector<BucketRecord>> read = store_.load_buckets(clock_.wall_now());
+  const Result<std::vector<BucketRecord>> rows = co_await std::move(read).result();
+  if (!rows) {
+    Error why = Error(rows.error()).in("reading what is left of the CAs' budget");
+    co_return why;
+  }
+  budget_.load(*rows, clock_.now(), clock_.wall_now());
+  loaded_ = true;
+  co_return Unit{};
+}
+
+void BudgetKeeper::changed() {
+  dirty_ = true;
+  if (!std::exchange(writing_, true)) tasks_.spawn(write());
+}
+
+Task<> BudgetKeeper::write() {
+  while (std::exchange(dirty_, false)) {
+    std::vector<BucketRecord> rows = budget_.take_changes(clock_.now(), clock_.wall_now());
+    if (!rows.empty()) {
+      Task<> put = store_.put_buckets(std::move(rows));
+      const Result<> stored = co_await std::move(put).result();
+      if (!stored) {
+        log_.error(
+            "store_write_failed",
+            "the CAs' budget is remembered until the next restart only: " + stored.error().message);
+      }
+    }
+    co_await sleep(clock_, kWritePause);
+  }
+  writing_ = false;
+  co_return Unit{};
+}
+
+}  // namespace latchkey

@@ -1,0 +1,110 @@
+#include "ondemand/ledger.h"
+
+#include <algorithm>
+#include <array>
+
+namespace latchkey {
+namespace {
+
+using namespace std::chrono_literals;
+using std::chrono::duration_cast;
+using std::chrono::seconds;
+
+constexpr std::array<Millis, 4> kWaits{1min, 10min, 100min, 24h};
+constexpr Millis kTroubleWait = 15s;
+// No wait is longer (a day, its jitter, a CA's Retry-After of at most a day): a row that says so
+// comes from a clock that was wrong.
+constexpr seconds kLongestWait = 30h;
+constexpr size_t kMaxMessage = 2048;  // bytes
+
+// Rounded up: a wait is never shorter than it says.
+seconds whole_seconds(Millis wait) {
+  return duration_cast<seconds>(wait + 999ms);
+}
+
+}  // namespace
+
+Ledger::Ledger(Store& store, Clock& clock, Log& log) : store_(store), clock_(clock), log_(log) {}
+
+const FailureRecord* Ledger::find(const ServerName& name) const {
+  return records_.peek(name.text());
+}
+
+void Ledger::learn(const ServerName& name, FailureRecord record) {
+  if (find(name) == nullptr) remember(name, std::move(record));
+}
+
+void Ledger::remember(const ServerName& name, FailureRecord record) {
+  if (record.message.size() > kMaxMessage) record.message.resize(kMaxMessage);
+  auto dropped =
+      records_.put(name.text(), std::make_shared<const FailureRecord>(std::move(record)), 1);
+}
+
+std::optional<Error> Ledger::refusal(const FailureRecord& record) const {
+  const seconds left = record.next_try - clock_.wall_now();
+  if (left <= 0s || left > kLongestWait) return std::nullopt;
+  return Error{ErrorCode::kThrottled,
+               "the last try failed (" + std::string(to_string(record.failure)) +
+                   "), the next one is made in " + std::to_string(left.count()) +
+                   " s at the earliest: " + record.message,
+               left};
+}
+
+int Ledger::failures(const ServerName& name) const {
+  const FailureRecord* record = find(name);
+  return record == nullptr ? 0 : record->count;
+}
+
+Millis Ledger::jittered(Millis wait, bool later_only) {
+  const int percent = std::uniform_int_distribution<int>(later_only ? 0 : -20, 20)(random_);
+  return wait + wait / 100 * percent;
+}
+
+Task<> Ledger::failed(ServerName name, FailureClass failure, Error error, std::string issuer) {
+  const FailureRecord* before = find(name);
+  const WallTime now = clock_.wall_now();
+  FailureRecord record;
+  record.failure = failure;
+  record.message = std::move(error.message);
+  record.issuer = std::move(issuer);
+  record.count = before == nullptr ? 1 : before->count + 1;
+  record.first = before == nullptr || before->count == 0 ? now : before->first;
+  record.last = now;
+  const size_t step = std::min<size_t>(static_cast<size_t>(record.count) - 1, kWaits.size() - 1);
+  const Millis wait = jittered(kWaits[step], step + 1 == kWaits.size());
+  record.next_try = now + whole_seconds(std::max(wait, error.retry_after));
+  remember(name, record);
+  const FailureRecord* kept = find(name);
+  FailureRecord row = kept == nullptr ? record : *kept;
+  Task<> put = store_.put_failure(name, std::move(row));
+  const Result<> stored = co_await std::move(put).result();
+  if (!stored) {
+    log_.error("store_write_failed",
+               "a failure is remembered until the next restart only: " + stored.error().message,
+               {{"name", name.text()}});
+  }
+  co_return Unit{};
+}
+
+void Ledger::trouble(const ServerName& name, FailureClass failure, const Error& error,
+                     std::string issuer) {
+  const FailureRecord* before = find(name);
+  const WallTime now = clock_.wall_now();
+  FailureRecord record;
+  if (before != nullptr) record = *before;
+  record.failure = failure;
+  record.message = error.message;
+  record.issuer = std::move(issuer);
+  if (record.count == 0) record.first = now;
+  record.last = now;
+  record.next_try = now + whole_seconds(std::max(kTroubleWait, error.retry_after));
+  remember(name, std::move(record));
+}
+
+Task<> Ledger::forget(ServerName name) {
+  auto dropped = records_.erase(name.text());
+  Task<> erase = store_.delete_failure(std::move(name));
+  co_return co_await std::move(erase).result();
+}
+
+}  // namespace latchkey

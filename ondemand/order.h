@@ -1,0 +1,49 @@
+#pragma once
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "base/result.h"
+#include "base/server_name.h"
+#include "base/task.h"
+#include "cache/certificate.h"
+#include "cache/failure.h"
+#include "cache/grant.h"
+
+namespace latchkey {
+
+// One issuance that an issuer is to see through.
+struct OrderJob {
+  ServerName name;
+  int failures = 0;  // tries in a row that have failed before
+  GrantPtr grant{};  // profile, key type
+  // Called by the issuer; all may be empty.
+  std::function<bool()> may_order_again{};       // before a second order: are there tokens for it?
+  std::function<void()> authorization_failed{};  // the CA has refused our proof
+  std::function<void()> slow{};                  // it takes long, for no fault of ours
+};
+
+// Why it came to nothing.
+struct OrderFailure {
+  FailureClass failure = FailureClass::kOther;
+  Error error;
+  bool of_the_ca = false;  // the CA's trouble or limits: another issuer may help, and the name's
+                           // account of failures is not charged
+};
+
+struct OrderOutcome {
+  CertificatePtr certificate{};  // null: failed
+  std::string issuer{};          // that made it, or that was last tried
+  std::optional<OrderFailure> failure{};
+};
+
+// An issuer of the configuration: an account at a CA. Control thread.
+class CertificateSource {
+ public:
+  virtual ~CertificateSource() = default;
+  virtual const std::string& name() const = 0;
+  // Never fails as a task. Says nothing to the store. Dropping the task abandons the order.
+  virtual Task<OrderOutcome> order(OrderJob job) = 0;
+};
+
+}  // namespace latchkey

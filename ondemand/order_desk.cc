@@ -1,0 +1,129 @@
+#include "ondemand/order_desk.h"
+
+#include <algorithm>
+
+#include "policy/name_guard.h"
+
+namespace latchkey {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr Breaker::Options kHealth{3, 30s};
+
+// Another CA may do better. CAA is the name's own affair, but a record may allow one CA and not
+// another.
+bool another_issuer_may_help(const OrderFailure& failure) {
+  return failure.of_the_ca || failure.failure == FailureClass::kCaa;
+}
+
+OrderOutcome refused(FailureClass failure, Error error) {
+  OrderOutcome outcome;
+  outcome.failure = OrderFailure{failure, std::move(error), true};
+  return outcome;
+}
+
+}  // namespace
+
+OrderDesk::OrderDesk(std::vector<CertificateSource*> sources, Budget& budget, BudgetKeeper& keeper,
+                     OrderQueue& queue, Clock& clock, Log& log)
+    : budget_(budget), keeper_(keeper), queue_(queue), clock_(clock), log_(log) {
+  for (CertificateSource* source : sources) issuers_.push_back({source, Breaker(kHealth)});
+}
+
+bool OrderDesk::in_order(size_t issuer) const {
+  return issuers_[issuer].breaker.retry_at() <= clock_.now();
+}
+
+// Those that are in order; all of them when none is: one has to be tried.
+std::vector<size_t> OrderDesk::choose(const ServerName& name, const GrantPtr& grant) const {
+  std::vector<size_t> all;
+  for (size_t i = 0; i < issuers_.size(); ++i) all.push_back(i);
+  if (grant != nullptr && !grant->issuer.empty()) {
+    const auto chosen = std::find_if(all.begin(), all.end(), [&](size_t i) {
+      return issuers_[i].source->name() == grant->issuer;
+    });
+    if (chosen != all.end()) return {*chosen};
+    log_.error("ask_unknown_issuer",
+               "the ask endpoint chose the issuer \"" + grant->issuer +
+                   "\", which is not in the configuration; the first one is used: correct its "
+                   "answer, or add the issuer",
+               {{"name", name.text()}});
+  }
+  std::vector<size_t> good;
+  std::copy_if(all.begin(), all.end(), std::back_inserter(good),
+               [this](size_t i) { return in_order(i); });
+  return good.empty() ? all : good;
+}
+
+Task<OrderOutcome> OrderDesk::order(OrderJob job, Want& want, Millis patience, bool& began) {
+  Task<> loading = keeper_.load();
+  Result<> loaded = co_await std::move(loading).result();
+  if (!loaded) co_return refused(FailureClass::kStorage, std::move(loaded).error());
+
+  const TimePoint deadline = clock_.now() + patience;
+  std::vector<size_t> left = choose(job.name, job.grant);
+  if (job.failures > 0) want.set_retry();
+  OrderOutcome last;
+  while (!left.empty()) {
+    OrderQueue::Ask ask{{job.name, registered_domain(job.name), want.lane()}, left, deadline};
+    Task<OrderQueue::Place> waiting = queue_.enter(std::move(ask), want);
+    Result<OrderQueue::Place> entered = co_await std::move(waiting).result();
+    if (!entered) {
+      // What an issuer said is worth more than that the others have no room.
+      if (last.failure) co_return last;
+      co_return refused(FailureClass::kRateLimited, std::move(entered).error());
+    }
+    OrderQueue::Place place = *std::move(entered);
+    keeper_.changed();
+    const size_t issuer = place.issuer();
+    std::erase(left, issuer);
+    // While it is out of order one tries it, every now and then; unless it is the last hope.
+    if (!issuers_[issuer].breaker.admit(clock_.now()) && !left.empty()) continue;
+
+    OrderJob attempt = job;
+    attempt.may_order_again = [this, &place] {
+      const bool taken = place.take_another();
+      keeper_.changed();
+      return taken;
+    };
+    attempt.authorization_failed = [this, issuer, name = job.name] {
+      budget_.authorization_failed(issuer, name, clock_.now());
+      keeper_.changed();
+    };
+    attempt.slow = [&place] { place.slow(); };
+    began = true;
+    Task<OrderOutcome> ordering = issuers_[issuer].source->order(std::move(attempt));
+    last = co_await std::move(ordering);
+    note(issuer, last);
+    if (last.certificate != nullptr || !another_issuer_may_help(*last.failure)) co_return last;
+    if (!left.empty()) {
+      log_.warning("issuer_failed", "trying the next issuer: " + last.failure->error.message,
+                   {{"issuer", last.issuer}, {"name", job.name.text()}});
+    }
+  }
+  co_return last;
+}
+
+void OrderDesk::note(size_t issuer, const OrderOutcome& outcome) {
+  Breaker& breaker = issuers_[issuer].breaker;
+  const bool was_open = breaker.open();
+  // A CA that limits us is well.
+  const bool ill = outcome.failure && outcome.failure->of_the_ca &&
+                   outcome.failure->failure != FailureClass::kRateLimited;
+  ill ? breaker.failed(clock_.now()) : breaker.succeeded();
+  if (breaker.open() == was_open) return;
+  const std::string& name = issuers_[issuer].source->name();
+  if (breaker.open()) {
+    log_.error("issuer_unavailable",
+               "it has failed " + std::to_string(kHealth.threshold) +
+                   " times in a row and is tried every " +
+                   std::to_string(kHealth.probe_every.count() / 1000) +
+                   " s only: " + outcome.failure->error.message,
+               {{"issuer", name}});
+  } else {
+    log_.info("issuer_available", "it works again", {{"issuer", name}});
+  }
+}
+
+}  // namespace latchkey

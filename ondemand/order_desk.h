@@ -1,0 +1,54 @@
+#pragma once
+#include <string>
+#include <vector>
+
+#include "base/breaker.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/server_name.h"
+#include "base/task.h"
+#include "ondemand/budget.h"
+#include "ondemand/budget_keeper.h"
+#include "ondemand/lane.h"
+#include "ondemand/order.h"
+#include "ondemand/order_queue.h"
+
+namespace latchkey {
+
+// Gets an order made: by the issuer that the name's grant selects, or else by the first one that is
+// in order and has budget; on to the next one where an issuer has trouble of its own. Control
+// thread.
+class OrderDesk {
+ public:
+  // The sources in the order of preference, as the budget's issuers. All outlive us.
+  OrderDesk(std::vector<CertificateSource*> sources, Budget& budget, BudgetKeeper& keeper,
+            OrderQueue& queue, Clock& clock, Log& log);
+  OrderDesk(const OrderDesk&) = delete;
+
+  // Never fails as a task. `patience`: how long visitors wait for a place. Before the order is made
+  // `began` is set; while it is not, nobody was asked for anything. Dropping the task abandons the
+  // order. `want` and `began` outlive the task.
+  Task<OrderOutcome> order(OrderJob job, Want& want, Millis patience, bool& began);
+
+  // Is the issuer known to be out of order?
+  bool failing(size_t issuer) const { return issuers_[issuer].breaker.open(); }
+
+ private:
+  struct Issuer {
+    CertificateSource* source;
+    Breaker breaker;
+  };
+
+  std::vector<size_t> choose(const ServerName& name, const GrantPtr& grant) const;
+  bool in_order(size_t issuer) const;
+  void note(size_t issuer, const OrderOutcome& outcome);
+
+  std::vector<Issuer> issuers_;
+  Budget& budget_;
+  BudgetKeeper& keeper_;
+  OrderQueue& queue_;
+  Clock& clock_;
+  Log& log_;
+};
+
+}  // namespace latchkey

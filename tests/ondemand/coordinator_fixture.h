@@ -1,0 +1,196 @@
+#pragma once
+// The on-demand side put together over fakes: a store in memory, an ask endpoint and CAs that do
+// what a test says, on a clock that a test moves.
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ondemand/coordinator.h"
+#include "ondemand/gate.h"
+#include "ondemand/order_desk.h"
+#include "ondemand/order_queue.h"
+#include "ondemand/prefetcher.h"
+#include "tests/support/fake_store.h"
+#include "tests/support/manual_clock.h"
+#include "tests/support/test_certificates.h"
+
+namespace latchkey {
+
+inline const TestCa& fake_ca() {
+  static const TestCa made;
+  return made;
+}
+
+// Answers the ask by the status and body that a test sets, after 100 ms.
+class ScriptedAsk final : public HttpClient {
+ public:
+  explicit ScriptedAsk(Clock& clock) : clock_(clock) {}
+  Task<HttpReply> send(HttpRequest) override {
+    ++calls;
+    co_await sleep(clock_, std::chrono::milliseconds(100));
+    HttpReply reply;
+    reply.status = status;
+    reply.body = body;
+    co_return reply;
+  }
+  int status = 200;
+  std::string body;
+  int calls = 0;
+
+ private:
+  Clock& clock_;
+};
+
+// A CA that takes a second, or fails as `trouble` says.
+class ScriptedSource final : public CertificateSource {
+ public:
+  ScriptedSource(std::string name, Clock& clock) : name_(std::move(name)), clock_(clock) {}
+  const std::string& name() const override { return name_; }
+
+  Task<OrderOutcome> order(OrderJob job) override {
+    ++orders;
+    earlier_failures = job.failures;
+    most_in_flight = std::max(most_in_flight, ++in_flight);
+    struct Leave {
+      int& in_flight;
+      ~Leave() { --in_flight; }
+    } const leave{in_flight};
+    co_await sleep(clock_, takes);
+    OrderOutcome outcome;
+    outcome.issuer = name_;
+    if (trouble) {
+      if (!trouble->of_the_ca) fail_authorizations(job);
+      outcome.failure = trouble;
+      co_return outcome;
+    }
+    const TestCa::Names names{job.name.text()};
+    outcome.certificate = fake_ca().issue(names);
+    co_return outcome;
+  }
+
+  std::optional<OrderFailure> trouble;
+  Millis takes{1000};
+  int orders = 0, in_flight = 0, most_in_flight = 0, earlier_failures = 0;
+  std::vector<TimePoint> authorization_failures;
+
+ private:
+  // As the ACME client does: both challenge types at the first try, one order each.
+  void fail_authorizations(OrderJob& job) {
+    authorization_failures.push_back(clock_.now());
+    job.authorization_failed();
+    if (job.failures > 0 || !job.may_order_again()) return;
+    authorization_failures.push_back(clock_.now());
+    job.authorization_failed();
+  }
+
+  const std::string name_;
+  Clock& clock_;
+};
+
+struct OnDemandOptions {
+  size_t max_orders = 2;
+  bool refuse_denied = false;
+  std::optional<Rate> new_names{};
+  IssuerLimits limits{};
+};
+
+// One process's life; the store outlives it.
+struct OnDemandSide {
+  OnDemandSide(FakeStore& store_in, ManualClock& clock_in, ScriptedAsk& http_in,
+               OnDemandOptions options)
+      : store(store_in), clock(clock_in), http(http_in), chosen(options) {}
+
+  static std::shared_ptr<const Allowlist> listed() {
+    std::vector<Allowlist::BadLine> bad;
+    return *Allowlist::load({"*.listed.test"}, {}, bad);
+  }
+  static AskEndpoint::Options ask_options() {
+    AskEndpoint::Options options;
+    options.url = "http://127.0.0.1/ask";
+    return options;
+  }
+  static ServerName name_of(const std::string& text) { return *ServerName::parse(text); }
+
+  FakeStore& store;
+  ManualClock& clock;
+  ScriptedAsk& http;
+  const OnDemandOptions chosen;
+  Log log{STDERR_FILENO, Log::Format::kText, static_cast<LogLevel>(9)};
+  CertificateCache cache{{}};
+  Policy policy{Policy::Options(),
+                listed(),
+                std::make_unique<AskEndpoint>(ask_options(), http, clock, log),
+                store,
+                clock,
+                log};
+  ScriptedSource first{"first", clock}, second{"second", clock};
+  Budget budget{{{"first", chosen.limits}, {"second", {}}}, std::nullopt, chosen.new_names};
+  BudgetKeeper keeper{budget, store, clock, log};
+  OrderQueue queue{{chosen.max_orders}, budget, clock};
+  OrderDesk desk{{&first, &second}, budget, keeper, queue, clock, log};
+  std::vector<std::pair<ServerName, Millis>> put_off;  // wanted later
+  Coordinator coordinator{
+      {std::chrono::seconds(25), chosen.refuse_denied},
+      store,
+      policy,
+      budget,
+      keeper,
+      cache,
+      [this](OrderJob job, Want& want, bool& began) {
+        return desk.order(std::move(job), want, std::chrono::seconds(25), began);
+      },
+      [this](const ServerName& name, Millis delay) { put_off.emplace_back(name, delay); },
+      clock,
+      log};
+  Gate<CertificatePtr> gate{
+      [this](ServerName name, Want& want) { return coordinator.obtain(std::move(name), want); },
+      1000};
+
+  int orders() const { return first.orders + second.orders; }
+
+  // A visit; moves the clock until there is an outcome. "serial", or "!reason".
+  std::string obtain(const std::string& text, Millis limit = std::chrono::minutes(30)) {
+    std::optional<std::string> said;
+    gate.join(name_of(text), Lane::kHandshake, [&said](const Result<CertificatePtr>& outcome) {
+      said = outcome ? (*outcome)->serial() : "!" + outcome.error().message;
+    });
+    for (Millis spent{0}; spent < limit && !said; spent += Millis(30)) clock.advance(Millis(30));
+    return said ? *said : "still waiting";
+  }
+  bool refused(const std::string& text) { return obtain(text).starts_with("!"); }
+};
+
+class OnDemandTest : public testing::Test {
+ protected:
+  OnDemandTest() {
+    store.clock = &clock;
+    store.delay = Millis(1);
+    start();
+  }
+  void start(OnDemandOptions options = {}) {
+    side.reset();
+    side = std::make_unique<OnDemandSide>(store, clock, http, options);
+  }
+  static ServerName name_of(const std::string& text) { return OnDemandSide::name_of(text); }
+  static OrderFailure own_failure(FailureClass why = FailureClass::kUnauthorized) {
+    return {why, Error{ErrorCode::kProtocol, "unauthorized"}, false};
+  }
+  static OrderFailure ca_trouble(Error error = {ErrorCode::kIo, "connection refused"}) {
+    return {FailureClass::kServerInternal, std::move(error), true};
+  }
+
+  ManualClock clock;
+  FakeStore store;
+  ScriptedAsk http{clock};
+  std::unique_ptr<OnDemandSide> side;
+};
+
+}  // namespace latchkey
