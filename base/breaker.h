@@ -27,8 +27,8 @@ class Breaker {
   }
   // Whoever was admitted, and whenever. A hold goes on: it was asked for.
   void succeeded() { failures_ = 0; }
-  // While it is open this puts off the next probe; who does not want that of late failures, from
-  // before it opened, or counts from the probe's beginning, does not report them.
+  // While it is open this puts off the next probe. Who wants probes by the clock, whatever comes of
+  // questions from before it opened, reports failures only while it is closed.
   void failed(TimePoint now) {
     if (failures_ < options_.threshold) ++failures_;
     if (open()) next_probe_ = std::max(next_probe_, now + options_.probe_every);

@@ -1,65 +1,15 @@
 #include "policy/ask_endpoint.h"
 
-#include <gtest/gtest.h>
-#include <sys/mman.h>
-#include <unistd.h>
+#include <algorithm>
 
-#include <deque>
-#include <optional>
-
-#include "tests/policy/fake_http.h"
-#include "tests/support/fd.h"
-#include "tests/support/manual_clock.h"
+#include "tests/policy/ask_fixture.h"
 
 namespace latchkey {
 namespace {
 
 using namespace std::chrono_literals;
 
-class AskEndpointTest : public testing::Test {
- protected:
-  void SetUp() override { make({.url = "http://127.0.0.1:8000/check"}); }
-
-  void make(AskEndpoint::Options options) {
-    asks.clear();
-    endpoint.emplace(std::move(options), http, clock, log);
-  }
-  Task<Decision>& ask(std::string_view name) {
-    asks.push_back(endpoint->ask(*ServerName::parse(name)));
-    asks.back().start();
-    return asks.back();
-  }
-  Decision decided(Task<Decision>& task) {
-    if (!task.done() || !task.outcome()) {
-      ADD_FAILURE() << "undecided, or failed";
-      return {};
-    }
-    return *task.outcome();
-  }
-  Decision answered(Result<HttpReply> reply) {
-    auto& task = ask("a.test");
-    http.answer(0, std::move(reply));
-    return decided(task);
-  }
-  Decision answered(int status) {
-    HttpReply reply;
-    reply.status = status;
-    return answered(Result<HttpReply>(std::move(reply)));
-  }
-  std::string logged() const {
-    std::string text(100'000, '\0');
-    const ssize_t n = pread(log_file.get(), text.data(), text.size(), 0);
-    text.resize(n > 0 ? static_cast<size_t>(n) : 0);
-    return text;
-  }
-
-  test::Fd log_file{memfd_create("log", MFD_CLOEXEC)};
-  Log log{log_file.get(), Log::Format::kJson, LogLevel::kDebug};
-  ManualClock clock;
-  FakeHttp http;
-  std::optional<AskEndpoint> endpoint;
-  std::deque<Task<Decision>> asks;
-};
+class AskEndpointTest : public AskFixture {};
 
 TEST_F(AskEndpointTest, AsksByCaddysContract) {
   ask("shop.example.com");
@@ -88,9 +38,19 @@ TEST_F(AskEndpointTest, AddsTheNameToWhateverUrlThereIs) {
     ask("a.test");
     EXPECT_EQ(http.request().url, asked);
   }
-  make({.url = "http://h.test/x", .send_reason = true});
-  ask("a.test");
-  EXPECT_EQ(http.request().url, "http://h.test/x?domain=a.test&reason=issue");
+}
+
+TEST_F(AskEndpointTest, SaysWhyItAsksWhereThatIsWanted) {
+  const std::pair<AskReason, const char*> cases[] = {
+      {AskReason::kIssue, "issue"}, {AskReason::kRenew, "renew"}, {AskReason::kServe, "serve"}};
+  for (const auto& [reason, word] : cases) {
+    make({.url = "http://h.test/x", .send_reason = true});
+    ask("a.test", reason);
+    EXPECT_EQ(http.request().url, std::string("http://h.test/x?domain=a.test&reason=") + word);
+    make({.url = "http://h.test/x"});
+    ask("a.test", reason);
+    EXPECT_EQ(http.request().url, "http://h.test/x?domain=a.test");
+  }
 }
 
 TEST_F(AskEndpointTest, SendsItsToken) {
@@ -106,6 +66,7 @@ TEST_F(AskEndpointTest, SendsItsToken) {
 
 TEST_F(AskEndpointTest, EveryStatusMeansWhatTheDesignSays) {
   log.set_rate_limit(false);
+  make({.url = "http://h.test", .breaker = kNeverOpens});
   for (int status = 0; status < 1000; ++status) {
     Verdict expected = Verdict::kUnknown;
     if (status >= 200 && status < 300) expected = Verdict::kAllow;
@@ -124,6 +85,7 @@ TEST_F(AskEndpointTest, EveryStatusMeansWhatTheDesignSays) {
 }
 
 TEST_F(AskEndpointTest, NoAnswerIsNotADenial) {
+  make({.url = "http://h.test", .breaker = kNeverOpens});
   for (const ErrorCode code : {ErrorCode::kTimeout, ErrorCode::kIo, ErrorCode::kProtocol,
                                ErrorCode::kInvalid, ErrorCode::kNotFound}) {
     const Decision decision = answered(Error{code, "GET http://h.test: broken"});
@@ -145,6 +107,7 @@ TEST_F(AskEndpointTest, AnErrorLineNamesEndpointNameAndRemedyButNoSecret) {
 }
 
 TEST_F(AskEndpointTest, ErrorLinesAreRateLimited) {
+  make({.url = "http://h.test", .breaker = kNeverOpens});
   for (int i = 0; i < 500; ++i) answered(500);
   const std::string lines = logged();
   EXPECT_LE(std::count(lines.begin(), lines.end(), '\n'), 30);
@@ -185,7 +148,7 @@ TEST_F(AskEndpointTest, AQuestionThatWaitedTooLongIsUnknown) {
 }
 
 TEST_F(AskEndpointTest, DroppedBeforeItsStartNothingIsAsked) {
-  { const Task<Decision> never = endpoint->ask(*ServerName::parse("a.test")); }
+  { const Task<AskOutcome> never = endpoint->ask(*ServerName::parse("a.test")); }
   EXPECT_EQ(http.open(), 0u);
   EXPECT_EQ(clock.pending(), 0u);
 }

@@ -64,5 +64,32 @@ TEST(NameGuardTest, ARunOfOneLabelAtTheHeadIsRefused) {
   }
 }
 
+TEST(RegisteredDomainTest, IsThePublicSuffixAndOneLabel) {
+  const std::pair<const char*, const char*> cases[] = {
+      {"example.com", "example.com"},
+      {"a.b.example.com", "example.com"},
+      {"a.b.co.uk", "b.co.uk"},
+      {"x.y.github.io", "y.github.io"},  // the list's private part counts
+      {"a.b.c.kawasaki.jp", "b.c.kawasaki.jp"},
+      {"a.city.kawasaki.jp", "city.kawasaki.jp"},
+      {"a.www.ck", "www.ck"},
+      {"a.xn--55qx5d.cn", "a.xn--55qx5d.cn"},
+      {"x.a.xn--55qx5d.cn", "a.xn--55qx5d.cn"},
+      // Top levels that the list does not know.
+      {"a.test", "a.test"},
+      {"x.y.a.test", "a.test"},
+      {"shop.a.localhost", "a.localhost"},
+      {"x.unknowntld", "x.unknowntld"},
+      // Nothing to be registered.
+      {"localhost", "localhost"},
+      {"com", "com"},
+      {"co.uk", "co.uk"},
+      {"github.io", "github.io"},
+  };
+  for (const auto& [name, domain] : cases) {
+    EXPECT_EQ(registered_domain(*ServerName::parse(name)), domain) << name;
+  }
+}
+
 }  // namespace
 }  // namespace latchkey
