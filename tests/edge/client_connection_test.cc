@@ -65,25 +65,31 @@ class ClientConnectionTest : public testing::Test {
   TlsContext tls;
   Log log{STDERR_FILENO, Log::Format::kText, LogLevel::kError};
   HandshakeCounts counts;
-  std::atomic<size_t> parked{0}, connections{0};
+  std::atomic<size_t> connections{0};
+  ParkingBounds bounds{{.total = 100, .per_name = 2, .per_prefix = 3}};
+  std::vector<ServerName> wanted, left, rechecked;
   WorkerShared shared{.cache = cache,
                       .challenges = challenges,
                       .tls = tls,
                       .log = log,
                       .counts = counts,
-                      .parked = parked,
+                      .parking = bounds,
                       .connections = connections,
-                      .parking = {.total = 100, .per_name = 100},
                       .park_timeout = 200ms,
                       .hello_timeout = 10s,
                       .max_connections = 100,
                       .https_port = 443,
                       .underscore_names = false,
                       .want_certificate = {},
-                      .may_be_served = {}};
-  std::vector<ServerName> wanted;
-  Parking parking{shared.parking, parked,
-                  [this](const ServerName& name) { wanted.push_back(name); }};
+                      .may_be_served = {},
+                      .visitors_left = {},
+                      .visitors_back = {},
+                      .recheck = [this](const ServerName& name) { rechecked.push_back(name); }};
+  Parking parking{bounds,
+                  {.want = [this](const ServerName& name) { wanted.push_back(name); },
+                   .left = [this](const ServerName& name) { left.push_back(name); },
+                   .back = [](const ServerName&) {}}};
+  std::shared_ptr<const Fallback> fallback;
   SendGather gather{loop.uv()};
   SessionContext http{loop.clock(),
                       [](RequestHead, ResponseStream&) { return std::unique_ptr<Exchange>(); }};
@@ -92,6 +98,7 @@ class ClientConnectionTest : public testing::Test {
                                     loop.clock(),
                                     shared,
                                     parking,
+                                    fallback,
                                     gather,
                                     [this](Transport& transport, ClientConnection& c) {
                                       return std::make_unique<Http1Session>(
@@ -118,12 +125,12 @@ TEST_F(ClientConnectionTest, AParkedHandshakeIsFinishedWithItsCertificate) {
   run(*client);
   EXPECT_FALSE(client->done);
   ASSERT_EQ(wanted, std::vector<ServerName>{a});
-  EXPECT_EQ(parked, 1u);
+  EXPECT_EQ(bounds.parked(), 1u);
   const Result<CertificatePtr> outcome = ca().issue({"a.test"});
   parking.resume(a, outcome);
   run(*client);
   EXPECT_TRUE(client->done);
-  EXPECT_EQ(parked, 0u);
+  EXPECT_EQ(bounds.parked(), 0u);
 }
 
 TEST_F(ClientConnectionTest, ADeniedNameIsUnrecognizedAndAFailureIsInternal) {
@@ -151,13 +158,15 @@ TEST_F(ClientConnectionTest, NoNameAndUncleanNamesAreRefusedWithoutAsking) {
 TEST_F(ClientConnectionTest, AClientThatHangsUpWhileParkedIsForgotten) {
   auto client = connect("a.test");
   run(*client);
-  EXPECT_EQ(parked, 1u);
+  EXPECT_EQ(bounds.parked(), 1u);
   client.reset();
   turn();
   EXPECT_TRUE(buried);
   connection.reset();
-  EXPECT_EQ(parked, 0u);
+  EXPECT_EQ(bounds.parked(), 0u);
+  EXPECT_EQ(left, std::vector<ServerName>{a});
   parking.resume(a, Error{ErrorCode::kDenied, "no"});
+  EXPECT_EQ(left.size(), 1u);
 }
 
 TEST_F(ClientConnectionTest, AParkedHandshakeIsRefusedWhenItsTimeIsUp) {
@@ -165,6 +174,7 @@ TEST_F(ClientConnectionTest, AParkedHandshakeIsRefusedWhenItsTimeIsUp) {
   run(*client);
   while (!buried) uv_run(&loop.uv(), UV_RUN_ONCE);
   EXPECT_EQ(counts.park_timeouts.value(), 1u);
+  EXPECT_EQ(left, std::vector<ServerName>{a});
   connection.reset();
   client->step();
   EXPECT_EQ(client->alert, SSL_AD_INTERNAL_ERROR);
@@ -176,6 +186,89 @@ TEST_F(ClientConnectionTest, AnExpiredCertificateInMemoryIsNotServed) {
   auto client = connect("a.test");
   run(*client);
   EXPECT_EQ(wanted.size(), 1u);
+}
+
+TEST_F(ClientConnectionTest, OverABoundTheNewestIsRefusedAndTheBoundIsCounted) {
+  fallback = std::make_shared<Fallback>(Fallback{nullptr, ca().issue({"parking.invalid"})});
+  std::vector<ParkingBounds::Place> taken;
+  const auto fill = [&](const char* name, const char* source) {
+    auto place = bounds.take(*ServerName::parse(name), SourcePrefix::of(source));
+    taken.push_back(std::get<ParkingBounds::Place>(std::move(place)));
+  };
+  fill("a.test", "198.51.100.1");
+  fill("a.test", "198.51.100.2");
+  auto client = connect("a.test");
+  run(*client);
+  EXPECT_EQ(client->alert, SSL_AD_INTERNAL_ERROR) << "also where there is a parking certificate";
+  EXPECT_EQ(counts.overflows_name.value(), 1u);
+  fill("b.test", "192.0.2.7");
+  fill("b.test", "192.0.2.8");
+  fill("c.test", "192.0.2.9");
+  auto neighbour = connect("d.test");
+  run(*neighbour);
+  EXPECT_EQ(neighbour->alert, SSL_AD_INTERNAL_ERROR);
+  EXPECT_EQ(counts.overflows_prefix.value(), 1u);
+  EXPECT_EQ(counts.park_overflows.value(), 2u);
+  EXPECT_EQ(counts.refused_temporary.value(), 2u);
+  EXPECT_TRUE(wanted.empty());
+}
+
+TEST_F(ClientConnectionTest, ACachedNameIsServedAtOnceAlsoWhenPolicyIsToBeAskedAgain) {
+  cache.put(a, ca().issue({"a.test"}), {.recheck_at = TestCa::now() - 1s});
+  auto client = connect("a.test");
+  run(*client);
+  EXPECT_TRUE(client->done);
+  EXPECT_EQ(rechecked, std::vector<ServerName>{a});
+  auto next = connect("a.test");
+  run(*next);
+  EXPECT_TRUE(next->done);
+  EXPECT_EQ(rechecked.size(), 1u) << "it was said a moment ago";
+}
+
+TEST_F(ClientConnectionTest, WithoutANameTheDefaultCertificateIsServedAndNothingIsAsked) {
+  fallback = std::make_shared<Fallback>(Fallback{ca().issue({"default.test"}), nullptr});
+  auto client = connect("");
+  run(*client);
+  EXPECT_TRUE(client->done);
+  EXPECT_EQ(counts.default_certificate.value(), 1u);
+  for (const char* unclean : {"127.0.0.1", "a..test"}) {
+    auto other = connect(unclean);
+    run(*other);
+    EXPECT_EQ(other->alert, SSL_AD_UNRECOGNIZED_NAME) << unclean;
+  }
+  EXPECT_TRUE(wanted.empty());
+}
+
+TEST_F(ClientConnectionTest, TheGrantIsTheNewestAndOutlivesItsCertificateInTheCache) {
+  const auto grant = [](const char* upstream) {
+    return std::make_shared<const Grant>(Grant{.upstream = upstream});
+  };
+  cache.put(a, ca().issue({"a.test"}), {.grant = grant("http://one.test")});
+  auto client = connect("a.test");
+  run(*client);
+  ASSERT_TRUE(client->done);
+  EXPECT_EQ(connection->grant_of("a.test")->upstream, "http://one.test");
+  EXPECT_EQ(connection->grant_of("b.test"), nullptr);
+  EXPECT_EQ(connection->grant_of("[::1]"), nullptr);
+  cache.set_extras(a, {.grant = grant("http://two.test")});
+  EXPECT_EQ(connection->grant_of("a.test")->upstream, "http://two.test");
+  cache.set_extras(a, {});
+  EXPECT_EQ(connection->grant_of("a.test"), nullptr);
+  cache.erase(a);
+  EXPECT_EQ(connection->grant_of("a.test")->upstream, "http://one.test");
+}
+
+TEST_F(ClientConnectionTest, AParkedHandshakeFindsItsGrantBesideTheCertificate) {
+  auto client = connect("a.test");
+  run(*client);
+  const CertificatePtr certificate = ca().issue({"a.test"});
+  const Grant grant{.upstream = "http://one.test"};
+  cache.put(a, certificate, {.grant = std::make_shared<const Grant>(grant)});
+  parking.resume(a, certificate);
+  run(*client);
+  ASSERT_TRUE(client->done);
+  cache.erase(a);
+  EXPECT_EQ(connection->grant_of("a.test")->upstream, "http://one.test");
 }
 
 TEST_F(ClientConnectionTest, AChallengeIsAnsweredOnlyFromThePendingOnes) {

@@ -9,10 +9,14 @@
 namespace latchkey::edge {
 namespace {
 
+using Bound = ParkingBounds::Bound;
+
 class FakeHandshake final : public Parked {
  public:
-  FakeHandshake(Parking& parking, ServerName name) : parking_(parking), name_(std::move(name)) {
-    parked = parking_.park(name_, *this);
+  FakeHandshake(Parking& parking, ServerName name, const char* source = "192.0.2.1")
+      : parking_(parking), name_(std::move(name)) {
+    broken = parking_.park(name_, SourcePrefix::of(source), *this);
+    parked = !broken;
   }
   ~FakeHandshake() {
     if (parked) parking_.leave(name_, *this);
@@ -24,6 +28,7 @@ class FakeHandshake final : public Parked {
   }
 
   bool parked = false;
+  std::optional<Bound> broken;
   std::optional<std::string> heard;
   std::function<void()> then;
 
@@ -34,46 +39,88 @@ class FakeHandshake final : public Parked {
 
 class ParkingTest : public testing::Test {
  protected:
+  using Letters = std::vector<std::string>;
+  Letters take_letters() { return std::exchange(letters, {}); }
+  Parking::Letters writer() {
+    const auto write = [this](const char* word) {
+      return [this, word](const ServerName& name) { letters.push_back(word + name.text()); };
+    };
+    return {write("want "), write("left "), write("back ")};
+  }
+
   ServerName a = *ServerName::parse("a.test");
   ServerName b = *ServerName::parse("b.test");
   Error no{ErrorCode::kDenied, "no"};
-  std::atomic<size_t> total{0};
-  std::vector<std::string> wanted;
-  Parking parking{{.total = 4, .per_name = 3}, total, [this](const ServerName& name) {
-                    wanted.push_back(name.text());
-                  }};
+  ParkingBounds bounds{{.total = 4, .per_name = 3, .per_prefix = 4}};
+  Letters letters;
+  Parking parking{bounds, writer()};
 };
 
 TEST_F(ParkingTest, OnlyTheFirstForANameAsksAndAllHear) {
   FakeHandshake first(parking, a), second(parking, a), other(parking, b);
-  EXPECT_EQ(wanted, (std::vector<std::string>{"a.test", "b.test"}));
+  EXPECT_EQ(take_letters(), (Letters{"want a.test", "want b.test"}));
   parking.resume(a, no);
   EXPECT_EQ(first.heard, "no");
   EXPECT_EQ(second.heard, "no");
   EXPECT_EQ(other.heard, std::nullopt);
-  EXPECT_EQ(total, 1u);
+  EXPECT_EQ(bounds.parked(), 1u);
+  EXPECT_TRUE(letters.empty());
 }
 
-TEST_F(ParkingTest, WhoLeavesIsForgottenAndTheQuestionStays) {
-  { FakeHandshake gone(parking, a); }
-  EXPECT_EQ(total, 0u);
+TEST_F(ParkingTest, OneLetterSaysThatTheLastHasLeftAndOneThatSomebodyIsBack) {
+  {
+    FakeHandshake first(parking, a);
+    { FakeHandshake second(parking, a); }
+    EXPECT_EQ(take_letters(), Letters{"want a.test"});
+  }
+  EXPECT_EQ(take_letters(), Letters{"left a.test"});
+  EXPECT_EQ(bounds.parked(), 0u);
+  {
+    FakeHandshake third(parking, a), fourth(parking, a);
+    EXPECT_EQ(take_letters(), Letters{"back a.test"});
+  }
+  EXPECT_EQ(take_letters(), Letters{"left a.test"});
   FakeHandshake next(parking, a);
-  EXPECT_EQ(wanted.size(), 1u);
+  EXPECT_EQ(take_letters(), Letters{"back a.test"});
   parking.resume(a, no);
   EXPECT_EQ(next.heard, "no");
   FakeHandshake later(parking, a);
-  EXPECT_EQ(wanted.size(), 2u);
+  EXPECT_EQ(take_letters(), Letters{"want a.test"});
 }
 
-TEST_F(ParkingTest, BothBoundsRefuseTheNewest) {
+TEST_F(ParkingTest, AnOutcomeThatNobodyWaitsForAnyMoreEndsTheQuestion) {
+  { FakeHandshake gone(parking, a); }
+  parking.resume(a, no);
+  EXPECT_EQ(take_letters(), (Letters{"want a.test", "left a.test"}));
+  parking.resume(a, no);
+  { FakeHandshake later(parking, a); }
+  EXPECT_EQ(take_letters(), (Letters{"want a.test", "left a.test"}));
+}
+
+TEST_F(ParkingTest, TheNewestIsRefusedOverABoundAndLeavesNothingBehind) {
   FakeHandshake a1(parking, a), a2(parking, a), a3(parking, a), a4(parking, a);
   EXPECT_TRUE(a3.parked);
-  EXPECT_FALSE(a4.parked);
-  FakeHandshake b1(parking, b), b2(parking, b);
-  EXPECT_TRUE(b1.parked);
-  EXPECT_FALSE(b2.parked);
+  EXPECT_EQ(a4.broken, Bound::kPerName);
+  {
+    FakeHandshake b1(parking, b), b2(parking, b);
+    EXPECT_TRUE(b1.parked);
+    EXPECT_EQ(b2.broken, Bound::kTotal);
+  }
   parking.resume(a, no);
-  EXPECT_EQ(total, 1u);
+  EXPECT_EQ(bounds.parked(), 0u);
+  take_letters();
+  ParkingBounds narrow{{.total = 9, .per_name = 9, .per_prefix = 1}};
+  Parking other(narrow, writer());
+  FakeHandshake c1(other, a), c2(other, b), c3(other, b, "198.51.100.1");
+  EXPECT_EQ(c2.broken, Bound::kPerPrefix);
+  EXPECT_EQ(take_letters(), (Letters{"want a.test", "want b.test"})) << "c2 asks for nothing";
+}
+
+TEST_F(ParkingTest, TwoWorkersShareTheBounds) {
+  Parking second(bounds, writer());
+  FakeHandshake a1(parking, a), a2(second, a), a3(second, a), a4(parking, a);
+  EXPECT_EQ(a4.broken, Bound::kPerName);
+  EXPECT_EQ(take_letters(), (Letters{"want a.test", "want a.test"})) << "one each";
 }
 
 TEST_F(ParkingTest, AHandshakeMayEndAnotherOrParkAgainWhenItHears) {
@@ -82,15 +129,18 @@ TEST_F(ParkingTest, AHandshakeMayEndAnotherOrParkAgainWhenItHears) {
   auto doomed = std::make_unique<FakeHandshake>(parking, a);
   std::unique_ptr<FakeHandshake> again;
   first.then = [&] {
-    doomed.reset();
     again = std::make_unique<FakeHandshake>(parking, a);
+    doomed.reset();
   };
+  take_letters();
   parking.resume(a, no);
-  EXPECT_EQ(wanted.size(), 3u);
+  EXPECT_EQ(take_letters(), Letters{"want a.test"})
+      << "the doomed one belonged to the old question, so nobody has left the new one";
   parking.resume(a, no);
   EXPECT_EQ(again->heard, "no");
   parking.resume(b, no);
-  EXPECT_EQ(total, 0u);
+  EXPECT_EQ(bounds.parked(), 0u);
+  EXPECT_TRUE(letters.empty());
 }
 
 }  // namespace

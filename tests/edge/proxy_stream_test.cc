@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 
+#include <map>
 #include <optional>
 
 #include "edge/http/http1_session.h"
@@ -43,7 +44,14 @@ class ProxyStreamTest : public testing::Test {
   }
   void open() {
     transport = {};
-    session.emplace(transport, sessions, ClientInfo{"192.0.2.1", true, covers}, [this] {
+    ClientInfo client{"192.0.2.1", true, covers};
+    client.grant_of = [this](std::string_view host) {
+      const auto found = granted.find(string(host));
+      return found == granted.end()
+                 ? nullptr
+                 : std::make_shared<const Grant>(Grant{.upstream = found->second});
+    };
+    session.emplace(transport, sessions, std::move(client), [this] {
       ++ends;
       session.reset();
     });
@@ -92,6 +100,7 @@ class ProxyStreamTest : public testing::Test {
                             return std::make_unique<ProxyStream>(proxy, std::move(head), to);
                           }};
   std::function<bool(std::string_view)> covers;
+  std::map<string, string, std::less<>> granted;  // host -> upstream
   ScriptedUpstream upstream{loop.uv()};
   string reply = "HTTP/1.1 200 OK\r\nDate: today\r\nServer: x\r\nContent-Length: 2\r\n\r\nok";
   FakeTransport transport;
@@ -229,6 +238,38 @@ TEST_F(ProxyStreamTest, UnknownAndUncoveredHostsAreAnsweredHere) {
       fetch("GET / HTTP/1.1\r\nHost: c.test\r\n\r\n", "</html>\n").starts_with("HTTP/1.1 404 "));
   EXPECT_TRUE(fetch("GET / HTTP/1.1\r\nHost: A.test:8443\r\n\r\n", "ok").ends_with("ok"));
   EXPECT_EQ(upstream.connections.size(), 1U);
+}
+
+TEST_F(ProxyStreamTest, AGrantedUpstreamGoesBeforeTheRoutesWhoseHeadersStay) {
+  ScriptedUpstream own(loop.uv());
+  own.on_bytes = [this](Connection& c) { answer(c); };
+  granted["a.test"] = "http://127.0.0.1:" + std::to_string(own.port());
+  EXPECT_EQ(fetch(kGet, "ok"), kOk) << "without Server, as the route says";
+  EXPECT_TRUE(contains(own.heard, "\r\nx-edge: 1\r\n"));
+  EXPECT_EQ(upstream.heard, "");
+
+  granted.clear();
+  EXPECT_EQ(fetch(kGet, "ok"), kOk);
+  EXPECT_TRUE(contains(upstream.heard, "GET /x?y ")) << "each request looks anew";
+}
+
+TEST_F(ProxyStreamTest, AGrantedUpstreamNeedsNoRoute) {
+  ScriptedUpstream own(loop.uv());
+  own.on_bytes = [this](Connection& c) { answer(c); };
+  granted["b.test"] = "http://127.0.0.1:" + std::to_string(own.port());
+  const string post = "POST / HTTP/1.1\r\nHost: B.test:443\r\nContent-Length: 2\r\n\r\n\r\n";
+  EXPECT_TRUE(contains(fetch(post, "ok"), "\r\nserver: x\r\n"));
+  EXPECT_FALSE(contains(own.heard, "x-edge"));
+  own.close();
+  EXPECT_TRUE(fetch(post, "</html>\n").starts_with("HTTP/1.1 502 "));
+}
+
+TEST_F(ProxyStreamTest, AGrantedUpstreamThatIsNoneLeavesItToTheRoutes) {
+  granted["a.test"] = "https://10.0.0.7:3000/path";
+  EXPECT_EQ(fetch(kGet, "ok"), kOk);
+  granted["b.test"] = "nonsense";
+  EXPECT_TRUE(
+      fetch("GET / HTTP/1.1\r\nHost: b.test\r\n\r\n", "</html>\n").starts_with("HTTP/1.1 404 "));
 }
 
 TEST_F(ProxyStreamTest, AnUpstreamThatIsDownGetsAPage) {

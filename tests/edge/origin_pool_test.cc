@@ -1,0 +1,91 @@
+// What rests in the pool, and for how long; making connections is tested through ProxyStream.
+#include "edge/upstream/origin_pool.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/edge/scripted_upstream.h"
+#include "tests/support/manual_clock.h"
+#include "tests/support/test_loop.h"
+
+namespace latchkey::edge {
+namespace {
+
+using namespace std::chrono_literals;
+
+class OriginPoolTest : public testing::Test {
+ protected:
+  std::unique_ptr<OriginConnection> connect(const ScriptedUpstream& to) {
+    std::unique_ptr<OriginConnection> made;
+    const auto connecting =
+        pool.connect(origin(to), [&](Result<std::unique_ptr<OriginConnection>> result) {
+          ASSERT_TRUE(result);
+          made = *std::move(result);
+        });
+    loop.run_until([&] { return made != nullptr; });
+    return made;
+  }
+  static Origin origin(const ScriptedUpstream& to) { return {"127.0.0.1", to.port()}; }
+
+  ManualClock clock;
+  test::TestLoop loop;
+  ScriptedUpstream a{loop.uv()}, b{loop.uv()}, c{loop.uv()};
+  OriginPool pool{
+      loop.uv(),
+      clock,
+      [](const std::string&, std::function<void(Addresses)>) { return std::shared_ptr<void>(); },
+      {.idle_time = 60s, .max_idle = 2, .max_idle_all = 3}};
+};
+
+TEST_F(OriginPoolTest, TheOneThatRestedLastIsTakenFirst) {
+  auto one = connect(a), two = connect(a);
+  const OriginConnection* const last = two.get();
+  pool.give_back(std::move(one));
+  pool.give_back(std::move(two));
+  EXPECT_EQ(pool.take(origin(b)), nullptr);
+  EXPECT_EQ(pool.take(origin(a)).get(), last);
+  EXPECT_EQ(pool.resting(), 1u);
+  EXPECT_NE(pool.take(origin(a)), nullptr);
+  EXPECT_EQ(pool.take(origin(a)), nullptr);
+  EXPECT_EQ(pool.resting(), 0u);
+}
+
+TEST_F(OriginPoolTest, OverABoundTheOneThatRestedLongestIsClosed) {
+  auto a1 = connect(a), a2 = connect(a), a3 = connect(a);
+  const OriginConnection* const second = a2.get();
+  pool.give_back(std::move(a1));
+  pool.give_back(std::move(a2));
+  pool.give_back(std::move(a3));
+  EXPECT_EQ(pool.resting(), 2u) << "two for an origin";
+  pool.give_back(connect(b));
+  pool.give_back(connect(c));
+  EXPECT_EQ(pool.resting(), 3u) << "three in all";
+  EXPECT_NE(pool.take(origin(a)).get(), second) << "it was the oldest";
+  EXPECT_EQ(pool.take(origin(a)), nullptr);
+  EXPECT_NE(pool.take(origin(b)), nullptr);
+  EXPECT_NE(pool.take(origin(c)), nullptr);
+}
+
+TEST_F(OriginPoolTest, WhatHasRestedForItsTimeIsClosed) {
+  pool.give_back(connect(a));
+  clock.advance(31s);
+  pool.give_back(connect(b));
+  clock.advance(29s);
+  EXPECT_EQ(pool.take(origin(a)), nullptr);
+  EXPECT_EQ(pool.resting(), 1u);
+  clock.advance(60s);
+  EXPECT_EQ(pool.resting(), 0u);
+  EXPECT_EQ(clock.pending(), 0u) << "nothing left to sweep";
+}
+
+TEST_F(OriginPoolTest, WhatItsUpstreamClosesIsForgotten) {
+  pool.give_back(connect(a));
+  pool.give_back(connect(a));
+  a.connections.front().hang_up();
+  loop.run_until([&] { return pool.resting() == 1; });
+  a.connections.back().hang_up();
+  loop.run_until([&] { return pool.resting() == 0; });
+  EXPECT_EQ(pool.take(origin(a)), nullptr);
+}
+
+}  // namespace
+}  // namespace latchkey::edge

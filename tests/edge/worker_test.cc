@@ -1,0 +1,287 @@
+// A worker on its own thread between real clients and real upstreams; the control thread is the
+// test's word on each name.
+#include "edge/worker.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+
+#include <future>
+#include <map>
+#include <mutex>
+
+#include "edge/worker_thread.h"
+#include "tests/support/eventually.h"
+#include "tests/support/http_exchange.h"
+#include "tests/support/http_server.h"
+#include "tests/support/test_certificates.h"
+#include "tests/support/tls_client.h"
+
+namespace latchkey::edge {
+namespace {
+
+using namespace std::chrono_literals;
+using test::HttpAnswer;
+using test::HttpConversation;
+using test::TlsClient;
+
+constexpr bool kBothVersions[] = {false, true};
+
+class WorkerTest : public testing::Test {
+ protected:
+  WorkerTest() {
+    ListenAddress address = *ListenAddress::parse("127.0.0.1:0");
+    Worker::Sockets sockets;
+    sockets.https.emplace_back(*open_listener(address));
+    port = static_cast<uint16_t>(address.port);
+    Route route;
+    route.hosts = {"*"};
+    route.upstreams = {{"127.0.0.1", upstream.port()}};
+    Worker::Settings settings{*RoutingTable::make({route}), 5s, 5s};
+    auto made = std::make_shared<Fallback>();
+    made->no_sni = ca.issue({"default.test", "*.default.test"});
+    made->parking = ca.issue({"parking.invalid"});
+    settings.fallback = made;
+    worker = std::make_unique<WorkerThread>(shared, std::move(settings), std::move(sockets));
+  }
+
+  // What control will say of the name.
+  void decide(const ServerName& name, Result<CertificatePtr> outcome) {
+    const std::lock_guard lock(mutex);
+    outcomes.insert_or_assign(name, std::move(outcome));
+  }
+  void replace_fallback(std::shared_ptr<const Fallback> with) {
+    std::promise<void> done;
+    worker->post([&](Worker& w) {
+      w.replace_fallback(std::move(with));
+      done.set_value();
+    });
+    done.get_future().wait();
+  }
+  test::TlsOptions options(const std::string& sni) const {
+    test::TlsOptions out;
+    out.port = port;
+    out.sni = sni;
+    out.roots = ca.root_pem;
+    out.alpn = {"h2", "http/1.1"};
+    return out;
+  }
+  // One request on a connection of its own.
+  HttpAnswer get(const std::string& name) const {
+    TlsClient client(options(name));
+    return HttpConversation(client).get(name);
+  }
+
+  const TestCa ca;
+  test::HttpServer upstream{[](const test::Request&) { return test::Response{.body = "routes"}; }};
+  const ServerName a = *ServerName::parse("a.test");
+  std::mutex mutex;
+  std::map<ServerName, Result<CertificatePtr>> outcomes;  // guarded by mutex
+  std::vector<std::string> wanted;                        // guarded by mutex
+
+  CertificateCache cache{{}};
+  acme::ChallengeTable challenges;
+  TlsContext tls;
+  const int null_fd = ::open("/dev/null", O_WRONLY | O_CLOEXEC);
+  Log log{null_fd, Log::Format::kText, LogLevel::kError};
+  HandshakeCounts counts;
+  ParkingBounds bounds{{.total = 100, .per_name = 100, .per_prefix = 100}};
+  std::atomic<size_t> connections{0};
+  std::atomic<size_t> left{0}, back{0};
+  WorkerShared shared{
+      .cache = cache,
+      .challenges = challenges,
+      .tls = tls,
+      .log = log,
+      .counts = counts,
+      .parking = bounds,
+      .connections = connections,
+      .park_timeout = 300ms,
+      .hello_timeout = 10s,
+      .max_connections = 100,
+      .https_port = 443,
+      .underscore_names = false,
+      .want_certificate =
+          [this](const ServerName& name, Mailbox::Address to, WorkerShared::Outcome done) {
+            const std::lock_guard lock(mutex);
+            wanted.push_back(name.text());
+            const auto found = outcomes.find(name);
+            if (found == outcomes.end()) return;  // it takes its time
+            to.post([done, outcome = found->second] { done(outcome); });
+          },
+      .may_be_served = {},
+      .visitors_left = [this](const ServerName&) { ++left; },
+      .visitors_back = [this](const ServerName&) { ++back; },
+      .recheck = [](const ServerName&) {}};
+  uint16_t port = 0;
+  std::unique_ptr<WorkerThread> worker;
+};
+
+TEST_F(WorkerTest, AParkingPageSaysWhatBecameOfTheName) {
+  struct Case {
+    Error why;
+    int status;
+    const char* retry_after;
+    const char* text;
+  };
+  const Case cases[] = {
+      {{ErrorCode::kDenied, "no"}, 404, "", "not served here"},
+      {{ErrorCode::kThrottled, "later", 90'001ms}, 503, "91", "being prepared"},
+      {{ErrorCode::kTimeout, "slow"}, 503, "10", "being prepared"},
+      {{ErrorCode::kProtocol, "<b>secret</b>"}, 503, "60", "No certificate could be obtained"},
+  };
+  for (const Case& c : cases) {
+    decide(a, c.why);
+    TlsClient client(options("a.test"));
+    EXPECT_EQ(client.handshake().alpn, "http/1.1");
+    EXPECT_FALSE(client.handshake().verified) << "it is for another name";
+    HttpConversation http(client);
+    const HttpAnswer answer = http.get("any.test", "/x");
+    EXPECT_EQ(answer.status, c.status);
+    EXPECT_EQ(answer.header("retry-after"), c.retry_after);
+    EXPECT_NE(answer.body.find(c.text), std::string::npos) << answer.body;
+    EXPECT_EQ(answer.body.find("secret"), std::string::npos);
+    EXPECT_TRUE(http.ended()) << "so that the next try is a new handshake";
+  }
+  EXPECT_EQ(upstream.requests(), 0u);
+  EXPECT_EQ(counts.parking_pages.value(), 4u);
+  EXPECT_EQ(counts.served.value(), 0u);
+  EXPECT_EQ(counts.refused_name.value() + counts.refused_temporary.value(), 0u);
+}
+
+TEST_F(WorkerTest, WhoeverWaitedTooLongIsToldThatItIsPending) {
+  const HttpAnswer answer = get("a.test");
+  EXPECT_EQ(answer.status, 503);
+  EXPECT_NE(answer.body.find("being prepared"), std::string::npos) << answer.body;
+  EXPECT_EQ(counts.park_timeouts.value(), 1u);
+  EXPECT_EQ(left, 1u);
+  EXPECT_EQ(get("a.test").status, 503);
+  EXPECT_EQ(left, 2u);
+  EXPECT_EQ(back, 1u);
+  const std::lock_guard lock(mutex);
+  EXPECT_EQ(wanted.size(), 1u) << "the question is still open";
+}
+
+TEST_F(WorkerTest, NoSessionLeadsFromAParkingPageToTheSiteOrBack) {
+  for (const bool only_tls12 : kBothVersions) {
+    auto how = options("a.test");
+    how.only_tls12 = only_tls12;
+    decide(a, Error{ErrorCode::kDenied, "no"});
+    cache.erase(a);
+    test::TlsSession of_page;
+    {
+      TlsClient client(how);
+      EXPECT_EQ(HttpConversation(client).get("a.test").status, 404);
+      of_page = client.session();
+    }
+    EXPECT_EQ(of_page, nullptr) << "no ticket is given at all";
+
+    const CertificatePtr certificate = ca.issue({"a.test"});
+    cache.put(a, certificate);
+    how.session = of_page;
+    test::TlsSession of_site;
+    {
+      TlsClient client(how);
+      EXPECT_TRUE(client.handshake().verified);
+      EXPECT_FALSE(client.handshake().resumed);
+      EXPECT_EQ(HttpConversation(client).get("a.test").body, "routes");
+      of_site = client.session();
+    }
+    ASSERT_NE(of_site, nullptr);
+    how.session = of_site;
+    {
+      TlsClient client(how);
+      EXPECT_TRUE(client.handshake().resumed) << "sessions do work";
+      EXPECT_EQ(HttpConversation(client).get("a.test").body, "routes");
+    }
+    cache.erase(a);
+    {
+      TlsClient client(how);
+      EXPECT_TRUE(client.handshake().done);
+      EXPECT_FALSE(client.handshake().resumed);
+      EXPECT_NE(client.handshake().serial, certificate->serial());
+      EXPECT_EQ(HttpConversation(client).get("a.test").status, 404);
+      EXPECT_EQ(client.session(), nullptr);
+    }
+  }
+}
+
+TEST_F(WorkerTest, WithoutANameTheDefaultCertificateServesTheHostsThatItCovers) {
+  auto how = options("");
+  how.name = "default.test";
+  TlsClient client(how);
+  ASSERT_TRUE(client.handshake().verified) << client.handshake().error;
+  HttpConversation http(client);
+  EXPECT_EQ(http.get("default.test").body, "routes");
+  EXPECT_EQ(http.get("x.default.test").body, "routes");
+  EXPECT_EQ(http.get("a.test").status, 421);
+  EXPECT_EQ(http.get("127.0.0.1").status, 421);
+
+  // Its session is its own.
+  cache.put(a, ca.issue({"a.test"}));
+  auto named = options("a.test");
+  named.session = client.session();
+  ASSERT_NE(named.session, nullptr);
+  EXPECT_FALSE(TlsClient(named).handshake().resumed);
+
+  for (const char* literal : {"127.0.0.1", "[::1]"}) {
+    EXPECT_EQ(TlsClient(options(literal)).handshake().alert, test::alert::kUnrecognizedName);
+  }
+  EXPECT_EQ(counts.default_certificate.value(), 1u);
+  const std::lock_guard lock(mutex);
+  EXPECT_TRUE(wanted.empty());
+}
+
+TEST_F(WorkerTest, AFallbackIsReplacedForHandshakesToCome) {
+  decide(a, Error{ErrorCode::kDenied, "no"});
+  EXPECT_EQ(get("a.test").status, 404);
+  auto how = options("");
+  how.name = "default.test";
+  test::TlsSession session;
+  {
+    TlsClient client(how);
+    HttpConversation(client).get("default.test");
+    session = client.session();
+  }
+  ASSERT_NE(session, nullptr);
+  replace_fallback(nullptr);
+  EXPECT_EQ(TlsClient(options("a.test")).handshake().alert, test::alert::kUnrecognizedName);
+  how.session = session;
+  EXPECT_EQ(TlsClient(how).handshake().alert, test::alert::kUnrecognizedName)
+      << "a session opens nothing that a handshake would not";
+}
+
+TEST_F(WorkerTest, TheNewestGrantSaysWhereRequestsGo) {
+  const auto answer_with = [](const char* body) {
+    return [body](const test::Request&) { return test::Response{.body = body}; };
+  };
+  test::HttpServer one(answer_with("one")), two(answer_with("two"));
+  const auto granting = [](const test::HttpServer& to) {
+    Grant grant;
+    grant.upstream = to.url();
+    return NameExtras{.grant = std::make_shared<const Grant>(std::move(grant))};
+  };
+  const CertificatePtr both = ca.issue({"a.test", "b.test"});
+  cache.put(a, both, granting(one));
+  cache.put(*ServerName::parse("b.test"), both);
+  TlsClient client(options("a.test"));
+  HttpConversation http(client);
+  EXPECT_EQ(http.get("a.test").body, "one");
+  EXPECT_EQ(http.get("b.test").body, "routes") << "the other name of the certificate has none";
+  cache.set_extras(a, granting(two));
+  EXPECT_EQ(http.get("A.test:443").body, "two") << "on the same connection";
+  cache.erase(a);
+  EXPECT_EQ(http.get("a.test").body, "one") << "of the handshake, as nothing newer is known";
+}
+
+TEST_F(WorkerTest, DrainingWaitsForThoseWhoAreParked) {
+  auto answer = std::async(std::launch::async, [this] { return get("a.test"); });
+  ASSERT_TRUE(test::eventually([&] { return bounds.parked() == 1; }));
+  std::promise<void> drained;
+  worker->post([&](Worker& w) { w.drain([&] { drained.set_value(); }); });
+  EXPECT_EQ(answer.get().status, 503);
+  drained.get_future().wait();
+  EXPECT_EQ(bounds.parked(), 0u);
+}
+
+}  // namespace
+}  // namespace latchkey::edge
