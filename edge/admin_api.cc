@@ -129,7 +129,10 @@ Task<AdminReply> answer_name(Steering& steering, std::string method, std::string
   const std::optional<std::string> text = percent_decode(path.name);
   if (!text) co_return refused(400, "the path has a % without two hexadecimal digits behind it");
   Result<ServerName> name = parse_name(*text);
-  if (!name) co_return refused(400, std::move(name).error().in(shown(*text)).message);
+  if (!name) {
+    const std::string which = text->empty() ? "" : shown(*text) + ": ";
+    co_return refused(400, which + name.error().message);
+  }
 
   Task<std::string> work;
   if (path.verb == Verb::kAsk) {

@@ -1,0 +1,145 @@
+#include "edge/admin_text.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
+namespace latchkey::edge {
+namespace {
+
+// The JSON block under that heading of the API's document: what people read there is what we show.
+JsonValue documented(const std::string& heading) {
+  std::ifstream in(std::filesystem::path(LATCHKEY_SOURCE_DIR) / "docs/admin-api.md");
+  const std::string text{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+  const std::string begin = "## " + heading + "\n```json\n";
+  const size_t at = text.find(begin);
+  EXPECT_NE(at, std::string::npos) << heading;
+  const size_t from = at + begin.size();
+  auto json = parse_json(std::string_view(text).substr(from, text.find("\n```", from) - from));
+  EXPECT_TRUE(json) << heading << ": " << json.error().message;
+  return json ? *std::move(json) : JsonValue();
+}
+
+JsonValue json(std::string_view text) {
+  return *parse_json(text);
+}
+
+TEST(AdminTextTest, TheDocumentedStatus) {
+  EXPECT_EQ(status_text(documented("GET /status")),
+            "version      0.3.0\n"
+            "pid          812\n"
+            "state        ready\n"
+            "started      2026-03-01T12:00:00Z\n"
+            "uptime       24 h\n"
+            "config       file /etc/latchkey/latchkey.json, loaded 2026-03-01T12:00:00Z\n"
+            "workers      2\n"
+            "connections  812\n"
+            "parked       3\n"
+            "handshakes   9210 accepted, 9000 served, 12 challenges, 150 refused name, "
+            "10 refused temporary, 61 parked, 1 park timeouts, 0 park overflows, 0 parking pages, "
+            "0 default certificate, 38 failed\n"
+            "cache        412 certificates, 100000 max certificates, 1211392 bytes, "
+            "536870912 max bytes\n"
+            "store        health ok\n"
+            "policy       2 allowlist exact, 1 allowlist suffixes, 390 verdicts, ask health ok\n"
+            "names        3 in flight, 4 failing\n");
+}
+
+TEST(AdminTextTest, TheDocumentedBudget) {
+  EXPECT_EQ(budget_text(documented("GET /budget")),
+            "letsencrypt: ok\n"
+            "  orders              269 of 270 left\n"
+            "  domain example.com  3 of 45 left\n"
+            "our own limits\n"
+            "  new names example.net  49 of 50 left\n"
+            "orders: 20 running, 1 slow\n"
+            "  handshake       2 waiting, the oldest for 1 s\n"
+            "  urgent renewal  0 waiting\n"
+            "  retry           0 waiting\n"
+            "  renewal         5 waiting, the oldest for 40 s\n"
+            "  prefetch        120 waiting, the oldest for 60 min\n");
+}
+
+TEST(AdminTextTest, WhatIsHeldAndWhatIsEmptySaysForHowLong) {
+  EXPECT_EQ(budget_text(json(R"({"issuers":[{"name":"le","health":"failing","held_for_seconds":3540,
+      "limits":[{"kind":"requests","key":"newOrder","tokens":0,"burst":0,"next_in_seconds":0,
+      "held_for_seconds":3540},{"kind":"orders","key":"","tokens":0,"burst":270,
+      "next_in_seconds":40,"held_for_seconds":0}]}]})")),
+            "le: failing, no orders for 59 min\n"
+            "  requests newOrder  held for 59 min by the CA's Retry-After\n"
+            "  orders             0 of 270 left, the next in 40 s\n");
+}
+
+TEST(AdminTextTest, TheDocumentedName) {
+  EXPECT_EQ(explain_text(documented("GET /names/{n}")),
+            "shop.example.com\n"
+            "  It is served from memory; its certificate is renewed from 2026-04-30 on.\n"
+            "\n"
+            "  policy       allowed: the ask endpoint answered 200 (ask remembered, 2 min old, "
+            "holds for 58 min)\n"
+            "  granted      upstream http://10.0.0.7:3000, tenant acme-inc, key type p256\n"
+            "  certificate  04a1b2 from letsencrypt (CN=E7,O=Let's Encrypt,C=US)\n"
+            "  valid        2026-03-01T11:00:00Z to 2026-05-30T10:59:59Z\n"
+            "  names        shop.example.com\n"
+            "  kept         in memory and in the store\n"
+            "  failed       connection, 3 times in a row since 2026-03-01T12:00:00Z\n"
+            "  because      …\n"
+            "  next try     2026-03-02T13:51:00Z, in 24 h\n"
+            "  under way    an order, lane: handshake\n"
+            "  budget\n"
+            "    letsencrypt domain example.com  3 of 45 left\n");
+}
+
+TEST(AdminTextTest, AnUnknownNameIsShort) {
+  EXPECT_EQ(explain_text(json(R"({"name":"a.test","says":"It is asked for.","verdict":null,
+      "allowlist":null,"certificate":null,"failure":null,"in_flight":null,"budget":[]})")),
+            "a.test\n  It is asked for.\n\n  policy       nothing is remembered\n"
+            "  certificate  none\n");
+}
+
+TEST(AdminTextTest, FieldsOfAnotherShapeHarmNothing) {
+  for (const char* text :
+       {"{}",
+        R"({"name":1,"verdict":[],"certificate":"x","failure":7,"budget":{},"in_flight":true})",
+        R"({"issuers":[1,"x",{"limits":{}}],"own":3,"queue":[]})",
+        R"({"queue":{"waiting":{"a":"b"},"oldest_seconds":[]}})",
+        R"({"failure":{},"certificate":{},"verdict":{},"in_flight":{}})"}) {
+    const JsonValue value = json(text);
+    for (const auto show :
+         {status_text, budget_text, explain_text, obtain_text, ask_text, reload_text}) {
+      const std::string shown = show(value);
+      EXPECT_TRUE(shown.empty() || shown.ends_with('\n')) << text;
+    }
+  }
+}
+
+TEST(AdminTextTest, StrangersBytesMoveNoCursor) {
+  EXPECT_EQ(printable("a\x1b[2J\nb\"\\c\xff"), "a\\u001b[2J\\nb\"\\c\\u00ff");
+  const std::string shown = explain_text(
+      json(R"({"name":"a\u001b","says":"\u001b[31m","failure":{"class":"x\r","message":"\u009b\n"},
+      "verdict":{"verdict":"\b","grant":{"\u0007":"\u001b"}},"budget":[{"kind":"\u001b","burst":1}]})"));
+  for (const char c : shown) EXPECT_TRUE(c == '\n' || static_cast<unsigned char>(c) >= 0x20);
+  EXPECT_EQ(shown.find("\xc2\x9b"), std::string::npos);
+}
+
+TEST(AdminTextTest, SpansHaveTheUnitThatSaysMost) {
+  EXPECT_EQ(span_text(0), "0 s");
+  EXPECT_EQ(span_text(119), "119 s");
+  EXPECT_EQ(span_text(120), "2 min");
+  EXPECT_EQ(span_text(7199), "120 min");
+  EXPECT_EQ(span_text(7200), "2 h");
+  EXPECT_EQ(span_text(172'800), "2 d");
+}
+
+TEST(AdminTextTest, TheDocumentedReload) {
+  EXPECT_EQ(reload_text(documented("POST /config:reload")),
+            "The configuration was read anew.\n"
+            "took effect        routes, on_demand.allow\n"
+            "needs restart      workers\n"
+            "allowlist entries  1204\n");
+}
+
+}  // namespace
+}  // namespace latchkey::edge
