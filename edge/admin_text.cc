@@ -126,6 +126,7 @@ std::string verdict_text(const JsonValue& verdict) {
   std::string out = text_at(verdict, "verdict");
   join(out, text_at(verdict, "reason"), ": ");
   std::string aside = spaced(verdict.text_of("source"));
+  if (aside == verdict.text_of("reason")) aside.clear();
   const JsonValue* const age = verdict.find("age_seconds");
   if (age != nullptr && age->is(Kind::kNumber)) join(aside, span_text(age->number) + " old");
   const JsonValue* const fresh = verdict.find("fresh_for_seconds");
@@ -149,12 +150,8 @@ std::string grant_text(const JsonValue& verdict) {
 }
 
 void add_certificate(Rows& rows, const JsonValue& certificate) {
-  std::string by = text_at(certificate, "issuer");
-  if (const std::string ca = text_at(certificate, "ca"); !ca.empty()) {
-    by += by.empty() ? ca : " (" + ca + ")";
-  }
   std::string first = text_at(certificate, "serial");
-  join(first, by, " from ");
+  join(first, text_at(certificate, "ca"), " from ");
   rows.add("certificate", first);
   std::string valid = text_at(certificate, "not_before");
   join(valid, text_at(certificate, "not_after"), " to ");
@@ -253,6 +250,9 @@ std::string budget_text(const JsonValue& budget) {
       join(text, "the oldest for " + span_text(number_of(*oldest, lane)));
     }
     rows.add(printable(lane), text);
+  }
+  if (const double names = number_of(budget, "prefetch"); names > 0) {
+    rows.add("ahead", std::to_string(static_cast<int64_t>(names)) + " names wait to be queued");
   }
   return out + rows.str();
 }

@@ -38,13 +38,17 @@ TEST(AdminTextTest, TheDocumentedStatus) {
             "connections  812\n"
             "parked       3\n"
             "handshakes   9210 accepted, 9000 served, 12 challenges, 150 refused name, "
-            "10 refused temporary, 61 parked, 1 park timeouts, 0 park overflows, 0 parking pages, "
+            "10 refused temporary, 61 parked, 1 park timeouts, 0 park overflows, "
+            "0 overflows total, 0 overflows name, 0 overflows prefix, 0 parking pages, "
             "0 default certificate, 38 failed\n"
+            "issuance     40 orders, 38 obtained, 2 failed, 311 from store, 150 denied, 4 unknown, "
+            "6 too early, 90 refused again, 0 new names over limit\n"
             "cache        412 certificates, 100000 max certificates, 1211392 bytes, "
             "536870912 max bytes\n"
             "store        health ok\n"
-            "policy       2 allowlist exact, 1 allowlist suffixes, 390 verdicts, ask health ok\n"
-            "names        3 in flight, 4 failing\n");
+            "policy       3 allowlist entries, ask health ok, url http://127.0.0.1:8000/check, "
+            "191 calls, 37 allowed, 150 denied, 4 unknown, 0 not asked, 0 bad answers\n"
+            "names        3 in flight, 4 failing, 0 prefetch\n");
 }
 
 TEST(AdminTextTest, TheDocumentedBudget) {
@@ -59,7 +63,8 @@ TEST(AdminTextTest, TheDocumentedBudget) {
             "  urgent renewal  0 waiting\n"
             "  retry           0 waiting\n"
             "  renewal         5 waiting, the oldest for 40 s\n"
-            "  prefetch        120 waiting, the oldest for 60 min\n");
+            "  prefetch        120 waiting, the oldest for 60 min\n"
+            "  ahead           4000 names wait to be queued\n");
 }
 
 TEST(AdminTextTest, WhatIsHeldAndWhatIsEmptySaysForHowLong) {
@@ -80,7 +85,7 @@ TEST(AdminTextTest, TheDocumentedName) {
             "  policy       allowed: the ask endpoint answered 200 (ask remembered, 2 min old, "
             "holds for 58 min)\n"
             "  granted      upstream http://10.0.0.7:3000, tenant acme-inc, key type p256\n"
-            "  certificate  04a1b2 from letsencrypt (CN=E7,O=Let's Encrypt,C=US)\n"
+            "  certificate  04a1b2 from CN=E7,O=Let's Encrypt,C=US\n"
             "  valid        2026-03-01T11:00:00Z to 2026-05-30T10:59:59Z\n"
             "  names        shop.example.com\n"
             "  kept         in memory and in the store\n"
