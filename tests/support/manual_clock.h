@@ -1,7 +1,9 @@
 #pragma once
 // A clock that moves only when a test says so.
 
+#include <cstdint>
 #include <map>
+#include <utility>
 
 #include "base/clock.h"
 
@@ -15,16 +17,17 @@ class ManualClock final : public Clock {
   }
 
   Alarm after(Millis delay, std::function<void()> fire) override {
-    auto it = alarms_.emplace(now_ + delay, std::move(fire));
-    return std::make_unique<Entry>(*this, it);
+    const Key key{now_ + delay, ++set_};
+    alarms_.emplace(key, std::move(fire));
+    return std::make_unique<Entry>(*this, key);
   }
 
   // Moves time forward, calling what falls due in order. Alarms set on the way fire too.
   void advance(Millis by) {
     const TimePoint end = now_ + by;
-    while (!alarms_.empty() && alarms_.begin()->first <= end) {
+    while (!alarms_.empty() && alarms_.begin()->first.first <= end) {
       auto due = alarms_.extract(alarms_.begin());
-      now_ = due.key();
+      now_ = due.key().first;
       due.mapped()();
     }
     now_ = end;
@@ -33,31 +36,24 @@ class ManualClock final : public Clock {
   size_t pending() const { return alarms_.size(); }
 
  private:
-  using Alarms = std::multimap<TimePoint, std::function<void()>>;
+  // When, and the how manieth that was set: those of one instant fire in that order.
+  using Key = std::pair<TimePoint, uint64_t>;
 
   class Entry final : public AlarmBase {
    public:
-    Entry(ManualClock& clock, Alarms::iterator it)
-        : clock_(clock), at_(it->first), fire_(&it->second) {}
-    ~Entry() override {
-      auto [first, last] = clock_.alarms_.equal_range(at_);
-      for (auto it = first; it != last; ++it) {
-        if (&it->second != fire_) continue;
-        clock_.alarms_.erase(it);
-        return;
-      }
-    }
+    Entry(ManualClock& clock, Key key) : clock_(clock), key_(key) {}
+    ~Entry() override { clock_.alarms_.erase(key_); }
 
    private:
     ManualClock& clock_;
-    TimePoint at_;
-    const void* fire_;
+    const Key key_;
   };
 
   // Well inside the lives of certificates that tests make.
   WallTime start_ = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
   TimePoint now_{};
-  Alarms alarms_;
+  uint64_t set_ = 0;
+  std::map<Key, std::function<void()>> alarms_;
 };
 
 }  // namespace latchkey
