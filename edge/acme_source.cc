@@ -94,7 +94,7 @@ Task<OrderOutcome> AcmeSource::order(OrderJob job) {
     outcome.certificate = *std::move(certificate);
     co_return outcome;
   }
-  Error error = std::move(certificate).error().in("issuer " + name());
+  Error error = std::move(certificate).error();  // names the issuer
   outcome.failure = OrderFailure{FailureClass::kOther, std::move(error), false};
   if (failed) {
     outcome.failure->failure = failed->failure;

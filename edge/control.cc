@@ -274,7 +274,7 @@ void Control::reload(Told told) {
 
 void Control::begin_reload() {
   if (reread_ == nullptr) {
-    return end_reload(Error{ErrorCode::kInvalid, "there is no configuration file to read again"});
+    return end_reload(Error{ErrorCode::kNotFound, "there is no configuration file to read again"});
   }
   auto config = reread_();
   if (!config) return end_reload(config.error());

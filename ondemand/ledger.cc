@@ -17,6 +17,13 @@ constexpr Millis kTroubleWait = 15s;
 constexpr seconds kLongestWait = 30h;
 constexpr size_t kMaxMessage = 2048;  // bytes
 
+// What to call a refusal: the limits' word, or what the last try came to.
+ErrorCode code_of(FailureClass failure) {
+  const bool limited = failure == FailureClass::kRateLimited || failure == FailureClass::kPolicy ||
+                       failure == FailureClass::kServerInternal;
+  return limited ? ErrorCode::kThrottled : ErrorCode::kProtocol;
+}
+
 // Rounded up: a wait is never shorter than it says.
 seconds whole_seconds(Millis wait) {
   return duration_cast<seconds>(wait + 999ms);
@@ -43,7 +50,7 @@ void Ledger::remember(const ServerName& name, FailureRecord record) {
 std::optional<Error> Ledger::refusal(const FailureRecord& record) const {
   const seconds left = record.next_try - clock_.wall_now();
   if (left <= 0s || left > kLongestWait) return std::nullopt;
-  return Error{ErrorCode::kThrottled,
+  return Error{code_of(record.failure),
                "the last try failed (" + std::string(to_string(record.failure)) +
                    "), the next one is made in " + std::to_string(left.count()) +
                    " s at the earliest: " + record.message,

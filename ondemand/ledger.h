@@ -31,7 +31,8 @@ class Ledger {
   // What the store has of a name that memory knows nothing about.
   void learn(const ServerName& name, FailureRecord record);
 
-  // The error to refuse with (kThrottled, retry_after), as long as it is too early for another try.
+  // The error to refuse with, as long as it is too early for another try: kThrottled where limits
+  // or the CA stand in the way, kProtocol where the name has failed; with retry_after.
   std::optional<Error> refusal(const FailureRecord& record) const;
   // Tries in a row that have failed.
   int failures(const ServerName& name) const;
