@@ -25,6 +25,7 @@ using sqlite::Connection;
 using sqlite::Query;
 using namespace std::string_view_literals;
 
+constexpr int kSweepPieces = 50;                // of each table, in one sweep
 constexpr uint64_t kLeastFreeSpace = 16 << 20;  // bytes: a full write-ahead log
 // What tells our key file from another: a known text, sealed when the database was made.
 constexpr std::string_view kKeyCheck = "latchkey";
@@ -329,19 +330,22 @@ Task<> SqliteStore::put_buckets(std::vector<BucketRecord> buckets) {
 }
 
 Task<> SqliteStore::sweep(WallTime now) {
-  // A job for each table, so that other writes come between them.
-  const auto verdicts = [now, impl = impl_.get()](Connection& connection) {
-    return sqlite::sweep_verdicts(connection, now, impl->verdicts_place);
-  };
-  co_await impl_->write<Unit>(verdicts);
-  const auto failures = [now, impl = impl_.get()](Connection& connection) {
-    return sqlite::sweep_failures(connection, now, impl->failures_place);
-  };
-  co_await impl_->write<Unit>(failures);
-  const auto buckets = [now](Connection& connection) {
-    return sqlite::sweep_buckets(connection, now);
-  };
-  co_await impl_->write<Unit>(buckets);
+  Impl& impl = *impl_;
+  const std::array<std::function<Result<bool>(Connection&)>, 3> tables{
+      [now, &impl](Connection& connection) {
+        return sqlite::sweep_verdicts(connection, now, impl.verdicts_place);
+      },
+      [now, &impl](Connection& connection) {
+        return sqlite::sweep_failures(connection, now, impl.failures_place);
+      },
+      [now](Connection& connection) { return sqlite::sweep_buckets(connection, now); }};
+  // A job for each piece, so that other writes come between them.
+  for (const auto& sweep_piece : tables) {
+    bool more = true;
+    for (int piece = 0; piece < kSweepPieces && more; ++piece) {
+      more = co_await impl.write<bool>(sweep_piece);
+    }
+  }
   co_return Unit{};
 }
 

@@ -17,11 +17,11 @@ struct SweepPlace {
   std::string name{};
 };
 
-// Each looks at, and deletes, at most this many rows.
+// Each looks at, and deletes, at most this many rows (20 ms). True: there are more.
 constexpr int64_t kSweepRows = 2000;
 
-Result<> sweep_verdicts(Connection& connection, WallTime now, SweepPlace& place);
-Result<> sweep_failures(Connection& connection, WallTime now, SweepPlace& place);
-Result<> sweep_buckets(Connection& connection, WallTime now);
+Result<bool> sweep_verdicts(Connection& connection, WallTime now, SweepPlace& place);
+Result<bool> sweep_failures(Connection& connection, WallTime now, SweepPlace& place);
+Result<bool> sweep_buckets(Connection& connection, WallTime now);
 
 }  // namespace latchkey::sqlite

@@ -79,10 +79,10 @@ class Store {
   // All of them in one transaction; each replaces its earlier row.
   virtual Task<> put_buckets(std::vector<BucketRecord> buckets) = 0;
 
-  // Deletes some of what time has made useless (at most a few thousand rows, so that it never
-  // blocks the writer for long; the next call goes on behind it): verdicts that are stale for good
-  // and failures whose next try lies over 30 days back, of names without a certificate; buckets
-  // that are full and not held.
+  // Deletes some of what time has made useless (at most 100 000 rows of each table, in pieces
+  // between which other writes come; the next call goes on behind them): verdicts that are stale
+  // for good and failures whose next try lies over 30 days back, of names without a certificate;
+  // buckets that are full and not held.
   virtual Task<> sweep(WallTime now) = 0;
 
   // Called on the control thread after every put_certificate() that is on disk, before its task
