@@ -123,6 +123,14 @@ void CertificateCache::set_extras(const ServerName& name, NameExtras extras) {
   dropped = shard.lru.put(name.text(), std::move(certificate), bytes, std::move(extras));
 }
 
+void CertificateCache::recheck_all(WallTime at) {
+  for (const auto& shard : shards_) {
+    const std::lock_guard lock(shard->mutex);
+    shard->lru.change_all(
+        [at](NameExtras& extras) { extras.recheck_at = std::min(extras.recheck_at, at); });
+  }
+}
+
 void CertificateCache::erase(const ServerName& name) {
   Entries::Dropped dropped;
   Shard& shard = shard_of(name.text());

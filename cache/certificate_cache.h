@@ -47,6 +47,9 @@ class CertificateCache {
   void put(const ServerName& name, CertificatePtr certificate, NameExtras extras = {});
   // Replaces what is kept beside the certificate of exactly that name, if there is one.
   void set_extras(const ServerName& name, NameExtras extras);
+  // From `at` on look_up() says of every name, once, that the policy is to be asked again. O(n), a
+  // shard at a time.
+  void recheck_all(WallTime at);
   // The entry of exactly that name; a wildcard may still cover it.
   void erase(const ServerName& name);
 

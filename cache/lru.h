@@ -69,6 +69,12 @@ class Lru {
     return dropped;
   }
 
+  // Of `beside` only; not a use.
+  template <typename Change>
+  void change_all(Change change) {
+    for (Entry& entry : entries_) change(entry.beside);
+  }
+
   size_t size() const { return entries_.size(); }
   size_t cost() const { return cost_; }
 

@@ -226,6 +226,8 @@ Task<> ControlPlane::sweep() {
 
 void ControlPlane::replace_allowlist(std::shared_ptr<const Allowlist> allowlist) {
   policy_->replace_allowlist(std::move(allowlist));
+  // Names that were taken off it end at their next visit.
+  if (config_.on_demand.refuse_denied) cache_.recheck_all(loop_.clock().wall_now());
 }
 
 void ControlPlane::log_counts() const {

@@ -212,6 +212,16 @@ TEST(CertificateCacheTest, OfManyThreadsOneIsToldOfARecheck) {
   EXPECT_EQ(told, 1);
 }
 
+TEST(CertificateCacheTest, AllMayBeMadeDueForARecheckAtOnce) {
+  CertificateCache cache({});
+  const WallTime now = TestCa::now();
+  for (size_t i = 0; i < 100; ++i) cache.put(numbered(i), ca().issue({"any.test"}));
+  EXPECT_FALSE(cache.look_up(numbered(7), now).recheck_due);
+  cache.recheck_all(now);
+  for (size_t i = 0; i < 100; ++i) EXPECT_TRUE(cache.look_up(numbered(i), now).recheck_due);
+  EXPECT_FALSE(cache.look_up(numbered(7), now).recheck_due);
+}
+
 TEST(CertificateCacheTest, AHitIsQuick) {
   CertificateCache cache({});
   const auto certificate = ca().issue({"any.test"});
