@@ -151,7 +151,7 @@ HelloHandler::Answer ClientConnection::go_on_after_parking(ssl_st* ssl) {
   const Error& why = outcome_->error();
   const Fallback* const fallback = context_.fallback.get();
   if (fallback != nullptr && fallback->parking != nullptr) {
-    notice_ = parking_notice(why);
+    notice_ = std::make_shared<const Notice>(parking_notice(why));
     allow_no_session(ssl);
     return serve(fallback->parking);
   }

@@ -49,8 +49,9 @@ class ClientConnection final : private HelloHandler, private Parked, private Tra
   // After the handshake: the name asked for, and the certificate that was served.
   const std::optional<ServerName>& server_name() const { return server_name_; }
   const CertificatePtr& certificate() const { return certificate_; }
-  // What all its requests are answered with: it was served the parking certificate.
-  const std::optional<Notice>& notice() const { return notice_; }
+  // What all its requests are answered with: it was served the parking certificate;
+  // else null.
+  const std::shared_ptr<const Notice>& notice() const { return notice_; }
   // What the policy says by now of a name that a request is for (lower case, no port); null:
   // nothing. The name of the handshake is remembered when the cache has forgotten it.
   GrantPtr grant_of(std::string_view host) const;
@@ -88,7 +89,7 @@ class ClientConnection final : private HelloHandler, private Parked, private Tra
   std::optional<Result<CertificatePtr>> outcome_;  // what the control thread said
   CertificatePtr certificate_;
   GrantPtr grant_;  // of the handshake
-  std::optional<Notice> notice_;
+  std::shared_ptr<const Notice> notice_;
   std::unique_ptr<Http1Session> http_;
   std::list<std::unique_ptr<ClientConnection>>::iterator place_;  // in the worker's list
   int alert_ = 0;

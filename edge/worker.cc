@@ -45,7 +45,7 @@ Worker::Worker(Loop& loop, const WorkerShared& shared, Settings settings, Socket
                   .rules = {.underscore = shared.underscore_names}},
       https_{loop.clock(),
              [this](RequestHead head, ResponseStream& stream) -> std::unique_ptr<Exchange> {
-               if (stream.client().notice) return std::make_unique<NoticePage>(stream);
+               if (stream.client().notice != nullptr) return std::make_unique<NoticePage>(stream);
                return std::make_unique<ProxyStream>(proxy_, std::move(head), stream);
              }},
       http_{loop.clock(),
@@ -100,7 +100,7 @@ std::unique_ptr<Http1Session> Worker::start_http(Transport& transport,
   client.grant_of = [&connection](std::string_view host) { return connection.grant_of(host); };
   client.notice = connection.notice();
   // A page of ours is said once: at its next try the client may get the real certificate.
-  const bool once = client.notice.has_value();
+  const bool once = client.notice != nullptr;
   auto session = std::make_unique<Http1Session>(transport, https_, std::move(client),
                                                 [&connection] { connection.close(); });
   // The second: it was parked when the drain began.

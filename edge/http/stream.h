@@ -30,7 +30,7 @@ struct ClientInfo {
   std::function<bool(std::string_view host)> covers;
   // What the policy says of `host` by now (the same form). Empty, or null from it: nothing.
   std::function<GrantPtr(std::string_view host)> grant_of{};
-  std::optional<Notice> notice{};
+  std::shared_ptr<const Notice> notice{};  // null: they are served
 };
 
 // The way back to the client; the session implements it. It takes everything it is given and
