@@ -97,7 +97,10 @@ Task<std::string> issue(Ca& ca, Clock& clock, ChallengeTable& challenges, Issuan
       report.stage = "finalizing the order " + order.url;
       order = co_await ca.finalize(order.url, finalize->url, context.request.csr);
       finalized = true;
-      if (context.request.slow) slow = clock.after(kSlowAfter, context.request.slow);
+      slow = clock.after(kSlowAfter, [&context] {
+        context.report.slow = true;
+        if (context.request.slow) context.request.slow();
+      });
       pace = Pace(context.request.first_poll);
       continue;
     } else if (const auto* poll = std::get_if<Poll>(&step)) {

@@ -32,6 +32,7 @@ struct IssuanceReport {
   std::optional<ChallengeType> answered;  // the challenge that the CA was told to try
   bool proof_failed = false;              // ... and tried, and refused
   bool proven = false;                    // every authorization was found valid
+  bool slow = false;                      // the CA has been making the certificate for 30 s
   bool judging = false;                   // the certificate is here and being looked at
   bool storage_failed = false;            // ours, not the CA's doing
   std::optional<Problem> problem;         // the CA's word on why it failed
@@ -54,7 +55,7 @@ struct IssuanceRequest {
   std::string csr;                   // DER
   TimePoint deadline;                // a CA that wants us back later than that fails the order now
   Millis first_poll{20};
-  std::function<void()> slow{};  // called when the CA has been making the certificate for 30 s
+  std::function<void()> slow{};  // called when report.slow becomes true
 };
 
 // Drives one order to a chain in PEM. The answer to a challenge stands in `challenges` for as long

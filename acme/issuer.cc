@@ -146,6 +146,7 @@ Task<CertificatePtr> AcmeIssuer::Impl::obtain(IssuanceJob job) {
     Task<CertificatePtr> order = within_limit(job, types, deadline, report);
     Result<CertificatePtr> certificate = co_await std::move(order).result();
     learn(job, report);
+    if (report.slow) job.slow = nullptr;  // once is enough
     if (certificate) {
       tell_success(job.name, report, **certificate, began);
       co_return certificate;

@@ -54,7 +54,10 @@ class FakeAcmeServer final : public HttpClient {
   Task<HttpReply> send(HttpRequest request) override {
     co_await sleep(clock_, latency);
     HttpReply reply = handle(request);
-    if (request.method != "GET") reply.headers.emplace_back("replay-nonce", fresh_nonce());
+    const bool granted = request.method == "POST" || reply.status == 200;
+    if (request.method != "GET" && granted) {
+      reply.headers.emplace_back("replay-nonce", fresh_nonce());
+    }
     co_return reply;
   }
 

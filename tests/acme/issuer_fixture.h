@@ -22,17 +22,25 @@ class IssuerFixture : public ::testing::Test {
     store.delay = Millis(1);
     options.name = "fake";
     options.directory = FakeAcmeServer::kDirectory;
-    options.on_failure = [this](const ServerName&, const IssuanceFailure& f) { failure = f; };
     restart();
   }
   ~IssuerFixture() override { EXPECT_THAT(ca.broken_rules, ::testing::IsEmpty()); }
 
   void restart() { issuer.emplace(options, ca, clock, store, challenges, log); }
 
+  IssuanceJob job(const std::string& name = "a.test") {
+    IssuanceJob made{*ServerName::parse(name)};
+    made.on_failure = [this](const IssuanceFailure& f) { failure = f; };
+    return made;
+  }
   // Runs until it is done, or `limit` of test time has passed.
   Result<CertificatePtr> obtain(const std::string& name = "a.test",
                                 Millis limit = Millis(20 * 60'000)) {
-    Task<CertificatePtr> task = issuer->obtain(*ServerName::parse(name));
+    return obtain(job(name), limit);
+  }
+  Result<CertificatePtr> obtain(IssuanceJob wanted, Millis limit = Millis(20 * 60'000)) {
+    failure.reset();
+    Task<CertificatePtr> task = issuer->obtain(std::move(wanted));
     task.start();
     run(task, limit);
     if (!task.done()) return Error{ErrorCode::kTimeout, "the test gave up"};
@@ -47,6 +55,13 @@ class IssuerFixture : public ::testing::Test {
   std::string error(const std::string& name = "a.test") {
     const auto outcome = obtain(name);
     return outcome ? "it was obtained" : outcome.error().message;
+  }
+  static HttpReply throttled(int status, const std::string& retry_after,
+                             const std::string& detail = "slow down") {
+    HttpReply reply = FakeAcmeServer::problem(status, "rateLimited", detail);
+    if (status == 503) reply = FakeAcmeServer::json(503, "");
+    if (!retry_after.empty()) reply.headers.emplace_back("retry-after", retry_after);
+    return reply;
   }
   // Answers requests whose URL contains `part` with `reply`, from the `after`th on.
   void answer(std::string part, HttpReply reply, int times = 1'000'000) {

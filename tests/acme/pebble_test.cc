@@ -18,6 +18,7 @@
 #include "tests/support/challenge_responder.h"
 #include "tests/support/eventually.h"
 #include "tests/support/fake_store.h"
+#include "tests/support/key_facts.h"
 #include "tests/support/temp_folder.h"
 
 namespace latchkey::acme {
@@ -64,7 +65,10 @@ class PebbleTest : public ::testing::Test {
 
   static Task<> collect(PebbleTest& test, std::string name,
                         std::map<std::string, Result<CertificatePtr>>& outcomes, size_t& left) {
-    Task<CertificatePtr> task = test.issuer->obtain(*ServerName::parse(name));
+    IssuanceJob job{*ServerName::parse(name)};
+    job.key_type = test.key_type;
+    job.on_failure = [&test](const IssuanceFailure& f) { test.failure = f; };
+    Task<CertificatePtr> task = test.issuer->obtain(std::move(job));
     Result<CertificatePtr> outcome = co_await std::move(task).result();
     outcomes.emplace(name, std::move(outcome));
     if (--left == 0) test.loop.stop();
@@ -80,6 +84,8 @@ class PebbleTest : public ::testing::Test {
   Loop loop;
   std::optional<CurlHttpClient> http;
   std::optional<AcmeIssuer> issuer;
+  std::string key_type;
+  std::optional<IssuanceFailure> failure;  // the last one
 };
 
 TEST_F(PebbleTest, TenNamesAtOnceAllGetTheirCertificate) {
@@ -125,10 +131,7 @@ TEST_F(PebbleTest, AFailedHttpChallengeIsMadeGoodByTls) {
 }
 
 TEST_F(PebbleTest, WhenNothingAnswersTheErrorSaysWhatTheCaSaw) {
-  std::optional<IssuanceFailure> failure;
-  IssuerOptions settings;
-  settings.on_failure = [&](const ServerName&, const IssuanceFailure& f) { failure = f; };
-  begin(false, settings);
+  begin(false);
   responder.tls_broken = true;
   responder.http_broken = true;
   const auto outcome = obtain({"a.test"}).at("a.test");
@@ -139,6 +142,19 @@ TEST_F(PebbleTest, WhenNothingAnswersTheErrorSaysWhatTheCaSaw) {
   ASSERT_TRUE(failure);
   EXPECT_TRUE(failure->problem);
   EXPECT_EQ(issuer->counts().orders.value(), 2u) << "one fall-back, no more";
+}
+
+TEST_F(PebbleTest, KeysOfEachTypeAreCertified) {
+  IssuerOptions settings;
+  settings.home = loop.address();
+  begin(false, settings);
+  const std::pair<const char*, int> types[] = {{"p384", 384}, {"rsa2048", 2048}};
+  for (const auto& [type, bits] : types) {
+    key_type = type;
+    const auto outcome = obtain({key_type + ".test"}).at(key_type + ".test");
+    ASSERT_TRUE(outcome) << outcome.error().message;
+    EXPECT_EQ(test::key_bits((*outcome)->key()), bits);
+  }
 }
 
 TEST_F(PebbleTest, ACaThatForgotOurAccountIsToldAgain) {
