@@ -255,7 +255,12 @@ Task<std::string> ControlSteering::explain(ServerName name) {
 }
 
 Task<std::string> ControlSteering::ask(ServerName name) {
-  Task<Decision> deciding = parts_.plane.policy().decide_afresh(name, AskReason::kIssue);
+  Task<NameRecord> finding = parts_.plane.store().find_name(name);
+  Result<NameRecord> record = co_await std::move(finding).result();
+  std::optional<VerdictRecord> row;
+  if (record) row = std::move(record->verdict);
+  Task<Decision> deciding =
+      parts_.plane.policy().decide_afresh(name, AskReason::kIssue, std::move(row));
   const Decision decision = co_await std::move(deciding);
   std::string json = decision_json(decision, {}, parts_.loop.clock().wall_now());
   json.replace(0, 1, "{\"name\": " + json_quote(name.text()) + ", ");

@@ -85,6 +85,9 @@ Task<CertificatePtr> Coordinator::obtain(ServerName name, Want& want) {
   }
   if (decision.verdict == Verdict::kDeny) co_return denied(name, decision);
 
+  // After a start the first names come before what was left of the limits has been read.
+  Task<> loading = keeper_.load();
+  co_await std::move(loading);
   if (std::optional<Error> over = over_new_name_limit(name, decision, record)) {
     counts_.new_names_over_limit.add();
     ledger_.trouble(name, FailureClass::kPolicy, *over, "");
@@ -287,7 +290,12 @@ Task<bool> Coordinator::may_be_served(ServerName name, Want&) {
 }
 
 Task<Unit> Coordinator::recheck(ServerName name, Want&) {
-  Task<Decision> deciding = policy_.decide(name, AskReason::kServe);
+  // With its row, so that a no takes it away.
+  Task<NameRecord> finding = store_.find_name(name);
+  Result<NameRecord> record = co_await std::move(finding).result();
+  std::optional<VerdictRecord> row;
+  if (record) row = std::move(record->verdict);
+  Task<Decision> deciding = policy_.decide(name, AskReason::kServe, std::move(row));
   Decision decision = co_await std::move(deciding);
   const CacheHit hit = cache_.look_up(name, WallTime::min());
   if (hit.certificate == nullptr) co_return Unit{};
