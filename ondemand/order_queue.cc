@@ -8,7 +8,10 @@
 namespace latchkey {
 namespace {
 
-constexpr int kOfPatience = 5;    // one part in so many, then the newest go first
+constexpr int kOfPatience = 5;  // one part in so many, then the newest go first
+constexpr Millis kSoon = std::chrono::seconds(1);
+constexpr Millis kTick = std::chrono::seconds(4);
+constexpr Millis kRemembered = std::chrono::minutes(10);  // after the last visit
 constexpr size_t kSmall = 5;      // with fewer places none is kept for anybody
 constexpr int kMaxRefusals = 64;  // in one turn of the loop; the rest has its turn in the next
 
@@ -35,21 +38,23 @@ OrderQueue::Options checked(OrderQueue::Options options) {
 }  // namespace
 
 // Lives in the frame of enter().
-struct OrderQueue::Waiter : Link {
+struct OrderQueue::Waiter {
   Waiter(OrderQueue& queue_, Ask ask_, Want& want_)
       : queue(queue_), ask(std::move(ask_)), want(want_), lane(want.lane()) {
     since = queue.clock_.now();
     patience = ask.deadline > since ? ask.deadline - since : queue.options_.patience;
     deadline = since + patience;
+    first_visit = has_visitors(lane) ? queue.first_visit(ask.plan.name) : since;
   }
   ~Waiter() {
-    if (lined_up) want.on_change = nullptr;
+    if (listening) want.on_change = nullptr;
     leave();
   }
+  Group group() const { return {ask.plan.renewal, ask.issuers}; }
   void leave() {
     alarm = nullptr;
-    if (alone()) return;
-    unlink();
+    if (members == nullptr) return;
+    std::exchange(members, nullptr)->erase(this);
     --queue.lanes_[index(lane)].waiting;
   }
 
@@ -57,7 +62,9 @@ struct OrderQueue::Waiter : Link {
   Ask ask;
   Want& want;
   Lane lane;
-  bool lined_up = false;
+  bool listening = false;      // to the want
+  Members* members = nullptr;  // that it stands among
+  TimePoint first_visit;
   uint64_t arrival = 0;  // the lower was here before
   TimePoint since;       // in this lane
   Millis patience;       // of its visitors
@@ -65,6 +72,10 @@ struct OrderQueue::Waiter : Link {
   Alarm alarm;
   Pending<Place> turn;
 };
+
+bool OrderQueue::Earlier::operator()(const Waiter* a, const Waiter* b) const {
+  return std::pair(a->first_visit, a->arrival) < std::pair(b->first_visit, b->arrival);
+}
 
 // What a Place owns. Linked in want_slow_ while it waits for a slow place.
 struct OrderQueue::Order : Link {
@@ -93,7 +104,9 @@ size_t OrderQueue::Place::issuer() const {
 }
 bool OrderQueue::Place::take_another() {
   OrderQueue& queue = order_->queue;
-  return queue.budget_.take(order_->issuer, order_->plan, queue.clock_.now());
+  OrderPlan again = order_->plan;
+  if (again.lane == Lane::kHandshake) again.lane = Lane::kRetry;
+  return queue.budget_.take(order_->issuer, again, queue.clock_.now());
 }
 void OrderQueue::Place::slow() {
   order_->queue.slow_down(*order_);
@@ -117,11 +130,14 @@ Task<OrderQueue::Place> OrderQueue::enter(Ask ask, Want& want) {
 
   // At once, unless somebody else has his turn before.
   const LaneQueue& lane = lanes_[index(self.lane)];
-  const auto group = lane.groups.find(Group(self.ask.plan.renewal, self.ask.issuers));
-  const bool first = group == lane.groups.end() || group->second.alone();
+  const auto group = lane.groups.find(self.group());
+  const bool first = group == lane.groups.end() || group->second.empty();
   const bool turns = in_admit_ || admitting_ != nullptr || tokens_at_ <= self.since;
   Decision decision = decide(self, first && !turns && place_for(self.lane));
-  if (decision.refused) co_return *std::move(decision.refused);
+  if (decision.refused) {
+    remember_visit(self);
+    co_return *std::move(decision.refused);
+  }
   if (decision.issuer) co_return Place(begin(self, *decision.issuer));
   if (lane.waiting >= options_.max_waiting) {
     co_return Error{ErrorCode::kThrottled, std::to_string(lane.waiting) +
@@ -130,7 +146,7 @@ Task<OrderQueue::Place> OrderQueue::enter(Ask ask, Want& want) {
   }
 
   line_up(self);
-  self.lined_up = true;
+  self.listening = true;
   want.on_change = [this, &self] { want_changed(self); };
   if (first) schedule();
   Result<Place> place = co_await self.turn;
@@ -140,7 +156,8 @@ Task<OrderQueue::Place> OrderQueue::enter(Ask ask, Want& want) {
 void OrderQueue::line_up(Waiter& waiter) {
   LaneQueue& lane = lanes_[index(waiter.lane)];
   waiter.arrival = ++arrivals_;
-  lane.groups[Group(waiter.ask.plan.renewal, waiter.ask.issuers)].push_back(waiter);
+  waiter.members = &lane.groups[waiter.group()];
+  waiter.members->insert(&waiter);
   ++lane.waiting;
   if (!has_visitors(waiter.lane)) return;
   waiter.alarm = clock_.after(waiter.deadline - clock_.now(), [this, &waiter] { give_up(waiter); });
@@ -157,12 +174,13 @@ void OrderQueue::give_up(Waiter& waiter) {
     late.retry_after = decision.at - clock_.now();
   }
   const Alarm running = std::move(waiter.alarm);
+  remember_visit(waiter);
   waiter.leave();
   waiter.turn.resolve(std::move(late));
 }
 
 void OrderQueue::want_changed(Waiter& waiter) {
-  if (waiter.alone()) return;  // its end has been decided
+  if (waiter.members == nullptr) return;  // its end has been decided
   if (waiter.want.cancelled()) {
     waiter.leave();
     // From the loop, not from within the call of who called it off.
@@ -172,11 +190,28 @@ void OrderQueue::want_changed(Waiter& waiter) {
   }
   if (waiter.want.lane() == waiter.lane) return;
   waiter.leave();
+  remember_visit(waiter);
   waiter.lane = waiter.want.lane();
   waiter.since = clock_.now();
+  waiter.first_visit = has_visitors(waiter.lane) ? first_visit(waiter.ask.plan.name) : waiter.since;
   waiter.deadline = waiter.since + waiter.patience;
   line_up(waiter);
   schedule();
+}
+
+// In ticks of four seconds, of which a mark's 16 bits hold three days.
+TimePoint OrderQueue::first_visit(const ServerName& name) const {
+  const TimePoint now = clock_.now();
+  const std::optional<uint16_t> ticks = first_visits_.find(name, now);
+  if (!ticks) return now;
+  const auto age = static_cast<uint16_t>(now.time_since_epoch() / kTick - *ticks);
+  return now - age * kTick;
+}
+
+void OrderQueue::remember_visit(const Waiter& waiter) {
+  if (!has_visitors(waiter.lane)) return;
+  const auto ticks = static_cast<uint16_t>(waiter.first_visit.time_since_epoch() / kTick);
+  first_visits_.set(waiter.ask.plan.name, ticks, clock_.now() + kRemembered);
 }
 
 // --- who goes
@@ -222,36 +257,30 @@ OrderQueue::Decision OrderQueue::decide(Waiter& waiter, bool may_go) {
   if (only_place) return decision;
   const bool in_vain = has_visitors(waiter.lane) && decision.at > waiter.deadline;
   if (decision.at != TimePoint::max() && !in_vain) return decision;
+  Millis away = soonest.at - now;
+  // It had better come back in time to stand in the queue when the token comes.
+  if (in_vain && !soonest.of_the_name) away = std::max(kSoon, away - waiter.patience / 2);
   decision.refused = Error{
       ErrorCode::kThrottled,
       "no order for " + plan.name.text() + " now: the budget for " + soonest.why + " is used up",
-      soonest.at - now};
+      away};
   return decision;
 }
 
-// The next of each group. In the lanes with visitors the newest go first once the oldest has used
-// up a fifth of its patience.
+// The next of each group, the one whose turn it is first.
 std::vector<OrderQueue::Waiter*> OrderQueue::candidates(Lane lane) {
   auto& groups = lanes_[index(lane)].groups;
+  std::erase_if(groups, [](const auto& group) { return group.second.empty(); });
   std::vector<Waiter*> waiters;
-  for (auto group = groups.begin(); group != groups.end();) {
-    if (group->second.alone()) {
-      group = groups.erase(group);
-      continue;
-    }
-    waiters.push_back(&static_cast<Waiter&>(group->second.next()));
-    ++group;
-  }
-  const auto before = [](Waiter* a, Waiter* b) { return a->arrival < b->arrival; };
-  std::sort(waiters.begin(), waiters.end(), before);
+  for (const auto& [group, members] : groups) waiters.push_back(*members.begin());
+  std::sort(waiters.begin(), waiters.end(), Earlier());
   if (waiters.empty() || !has_visitors(lane)) return waiters;
   const Waiter& oldest = *waiters.front();
-  if ((clock_.now() - oldest.since) * kOfPatience <= oldest.patience) return waiters;
-  for (Waiter*& waiter : waiters) {
-    const Group group(waiter->ask.plan.renewal, waiter->ask.issuers);
-    waiter = &static_cast<Waiter&>(groups.find(group)->second.previous());
-  }
-  std::sort(waiters.rbegin(), waiters.rend(), before);
+  if ((clock_.now() - oldest.first_visit) * kOfPatience < oldest.patience) return waiters;
+
+  waiters.clear();
+  for (const auto& [group, members] : groups) waiters.push_back(*members.rbegin());
+  std::sort(waiters.rbegin(), waiters.rend(), Earlier());
   return waiters;
 }
 
@@ -266,6 +295,7 @@ bool OrderQueue::admit_from(Lane lane, int& refusals, TimePoint& next) {
       return true;
     }
     if (decision.refused) {
+      remember_visit(*waiter);
       waiter->leave();
       waiter->turn.resolve(*std::move(decision.refused));
       if (++refusals < kMaxRefusals) return true;
@@ -307,6 +337,7 @@ void OrderQueue::schedule() {
 
 std::unique_ptr<OrderQueue::Order> OrderQueue::begin(const Waiter& waiter, size_t issuer) {
   auto order = std::make_unique<Order>(*this, waiter.ask.plan, issuer);
+  first_visits_.erase(waiter.ask.plan.name);
   ++running_;
   ++running_in_[index(waiter.lane)];
   ++running_at_[issuer];
@@ -355,10 +386,9 @@ OrderQueue::View OrderQueue::view() const {
   view.slow = slow_;
   for (size_t i = 0; i < kLanes; ++i) {
     view.waiting[i] = lanes_[i].waiting;
-    for (const auto& [group, waiters] : lanes_[i].groups) {
-      if (waiters.alone()) continue;
-      const auto& oldest = static_cast<const Waiter&>(waiters.next());
-      view.oldest[i] = std::max(view.oldest[i], clock_.now() - oldest.since);
+    for (const auto& [group, members] : lanes_[i].groups) {
+      if (members.empty()) continue;
+      view.oldest[i] = std::max(view.oldest[i], clock_.now() - (*members.begin())->since);
     }
   }
   return view;

@@ -5,12 +5,13 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "base/clock.h"
 #include "base/link.h"
+#include "base/name_marks.h"
 #include "base/task.h"
 #include "ondemand/budget.h"
 #include "ondemand/lane.h"
@@ -21,7 +22,8 @@ namespace latchkey {
 // lane. Control thread; no I/O, time by Clock only.
 //
 // - Within a lane first come, first served; but once the oldest visitor has waited for long, the
-//   newest go first: those at the head will be gone before their turn, whatever is done.
+//   newest go first: those at the head will be gone before their turn, whatever is done. What
+//   counts is when the name was first visited: a herd that keeps coming back is not the newest.
 // - A tenth of the places is kept for renewals; Lane::kRetry may hold half of them, and
 //   Lane::kPrefetch leaves a quarter of them free.
 // - An order that takes long (of the CA's or of the name's doing) leaves the foreground for one of
@@ -74,9 +76,17 @@ class OrderQueue {
   struct Order;
   // Those who wait in one lane for the same kind of tokens at the same issuers: if the first of
   // them can't go, nobody can. Few: what the configuration's issuers make possible.
-  using Group = std::pair<bool, std::vector<size_t>>;  // renewals?, issuers
+  struct Group {
+    bool renewals = false;
+    std::vector<size_t> issuers{};
+    auto operator<=>(const Group&) const = default;
+  };
+  struct Earlier {
+    bool operator()(const Waiter* a, const Waiter* b) const;
+  };
+  using Members = std::set<Waiter*, Earlier>;  // the first come first
   struct LaneQueue {
-    std::map<Group, Link> groups;  // of Waiter, the first come first
+    std::map<Group, Members> groups;
     size_t waiting = 0;
   };
   // What is to be done with a waiter now.
@@ -93,6 +103,8 @@ class OrderQueue {
   void line_up(Waiter& waiter);
   void give_up(Waiter& waiter);
   void want_changed(Waiter& waiter);
+  TimePoint first_visit(const ServerName& name) const;
+  void remember_visit(const Waiter& waiter);
   std::vector<Waiter*> candidates(Lane lane);
   bool admit_from(Lane lane, int& refusals, TimePoint& next);
   void admit();
@@ -113,6 +125,9 @@ class OrderQueue {
   size_t slow_ = 0, slow_retries_ = 0;
   std::array<Link, 2> want_slow_;  // of Order; [1]: of Lane::kRetry
 
+  // When names were first visited whose visitors have got nothing yet.
+  NameMarks first_visits_{size_t(1) << 15};  // <= 512 KiB
+
   uint64_t arrivals_ = 0;
   bool in_admit_ = false;
   Alarm admitting_;                         // set while somebody may go in at the next turn
@@ -130,6 +145,7 @@ class OrderQueue::Place {
   explicit operator bool() const { return order_ != nullptr; }
   size_t issuer() const;
   // Takes the tokens of a second order of the same plan at that issuer; false: there are none now.
+  // It has had its chance: what is kept for handshakes stays.
   bool take_another();
   // The order takes long: gives its foreground place to the next as soon as there is a slow one for
   // it. After Options::slow_after that happens by itself.
