@@ -208,7 +208,7 @@ TEST(BrokenNamesTest, LeaveTokensOfASmallAccountToGoodNames) {
   setting.limits = *IssuerLimits::named("letsencrypt");
   setting.good_every = 2min;
   setting.jitter = true;
-  const Sums sums = at_all_phases(setting, 10, 12h);
+  const Sums sums = at_all_phases(setting, 5, 6h);
   sums.print("300 broken names under Let's Encrypt's limits, a good name every 2 min");
   EXPECT_LE(sums.good.longest, 60s) << "a token comes every 36 s";
   EXPECT_LE(sums.renewals.longest, 1s);
