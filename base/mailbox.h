@@ -22,6 +22,8 @@ class Mailbox {
   class Address {
    public:
     bool post(Letter letter) const { return box_->post(std::move(letter)); }
+    // The same for all addresses of one mailbox, and for no other one's while they exist.
+    const void* id() const { return box_.get(); }
 
    private:
     friend class Mailbox;

@@ -23,7 +23,7 @@ using namespace std::chrono_literals;
 constexpr Millis kHelloTimeout = 10s;
 constexpr size_t kReservedFiles = 256;  // for the CA, the ask endpoint, the store and the log
 
-// The soft limit of open files becomes the hard one. A connection that is proxied has two.
+// The soft limit of open files becomes the hard one. How many of them are for clients and upstreams.
 size_t raise_file_limit(Log& log) {
   rlimit limit{};
   ::getrlimit(RLIMIT_NOFILE, &limit);
@@ -35,7 +35,7 @@ size_t raise_file_limit(Log& log) {
     log.warning("few_descriptors", "the limit of open files is low; raise LimitNOFILE",
                 {{"limit", files}});
   }
-  return (files - std::min(files / 2, kReservedFiles)) / 2;
+  return files - std::min(files / 2, kReservedFiles);
 }
 
 std::string joined(const std::vector<std::string>& items) {
@@ -82,6 +82,7 @@ Result<> Control::start() {
   started_ = loaded_ = loop_.clock().wall_now();
   auto fallback = Fallback::load(config_);
   if (!fallback) return fallback.error();
+  (*fallback)->warn_of_expired(log_, started_);
   auto plane = ControlPlane::open(config_, loop_, cache_, challenges_, log_);
   if (!plane) return plane.error();
   plane_ = *std::move(plane);
@@ -158,7 +159,7 @@ WorkerShared Control::make_shared_state() {
       .connections = connections_,
       .park_timeout = on_demand.park_timeout,
       .hello_timeout = kHelloTimeout,
-      .max_connections = raise_file_limit(log_),
+      .max_descriptors = max_descriptors_,
       .https_port = ListenAddress::parse(config_.https.front())->port,
       .underscore_names = on_demand.underscore,
       .want_certificate = {},
@@ -172,10 +173,12 @@ WorkerShared Control::make_shared_state() {
                                                                  Mailbox::Address reply_to,
                                                                  WorkerShared::Outcome done) {
     to_control.post([this, name, reply_to, done] {
-      plane_->certificates().join(name, Lane::kHandshake,
-                                  [reply_to, done](const Result<CertificatePtr>& outcome) {
-                                    reply_to.post([done, outcome] { done(outcome); });
-                                  });
+      plane_->certificates().join(
+          name, Lane::kHandshake,
+          [reply_to, done](const Result<CertificatePtr>& outcome) {
+            reply_to.post([done, outcome] { done(outcome); });
+          },
+          reply_to.id());
     });
   };
   shared.may_be_served = [this, to_control = loop_.address()](const ServerName& name,
@@ -188,11 +191,15 @@ WorkerShared Control::make_shared_state() {
                                   });
     });
   };
-  shared.visitors_left = [this, to_control = loop_.address()](const ServerName& name) {
-    to_control.post([this, name] { plane_->certificates().visitor_left(name); });
+  shared.visitors_left = [this, to_control = loop_.address()](const ServerName& name,
+                                                              Mailbox::Address worker) {
+    to_control.post(
+        [this, name, worker] { plane_->certificates().visitor_left(name, worker.id()); });
   };
-  shared.visitors_back = [this, to_control = loop_.address()](const ServerName& name) {
-    to_control.post([this, name] { plane_->certificates().visitor_back(name); });
+  shared.visitors_back = [this, to_control = loop_.address()](const ServerName& name,
+                                                              Mailbox::Address worker) {
+    to_control.post(
+        [this, name, worker] { plane_->certificates().visitor_back(name, worker.id()); });
   };
   shared.recheck = [this, to_control = loop_.address()](const ServerName& name) {
     to_control.post([this, name] { plane_->recheck(name); });
@@ -300,6 +307,7 @@ Reloaded Control::take(const Config& config, std::shared_ptr<const RoutingTable>
   });
   out.allowlist_entries = allowlist->size();
   plane_->replace_allowlist(std::move(allowlist));
+  fallback->warn_of_expired(log_, loop_.clock().wall_now());
   for (const auto& worker : workers_) {
     worker->post([routes, fallback](Worker& w) {
       w.replace_routes(routes);

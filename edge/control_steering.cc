@@ -125,12 +125,15 @@ std::string says_after_forgetting(const Decision& decision) {
 class Visit {
  public:
   Visit(Gate<CertificatePtr>& gate, ServerName name) : gate_(gate), name_(std::move(name)) {
-    gate_.join(name_, Lane::kHandshake, [to = std::weak_ptr(answer_)](const auto& outcome) {
-      if (auto waiting = to.lock()) waiting->resolve(Result<CertificatePtr>(outcome));
-    });
+    gate_.join(
+        name_, Lane::kHandshake,
+        [to = std::weak_ptr(answer_)](const auto& outcome) {
+          if (auto waiting = to.lock()) waiting->resolve(Result<CertificatePtr>(outcome));
+        },
+        this);
   }
   ~Visit() {
-    if (!done_) gate_.visitor_left(name_);
+    if (!done_) gate_.visitor_left(name_, this);
   }
   Visit(const Visit&) = delete;
 

@@ -2,6 +2,8 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "edge/pages.h"
 
 namespace latchkey::edge {
@@ -14,16 +16,18 @@ Worker::Worker(Loop& loop, const WorkerShared& shared, Settings settings, Socket
     : loop_(loop),
       shared_(shared),
       gather_(loop.uv()),
-      parking_(shared.parking, {.want =
-                                    [this](const ServerName& name) {
-                                      shared_.want_certificate(
-                                          name, loop_.address(),
+      parking_(
+          shared.parking,
+          {.want =
+               [this](const ServerName& name) {
+                 shared_.want_certificate(name, loop_.address(),
                                           [this, name](const Result<CertificatePtr>& outcome) {
                                             parking_.resume(name, outcome);
                                           });
-                                    },
-                                .left = shared.visitors_left,
-                                .back = shared.visitors_back}),
+               },
+           .left = [this](const ServerName& name) { shared_.visitors_left(name, loop_.address()); },
+           .back =
+               [this](const ServerName& name) { shared_.visitors_back(name, loop_.address()); }}),
       fallback_(std::move(settings.fallback)),
       resolver_(loop.uv()),
       origins_(loop.uv(), loop.clock(),
@@ -80,7 +84,11 @@ Worker::~Worker() = default;
 void Worker::listen(std::vector<Socket>& sockets,
                     std::function<void(int, std::string)> on_connection) {
   const auto room = [this] {
-    return shared_.connections.load(std::memory_order_relaxed) < shared_.max_connections;
+    // A connection may come to two descriptors: its own and its upstream's. One that is parked has
+    // only its own.
+    const size_t connections = shared_.connections.load(std::memory_order_relaxed);
+    const size_t parked = std::min(shared_.parking.parked(), connections);
+    return 2 * connections - parked < shared_.max_descriptors;
   };
   for (Socket& socket : sockets) {
     listeners_.push_back(std::make_unique<Listener>(loop_.uv(), loop_.clock(), shared_.log,

@@ -56,7 +56,8 @@ struct WorkerShared {
 
   Millis park_timeout;
   Millis hello_timeout;
-  size_t max_connections;  // over all workers; beyond it nobody is accepted until some leave
+  size_t max_descriptors;  // of connections and upstreams, over all workers: beyond it nobody is
+                           // accepted until some leave
   int https_port;          // for redirects; 443 is left out of them
   bool underscore_names;
 
@@ -66,8 +67,8 @@ struct WorkerShared {
   std::function<void(const ServerName&, Mailbox::Address, Answer)> may_be_served;
   // Nobody waits any more in this worker for a certificate that it wants and that has not come;
   // somebody does again.
-  std::function<void(const ServerName&)> visitors_left;
-  std::function<void(const ServerName&)> visitors_back;
+  std::function<void(const ServerName&, Mailbox::Address)> visitors_left;
+  std::function<void(const ServerName&, Mailbox::Address)> visitors_back;
   // CacheHit::recheck_due was said to this worker.
   std::function<void(const ServerName&)> recheck;
 };

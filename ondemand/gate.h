@@ -27,12 +27,12 @@ class Gate {
 
   // Calls `done` once, with the outcome of the work under way for `name` (started if need be).
   // That may happen before this returns. Destroying the gate drops who still waits. In
-  // Lane::kHandshake it counts as a visitor.
-  void join(const ServerName& name, Lane lane, Done done) {
+  // Lane::kHandshake it counts as a visitor: `who` tells it from others.
+  void join(const ServerName& name, Lane lane, Done done, const void* who = nullptr) {
     const auto running = flights_.find(name);
     if (running != flights_.end()) {
       running->second.waiting.push_back(std::move(done));
-      running->second.welcome(lane);
+      running->second.welcome(lane, who);
       return;
     }
     // Half of the room is for those who wait at a door.
@@ -43,18 +43,19 @@ class Gate {
     }
     Flight& flight = flights_.try_emplace(name, lane).first->second;
     flight.waiting.push_back(std::move(done));
-    flight.welcome(lane);
+    flight.welcome(lane, who);
     tasks_.spawn(fly(name, flight.want));
   }
 
-  // One of the visitors has left, or is back. Its `done` is called all the same.
-  void visitor_left(const ServerName& name) {
+  // One of the visitors has left, or is back. Its `done` is called all the same. Who has no part in
+  // the flight under way means an earlier one, whose outcome he had not heard of.
+  void visitor_left(const ServerName& name, const void* who = nullptr) {
     const auto running = flights_.find(name);
-    if (running != flights_.end() && running->second.visitors > 0) running->second.leave();
+    if (running != flights_.end()) running->second.leave(who);
   }
-  void visitor_back(const ServerName& name) {
+  void visitor_back(const ServerName& name, const void* who = nullptr) {
     const auto running = flights_.find(name);
-    if (running != flights_.end()) running->second.welcome(Lane::kHandshake);
+    if (running != flights_.end()) running->second.welcome(Lane::kHandshake, who);
   }
 
   // Calls off the work under way, if there is some: see Want::cancel().
@@ -77,21 +78,24 @@ class Gate {
     explicit Flight(Lane lane) : want(lane), others(lane) {
       if (lane == Lane::kHandshake) others = Lane::kPrefetch;
     }
-    void welcome(Lane lane) {
+    void welcome(Lane lane, const void* who) {
       if (lane == Lane::kHandshake) {
-        ++visitors;
+        visitors.push_back(who);
       } else {
         others = std::min(others, lane);
       }
-      want.set_lane(visitors > 0 ? Lane::kHandshake : others);
+      want.set_lane(visitors.empty() ? others : Lane::kHandshake);
     }
-    void leave() {
-      if (--visitors == 0) want.set_lane(others);
+    void leave(const void* who) {
+      const auto found = std::find(visitors.begin(), visitors.end(), who);
+      if (found == visitors.end()) return;
+      visitors.erase(found);
+      if (visitors.empty()) want.set_lane(others);
     }
 
     Want want;
-    Lane others;  // the most urgent of those who are no visitors
-    size_t visitors = 0;
+    Lane others;                        // the most urgent of those who are no visitors
+    std::vector<const void*> visitors;  // one a worker, one for each operator who waits
     std::vector<Done> waiting;
   };
 

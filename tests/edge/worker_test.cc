@@ -97,7 +97,7 @@ class WorkerTest : public testing::Test {
       .connections = connections,
       .park_timeout = 300ms,
       .hello_timeout = 10s,
-      .max_connections = 100,
+      .max_descriptors = 200,
       .https_port = 443,
       .underscore_names = false,
       .want_certificate =
@@ -109,8 +109,8 @@ class WorkerTest : public testing::Test {
             to.post([done, outcome = found->second] { done(outcome); });
           },
       .may_be_served = {},
-      .visitors_left = [this](const ServerName&) { ++left; },
-      .visitors_back = [this](const ServerName&) { ++back; },
+      .visitors_left = [this](const ServerName&, Mailbox::Address) { ++left; },
+      .visitors_back = [this](const ServerName&, Mailbox::Address) { ++back; },
       .recheck = [](const ServerName&) {}};
   uint16_t port = 0;
   std::unique_ptr<WorkerThread> worker;

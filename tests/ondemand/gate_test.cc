@@ -87,6 +87,10 @@ TEST_F(GateTest, AnIssuanceIsAsUrgentAsTheMostUrgentOfThoseWhoWait) {
   EXPECT_EQ(wanted->lane(), Lane::kRenewal);
   gate.visitor_left(a);  // one too many changes nothing
   gate.visitor_back(a);
+  gate.visitor_left(a, &gate);  // nor does one who has no part in it
+  EXPECT_EQ(wanted->lane(), kHandshake);
+  gate.visitor_left(a);
+  gate.visitor_back(a);
   EXPECT_EQ(wanted->lane(), kHandshake);
   clock.advance(2s);
   EXPECT_EQ(first, "no a.test");
