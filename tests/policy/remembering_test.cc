@@ -386,9 +386,11 @@ TEST_F(RememberingTest, AFloodOfUnwantedNamesCostsNoMemoryAndNobodysYes) {
     for (int i = from; i < to; ++i) asked("n" + std::to_string(i) + ".example.com", 403);
   };
   flood(0, 50'000);  // touches the table
-  const size_t before = resident_bytes();
+  [[maybe_unused]] const size_t before = resident_bytes();
   flood(50'000, 150'000);
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // they keep freed memory
   EXPECT_LT(resident_bytes(), before + before / 20);
+#endif
   for (int i = 0; i < 100; ++i) {
     EXPECT_EQ(unasked("yes" + std::to_string(i) + ".test").verdict, Verdict::kAllow);
   }
