@@ -223,7 +223,8 @@ class Weeks {
     while (prefetch_ > 0) {
       const std::string domain = "list" + std::to_string(--prefetch_) + ".test";
       Task<> ordering = visit("www", domain, Lane::kPrefetch);
-      co_await std::move(ordering).result();
+      const Result<> ordered = co_await std::move(ordering).result();
+      if (!ordered) co_await sleep(clock_, 1min);
     }
     co_return Unit{};
   }
