@@ -23,7 +23,8 @@ using namespace std::chrono_literals;
 constexpr Millis kHelloTimeout = 10s;
 constexpr size_t kReservedFiles = 256;  // for the CA, the ask endpoint, the store and the log
 
-// The soft limit of open files becomes the hard one. How many of them are for clients and upstreams.
+// The soft limit of open files becomes the hard one. How many of them are for clients and
+// upstreams.
 size_t raise_file_limit(Log& log) {
   rlimit limit{};
   ::getrlimit(RLIMIT_NOFILE, &limit);
@@ -36,6 +37,12 @@ size_t raise_file_limit(Log& log) {
                 {{"limit", files}});
   }
   return files - std::min(files / 2, kReservedFiles);
+}
+
+// A third is left by those that wait to those that are served, and to the CA: it looks for its
+// challenges at the same listeners.
+size_t most_parked(const Config& config, size_t max_descriptors) {
+  return std::min(static_cast<size_t>(config.on_demand.max_parked), max_descriptors / 3 * 2);
 }
 
 std::string joined(const std::vector<std::string>& items) {
@@ -60,15 +67,14 @@ struct Control::SignalHandle {
 };
 
 Control::Control(Config config, std::string config_file, Reread reread, Log& log)
-    : as_written_(config),
-      config_(std::move(config)),
-      current_(as_written_),
+    : config_(std::move(config)),
       config_file_(std::move(config_file)),
       reread_(std::move(reread)),
       log_(log),
       cache_({static_cast<size_t>(config_.cache_max_certificates),
               static_cast<size_t>(config_.cache_max_bytes)}),
-      parking_({static_cast<size_t>(config_.on_demand.max_parked),
+      max_descriptors_(raise_file_limit(log_)),
+      parking_({most_parked(config_, max_descriptors_),
                 static_cast<size_t>(config_.on_demand.max_parked_per_name),
                 static_cast<size_t>(config_.on_demand.max_parked_per_prefix)}) {}
 
@@ -79,13 +85,15 @@ Result<> Control::start() {
   for (int number : {SIGTERM, SIGINT, SIGHUP}) {
     signals_.push_back(std::make_unique<SignalHandle>(*this, number));
   }
-  started_ = loaded_ = loop_.clock().wall_now();
+  started_ = loop_.clock().wall_now();
   auto fallback = Fallback::load(config_);
   if (!fallback) return fallback.error();
   (*fallback)->warn_of_expired(log_, started_);
+  open_reloader();
   auto plane = ControlPlane::open(config_, loop_, cache_, challenges_, log_);
   if (!plane) return plane.error();
   plane_ = *std::move(plane);
+  reloader_->compare_with(*plane_->policy().allowlist());
 
   const auto cores = std::max(1U, std::thread::hardware_concurrency());
   const auto count = config_.workers > 0 ? static_cast<size_t>(config_.workers) : cores;
@@ -114,8 +122,6 @@ Result<> Control::start() {
              {"pid", static_cast<int64_t>(::getpid())},
              {"version", LATCHKEY_VERSION}});
   tell_systemd("READY=1");
-  loader_ = std::make_unique<AllowlistLoader>(loop_, log_);
-  watch_allow_files();
   plane_->start();
   return Unit{};
 }
@@ -218,10 +224,11 @@ void Control::open_admin() {
       .parking = parking_,
       .process =
           [this] {
-            return ControlSteering::Process{config_file_,   started_,        loaded_,
-                                            needs_restart_, workers_.size(), stopping_};
+            return ControlSteering::Process{config_file_,        started_,
+                                            reloader_->loaded(), reloader_->needs_restart(),
+                                            workers_.size(),     stopping_};
           },
-      .reload = [this](Told told) { reload(std::move(told)); },
+      .reload = [this](Reloader::Told told) { reloader_->reload(std::move(told)); },
   };
   steering_ = std::make_unique<ControlSteering>(std::move(parts));
   if (!config_.admin_socket) return;
@@ -236,110 +243,33 @@ void Control::open_admin() {
   }
 }
 
-void Control::watch_allow_files() {
-  std::vector<std::filesystem::path> files;
-  for (const std::string& file : current_.on_demand.allow_files) {
-    files.push_back(current_.file(file));
-  }
-  watch_.reset();
-  if (!files.empty()) {
-    watch_ =
-        std::make_unique<FileWatch>(loop_, std::move(files), [this] { allow_files_changed(); });
-  }
-}
-
-void Control::allow_files_changed() {
-  if (!reloading_.empty()) return;  // it reads them
-  loader_->load(current_, [this](Result<std::shared_ptr<const Allowlist>> list) {
-    if (!list) {
-      log_.error("allowlist_reload_failed", "the old allowlist stays: " + list.error().message);
-      return;
+void Control::open_reloader() {
+  Reloader::Hooks hooks;
+  hooks.reread = reread_;
+  hooks.apply = [this](const Reloader::Snapshot& snapshot) {
+    plane_->replace_allowlist(snapshot.allowlist);
+    for (const auto& worker : workers_) {
+      worker->post([routes = snapshot.routes, fallback = snapshot.fallback](Worker& w) {
+        w.replace_routes(routes);
+        w.replace_fallback(fallback);
+      });
     }
-    plane_->replace_allowlist(*list);
-    log_.info("allowlist_reloaded", "a watched file has changed", {{"entries", (*list)->size()}});
-  });
+    log_.set_level(snapshot.config.log_level);
+  };
+  hooks.apply_allowlist = [this](std::shared_ptr<const Allowlist> list) {
+    plane_->replace_allowlist(std::move(list));
+  };
+  reloader_ = std::make_unique<Reloader>(config_, std::move(hooks), loop_, log_);
 }
 
 void Control::on_signal(int number) {
   if (number == SIGHUP) {
-    reload([](const Result<Reloaded>&) {});
+    reloader_->reload([](const Result<Reloaded>&) {});
   } else if (number == SIGTERM && !stopping_) {
     drain();
   } else {
     loop_.stop();
   }
-}
-
-void Control::reload(Told told) {
-  if (!reloading_.empty()) {
-    next_reload_.push_back(std::move(told));
-    return;
-  }
-  reloading_.push_back(std::move(told));
-  begin_reload();
-}
-
-void Control::begin_reload() {
-  if (reread_ == nullptr) {
-    return end_reload(Error{ErrorCode::kNotFound, "there is no configuration file to read again"});
-  }
-  auto config = reread_();
-  if (!config) return end_reload(config.error());
-  auto routes = make_routes(*config);
-  if (!routes) return end_reload(routes.error());
-  auto fallback = Fallback::load(*config);
-  if (!fallback) return end_reload(fallback.error());
-  loader_->load(*config, [this, config = *config, routes = *routes,
-                          fallback = *fallback](Result<std::shared_ptr<const Allowlist>> list) {
-    if (!list) return end_reload(std::move(list).error().in("on_demand.allow_files"));
-    end_reload(take(config, routes, fallback, *list));
-  });
-}
-
-Reloaded Control::take(const Config& config, std::shared_ptr<const RoutingTable> routes,
-                       std::shared_ptr<const Fallback> fallback,
-                       std::shared_ptr<const Allowlist> allowlist) {
-  Reloaded out;
-  out.took_effect = changed_keys(current_, config);
-  out.needs_restart = keys_for_restart(as_written_, config);
-  std::erase_if(out.took_effect, [&](const std::string& key) {
-    return std::count(out.needs_restart.begin(), out.needs_restart.end(), key) > 0;
-  });
-  out.allowlist_entries = allowlist->size();
-  plane_->replace_allowlist(std::move(allowlist));
-  fallback->warn_of_expired(log_, loop_.clock().wall_now());
-  for (const auto& worker : workers_) {
-    worker->post([routes, fallback](Worker& w) {
-      w.replace_routes(routes);
-      w.replace_fallback(fallback);
-    });
-  }
-  log_.set_level(config.log_level);
-  current_ = config;
-  loaded_ = loop_.clock().wall_now();
-  needs_restart_ = out.needs_restart;
-  watch_allow_files();
-  return out;
-}
-
-void Control::end_reload(const Result<Reloaded>& outcome) {
-  if (!outcome) {
-    log_.error("reload_failed", "the old configuration stays: " + outcome.error().message);
-  } else {
-    if (!outcome->needs_restart.empty()) {
-      log_.warning("reload_needs_restart", "these keys have changed and need a restart",
-                   {{"keys", joined(outcome->needs_restart)}});
-    }
-    log_.info("reloaded",
-              "routes, allowlist, fallback certificates and log level are as the file says",
-              {{"allowlist_entries", outcome->allowlist_entries}});
-  }
-  const std::vector<Told> told = std::exchange(reloading_, std::exchange(next_reload_, {}));
-  if (!reloading_.empty()) {
-    // From the loop: whoever asks for reloads within reloads does not pile up on the stack.
-    loop_.address().post([this] { begin_reload(); });
-  }
-  for (const Told& each : told) each(outcome);
 }
 
 void Control::drain() {

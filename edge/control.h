@@ -6,15 +6,13 @@
 #include <string>
 #include <vector>
 
-#include "base/file_watch.h"
 #include "base/log.h"
 #include "base/loop.h"
 #include "edge/admin_server.h"
-#include "edge/allowlist_loader.h"
 #include "edge/config.h"
 #include "edge/control_plane.h"
 #include "edge/control_steering.h"
-#include "edge/fallback.h"
+#include "edge/reloader.h"
 #include "edge/worker_thread.h"
 
 namespace latchkey::edge {
@@ -42,25 +40,14 @@ class Control {
   Result<Worker::Sockets> open_sockets();
   WorkerShared make_shared_state();
   void open_admin();
-  void watch_allow_files();
+  void open_reloader();
   void on_signal(int number);
-  // Reloads come one after the other; each tells its outcome once.
-  using Told = std::function<void(const Result<Reloaded>&)>;
-  void reload(Told told);
-  void begin_reload();
-  Reloaded take(const Config& config, std::shared_ptr<const RoutingTable> routes,
-                std::shared_ptr<const Fallback> fallback,
-                std::shared_ptr<const Allowlist> allowlist);
-  void end_reload(const Result<Reloaded>& outcome);
-  void allow_files_changed();
   void drain();
   void worker_drained();
   void log_counts();
   void tell_systemd(const char* state);
 
-  const Config as_written_;
-  Config config_;   // with the real ports where a 0 stood
-  Config current_;  // as it was last read
+  Config config_;  // with the real ports where a 0 stood
   const std::string config_file_;
   const Reread reread_;
   Log& log_;
@@ -69,18 +56,14 @@ class Control {
   acme::ChallengeTable challenges_;
   TlsContext tls_;
   HandshakeCounts counts_;
+  const size_t max_descriptors_;
   ParkingBounds parking_;
   std::atomic<size_t> connections_{0};
   std::unique_ptr<ControlPlane> plane_;
-  std::unique_ptr<AllowlistLoader> loader_;
-  std::unique_ptr<FileWatch> watch_;
+  std::unique_ptr<Reloader> reloader_;
   std::unique_ptr<ControlSteering> steering_;
   std::unique_ptr<AdminServer> admin_;
-  std::vector<Told> reloading_;    // who waits for the reload under way; empty: none is
-  std::vector<Told> next_reload_;  // ... and for the one after it
   WallTime started_{};
-  WallTime loaded_{};
-  std::vector<std::string> needs_restart_;
   std::optional<WorkerShared> shared_;
   std::vector<std::unique_ptr<WorkerThread>> workers_;  // gone before what they share
   std::vector<std::unique_ptr<SignalHandle>> signals_;

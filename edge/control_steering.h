@@ -6,17 +6,11 @@
 #include "base/loop.h"
 #include "edge/control_plane.h"
 #include "edge/parking_bounds.h"
+#include "edge/reloader.h"
 #include "edge/steering.h"
 #include "edge/worker_shared.h"
 
 namespace latchkey::edge {
-
-// What a reload came to.
-struct Reloaded {
-  std::vector<std::string> took_effect;
-  std::vector<std::string> needs_restart;
-  size_t allowlist_entries = 0;
-};
 
 // Steering of the running process: docs/admin-api.md. Control thread.
 class ControlSteering final : public Steering {
