@@ -4,6 +4,7 @@
 
 #include "acme/ca_url.h"
 #include "acme/directory.h"
+#include "base/json.h"
 
 namespace latchkey::acme {
 namespace {
@@ -25,6 +26,49 @@ TEST(Problem, SubproblemsSayWhomTheyAreAbout) {
       "identifier":{"type":"dns","value":"a.test"}}]})");
   EXPECT_EQ(problem.describe(), "compound (HTTP 403): some; a.test: caa: forbidden");
   EXPECT_EQ(problem.failure_class(), FailureClass::kCaa);
+}
+
+TEST(Problem, TheClassIsTheOneThatSaysMost) {
+  const struct {
+    const char* type;
+    const char* sub;
+    FailureClass failure;
+  } cases[] = {
+      {"unauthorized", "dns", FailureClass::kDns},
+      {"unauthorized", "caa", FailureClass::kCaa},
+      {"unauthorized", "odd", FailureClass::kUnauthorized},
+      {"unauthorized", "unauthorized", FailureClass::kUnauthorized},
+      {"incorrectResponse", "connection", FailureClass::kConnection},
+      {"malformed", "rejectedIdentifier", FailureClass::kRejectedIdentifier},
+      {"compound", "tls", FailureClass::kTls},
+      {"compound", "rateLimited", FailureClass::kRateLimited},
+      {"caa", "connection", FailureClass::kCaa},
+      {"rateLimited", "dns", FailureClass::kRateLimited},
+      {"userActionRequired", "dns", FailureClass::kUserActionRequired},
+      {"odd", "odd", FailureClass::kOther},
+  };
+  for (const auto& c : cases) {
+    const std::string urn = "urn:ietf:params:acme:error:";
+    const Problem problem = parse_problem(403, R"({"type":")" + urn + c.type +
+                                                   R"(","subproblems":[{"detail":"?"},{"type":")" +
+                                                   urn + c.sub + R"("}]})");
+    EXPECT_EQ(problem.failure_class(), c.failure) << c.type << " " << c.sub;
+  }
+}
+
+TEST(Problem, ALinkToUnpauseANameIsShownWhole) {
+  const std::string link =
+      "https://portal.letsencrypt.org/sfe/v1/unpause?jwt=" + std::string(450, 'x') + "END";
+  const std::string detail =
+      "Your account is temporarily prevented from requesting certificates for a.test and possibly "
+      "others. Please visit: " +
+      link;
+  const Problem problem =
+      parse_problem(429, JsonObject()
+                             .text("type", "urn:ietf:params:acme:error:rateLimited")
+                             .text("detail", detail)
+                             .str());
+  EXPECT_NE(problem.describe().find(link), std::string::npos) << problem.describe();
 }
 
 TEST(Problem, AnActionByAPersonNamesItsPage) {
@@ -113,6 +157,23 @@ TEST(Directory, IsReadWithItsOptionalParts) {
   EXPECT_EQ(directory->renewal_info, "https://ca.test/ari");
   EXPECT_EQ(directory->terms_of_service, "https://ca.test/tos");
   EXPECT_TRUE(directory->external_account_required);
+}
+
+TEST(Directory, ProfilesAreBounded) {
+  JsonObject profiles;
+  profiles.text(std::string(81, 'x'), "too long");
+  for (int i = 0; i < 100; ++i) profiles.text("p" + std::to_string(i), "");
+  const auto directory = Directory::parse(
+      "https://ca.test/dir", JsonObject()
+                                 .text("newNonce", "https://ca.test/n")
+                                 .text("newAccount", "https://ca.test/a")
+                                 .text("newOrder", "https://ca.test/o")
+                                 .raw("meta", JsonObject().raw("profiles", profiles.str()).str())
+                                 .str());
+  ASSERT_TRUE(directory) << directory.error().message;
+  EXPECT_EQ(directory->profiles.size(), 32u);
+  EXPECT_TRUE(directory->has_profile("p0"));
+  EXPECT_FALSE(directory->has_profile("p"));
 }
 
 TEST(Directory, AnythingElseIsNamed) {
