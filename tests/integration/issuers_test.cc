@@ -51,7 +51,7 @@ TEST(IssuersTest, WhenAllAreDownTheNameIsRefusedForNow) {
   site.edge.settings.directory = directory;
   ASSERT_TRUE(site.edge.start());
   EXPECT_EQ(site.connect("a.test").handshake().alert, alert::kInternalError);
-  EXPECT_TRUE(site.edge.logged("issuance_failed", "issuer test"));
+  EXPECT_TRUE(site.edge.logged("issuance_failed", "test: a.test"));
 }
 
 class TokenTest : public ::testing::Test {

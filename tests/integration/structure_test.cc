@@ -17,7 +17,7 @@ namespace {
 const std::map<std::string, std::set<std::string>> kArrows = {
     {"base", {"base"}},
     {"cache", {"base", "cache"}},
-    {"policy", {"base", "policy"}},
+    {"policy", {"base", "cache", "policy"}},
     {"acme", {"base", "cache", "acme"}},
     {"ondemand", {"base", "cache", "policy", "ondemand"}},
     {"edge", {"base", "cache", "policy", "acme", "ondemand", "edge"}},
