@@ -2,12 +2,15 @@
 
 #include <algorithm>
 #include <bit>
+#include <span>
+#include <utility>
 
 #include "base/check.h"
 
 namespace latchkey {
 namespace {
 
+constexpr size_t kFirstSize = 4096;
 constexpr int64_t kLatest = (int64_t{1} << 48) - 1;
 
 uint64_t millis(TimePoint at) {
@@ -16,15 +19,32 @@ uint64_t millis(TimePoint at) {
 
 }  // namespace
 
-NameMarks::NameMarks(size_t capacity) : size_(std::bit_ceil(std::max(capacity, kWays))) {
+NameMarks::Marks NameMarks::allocate(size_t size) {
+  Marks marks(static_cast<Mark*>(std::calloc(size, sizeof(Mark))));
+  CHECK(marks != nullptr);
+  return marks;
+}
+
+NameMarks::NameMarks(size_t capacity) : capacity_(std::bit_ceil(std::max(capacity, kWays))) {
   clear();
 }
 
+void NameMarks::grow() {
+  const size_t old_size = std::exchange(size_, size_ * 2);
+  const auto old = std::exchange(marks_, allocate(size_));
+  for (const Mark& mark : std::span(old.get(), old_size)) {
+    if (mark.hash == 0) continue;
+    Mark* at = bucket_of(mark.hash);  // half of its old bucket, so there is room
+    while (at->hash != 0) ++at;
+    *at = mark;
+  }
+}
+
 void NameMarks::clear() {
+  size_ = std::min(capacity_, kFirstSize);
   // Fresh pages from the system, rather than writing zeros to all of the old ones.
   marks_.reset();
-  marks_.reset(static_cast<Mark*>(std::calloc(size_, sizeof(Mark))));
-  CHECK(marks_ != nullptr);
+  marks_ = allocate(size_);
 }
 
 uint64_t NameMarks::hash_of(const ServerName& name) const {
@@ -45,6 +65,10 @@ void NameMarks::set(const ServerName& name, uint16_t code, TimePoint until) {
     Mark* const bucket = bucket_of(hash);  // free ones end before all others
     mark = std::min_element(bucket, bucket + kWays,
                             [](const Mark& a, const Mark& b) { return a.until < b.until; });
+    if (mark->hash != 0 && size_ < capacity_) {
+      grow();
+      return set(name, code, until);
+    }
   }
   mark->hash = hash;
   mark->until = millis(until) & kLatest;

@@ -22,8 +22,8 @@ class NameMarks {
     TimePoint until;  // exclusive
   };
 
-  // Rounded up to a power of two, at least 8. The memory (16 bytes each) is the process's own only
-  // as it is used.
+  // Rounded up to a power of two, at least 8. The table begins small and doubles when a bucket is
+  // full, up to the capacity; its memory (16 bytes a mark) is the process's own only as it is used.
   explicit NameMarks(size_t capacity);
 
   // Replaces the name's earlier mark.
@@ -34,7 +34,7 @@ class NameMarks {
   void erase(const ServerName& name);
   void clear();
 
-  size_t capacity() const { return size_; }
+  size_t capacity() const { return capacity_; }
 
  private:
   struct Mark {
@@ -47,14 +47,20 @@ class NameMarks {
     void operator()(Mark* marks) const { std::free(marks); }
   };
 
+  using Marks = std::unique_ptr<Mark[], Free>;
+
+  static Marks allocate(size_t size);
   static constexpr size_t kWays = 8;  // marks a bucket: two cache lines
   uint64_t hash_of(const ServerName& name) const;
   Mark* bucket_of(uint64_t hash) const { return &marks_[hash & (size_ - kWays)]; }
   Mark* mark_of(uint64_t hash) const;  // null: none
 
+  void grow();
+
+  size_t capacity_;  // in marks, as size_
   size_t size_;
   SipHash::Key key_ = SipHash::random_key();
-  std::unique_ptr<Mark[], Free> marks_;
+  Marks marks_;
 };
 
 }  // namespace latchkey

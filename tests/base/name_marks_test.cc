@@ -89,6 +89,14 @@ TEST(NameMarksTest, HoldsNearlyWhatItSays) {
   for (int i = many; i < 2 * many; ++i) ASSERT_FALSE(marks.find(numbered(i), kNow));
 }
 
+TEST(NameMarksTest, GrowsWithWhatItHoldsAndForgetsNothing) {
+  NameMarks marks(1 << 20);
+  for (int i = 0; i < 50'000; ++i) {
+    marks.set(numbered(i), static_cast<uint16_t>(i % 1000), kNow + 1h);
+  }
+  for (int i = 0; i < 50'000; ++i) ASSERT_EQ(marks.find(numbered(i), kNow), i % 1000) << i;
+}
+
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // they have a shadow of it
 size_t resident_bytes() {
   std::ifstream statm("/proc/self/statm");
