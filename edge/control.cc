@@ -1,5 +1,6 @@
 #include "edge/control.h"
 
+#include <malloc.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -21,6 +22,8 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr Millis kHelloTimeout = 10s;
+constexpr Millis kTrimPause = 5s;
+constexpr int64_t kHerd = 1000;         // handshakes: 10 MiB or less
 constexpr size_t kReservedFiles = 256;  // for the CA, the ask endpoint, the store and the log
 
 // The soft limit of open files becomes the hard one. How many of them are for clients and
@@ -123,6 +126,7 @@ Result<> Control::start() {
              {"version", LATCHKEY_VERSION}});
   tell_systemd("READY=1");
   plane_->start();
+  trim_after_herds();
   return Unit{};
 }
 
@@ -295,6 +299,14 @@ void Control::worker_drained() {
   if (--draining_ > 0) return;
   log_.info("drained", "all connections have ended");
   loop_.stop();
+}
+
+void Control::trim_after_herds() {
+  trim_ = loop_.clock().after(kTrimPause, [this] { trim_after_herds(); });
+  const auto parked = static_cast<int64_t>(counts_.parked.value());
+  if (parking_.parked() > 0 || parked - parked_at_trim_ < kHerd) return;
+  parked_at_trim_ = parked;
+  ::malloc_trim(0);
 }
 
 void Control::log_counts() {

@@ -44,6 +44,8 @@ class Control {
   void on_signal(int number);
   void drain();
   void worker_drained();
+  // Gives the system back, now and then, what a herd of parked handshakes has left of the heap.
+  void trim_after_herds();
   void log_counts();
   void tell_systemd(const char* state);
 
@@ -68,7 +70,9 @@ class Control {
   std::vector<std::unique_ptr<WorkerThread>> workers_;  // gone before what they share
   std::vector<std::unique_ptr<SignalHandle>> signals_;
   Alarm grace_;
-  size_t draining_ = 0;  // workers that still have connections
+  Alarm trim_;
+  int64_t parked_at_trim_ = 0;  // handshakes that had been parked by the last one
+  size_t draining_ = 0;         // workers that still have connections
   bool stopping_ = false;
 };
 
