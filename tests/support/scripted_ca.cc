@@ -69,6 +69,7 @@ Response ScriptedCa::answer(const Request& request) {
       object.text(key, server_.url("/" + std::string(key)));
     }
     response.body = object.str();
+    return response;  // without a nonce: they are to be fetched
   } else if (request.path == "/newAccount") {
     response.status = 201;
     response.headers = {{"Location", server_.url("/account")}};
