@@ -13,6 +13,7 @@ using std::chrono::floor;
 using std::chrono::seconds;
 
 constexpr Millis kLongestDenial = std::chrono::hours(1);  // that the endpoint may ask for
+constexpr seconds kSoonest{1};     // who served by a yes asks again no sooner, whatever its ttl
 constexpr seconds kStaleRetry{2};  // a stale yes is good for so long, at least
 
 Decision decision_of(Verdict verdict, VerdictSource source, std::string reason) {
@@ -155,7 +156,7 @@ void Policy::learn_yes(const ServerName& name, Decision& decision, Millis ttl) {
   record.until = record.asked + floor<seconds>(ttl);
   record.stale_until = record.until + floor<seconds>(options_.stale_ttl);
   if (decision.grant != nullptr) record.grant = *decision.grant;
-  decision.fresh_until = record.until;
+  decision.fresh_until = std::max(record.until, record.asked + kSoonest);
   if (record.stale_until <= record.asked) {  // not to be remembered at all
     if (verdicts_.forget(name)) writer_.remove(name);
     return;
