@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "policy/name_guard.h"
+
 namespace latchkey::edge {
 namespace {
 
@@ -28,6 +30,8 @@ acme::IssuerOptions issuer_options(const Config::Acme& from, acme::Pacer& pacer,
 
 // Trouble of the CA's, or between it and us: the name is not to blame.
 bool is_of_the_ca(const acme::IssuanceFailure& failure) {
+  // A name that failed too often there, or that the CA has paused.
+  if (failure.throttle && failure.throttle->scope == acme::LimitScope::kNameFailures) return false;
   switch (failure.failure) {
     case FailureClass::kServerInternal:
     case FailureClass::kAccount:
@@ -99,6 +103,8 @@ Task<OrderOutcome> AcmeSource::order(OrderJob job) {
   if (failed) {
     outcome.failure->failure = failed->failure;
     outcome.failure->of_the_ca = is_of_the_ca(*failed);
+    // An order's own document may say it, too, which the pacer does not see.
+    if (failed->throttle) throttled(*failed->throttle);
   }
   co_return outcome;
 }
@@ -137,6 +143,9 @@ void AcmeSource::throttled(const acme::Throttle& throttle) {
   LimitKind kind = kind_of(throttle.scope);
   std::string key(throttle.subject);
   if (kind == LimitKind::kOrders) key.clear();
+  if (kind == LimitKind::kDomain) {  // the CA may have named the name only
+    if (auto name = ServerName::parse(key, {.underscore = true})) key = registered_domain(*name);
+  }
   // Without a name it cannot be laid at one's door.
   if (kind != LimitKind::kOrders && key.empty()) kind = LimitKind::kRequests;
   if (kind == LimitKind::kRequests) key = acme::to_string(throttle.resource);
