@@ -77,7 +77,7 @@ class ClientConnectionTest : public testing::Test {
                       .connections = connections,
                       .park_timeout = 200ms,
                       .hello_timeout = 10s,
-                      .max_connections = 100,
+                      .max_descriptors = 200,
                       .https_port = 443,
                       .underscore_names = false,
                       .want_certificate = {},
