@@ -85,6 +85,7 @@ class Flood {
     settings.workers = 1;
     settings.log_level = "info";
     settings.cpu = kServerCpu;
+    settings.per_registered_domain = "null";  // all of them are under one
     if (with_ask) {
       settings.allow = {};
       settings.ask = ask_.url("/check");
