@@ -164,13 +164,11 @@ std::optional<Millis> cache_control_max_age(std::string_view value) {
     const std::string_view directive = next_directive(value);
     const size_t equals = directive.find('=');
     const std::string name = lower(trim(directive.substr(0, equals)));
-    if (name == "no-store") return Millis(0);
-    // no-cache="Set-Cookie" is about that header only.
-    if (name == "no-cache" && equals == directive.npos) return Millis(0);
     if (name != "max-age" || equals == directive.npos || age) continue;
     age = delta_seconds(trim(directive.substr(equals + 1)));
   }
-  return age;
+  // Web frameworks send no-cache, no-store or max-age=0 with everything: nobody meant us.
+  return age == Millis(0) ? std::nullopt : age;
 }
 
 }  // namespace latchkey

@@ -26,8 +26,10 @@ struct AskAnswer {
 // JSON and `content_type` calls it so.
 AskAnswer parse_ask_answer(std::string_view body, std::string_view content_type);
 
-// How long Cache-Control (RFC 9111, 5.2.2) lets an answer be kept: max-age, at most 30 days, or 0
-// for no-store and no-cache. nullopt: nothing said, or nothing that can be understood.
+// max-age of Cache-Control (RFC 9111, 5.2.2.1) where it is above 0, at most 30 days; nullopt:
+// nothing said. What forbids caching counts as nothing: many web frameworks say so on every answer,
+// and taken at its word it would let any stranger repeat his question forever. A ttl of 0 is for
+// who means it.
 std::optional<Millis> cache_control_max_age(std::string_view value);
 
 }  // namespace latchkey
