@@ -1,8 +1,6 @@
 #include "acme/problem.h"
 
 #include <algorithm>
-#include <charconv>
-#include <ctime>
 
 #include "base/json.h"
 
@@ -13,7 +11,6 @@ constexpr std::string_view kUrn = "urn:ietf:params:acme:error:";
 constexpr size_t kMaxText = 2048;
 constexpr size_t kMaxSubproblems = 16;
 constexpr size_t kLongestDetail = 800;  // shown: a link to unpause a name has about 500
-constexpr Millis kLongestRetryAfter = std::chrono::hours(24);
 
 std::string bounded(std::string_view text) {
   return std::string(text.substr(0, kMaxText));
@@ -37,14 +34,6 @@ Problem parse_flat(const JsonValue& value) {
     problem.identifier = bounded(identifier->text_of("value"));
   }
   return problem;
-}
-
-std::optional<Millis> until_http_date(const std::string& text, WallTime now) {
-  std::tm broken{};
-  const char* end = strptime(text.c_str(), "%a, %d %b %Y %H:%M:%S GMT", &broken);
-  if (end == nullptr || *end != '\0') return std::nullopt;
-  const WallTime then(std::chrono::seconds(timegm(&broken)));
-  return std::chrono::duration_cast<Millis>(then - now);
 }
 
 }  // namespace
@@ -156,21 +145,6 @@ Error Problem::error(std::string_view doing) const {
       break;
   }
   return Error{code, std::string(doing) + ": " + describe(), retry_after.value_or(Millis(0))};
-}
-
-std::optional<Millis> parse_retry_after(std::string_view text, WallTime now) {
-  if (text.empty()) return std::nullopt;
-  std::optional<Millis> wait;
-  if (text.find_first_not_of("0123456789") == std::string_view::npos) {
-    int64_t seconds = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
-    const bool huge = error != std::errc() || seconds > 86'400;
-    wait = huge ? kLongestRetryAfter : Millis(std::chrono::seconds(seconds));
-  } else {
-    wait = until_http_date(std::string(text), now);
-  }
-  if (wait) wait = std::clamp(*wait, Millis(0), kLongestRetryAfter);
-  return wait;
 }
 
 }  // namespace latchkey::acme

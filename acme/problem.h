@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "base/retry_after.h"
 #include "cache/failure.h"
 
 namespace latchkey {
@@ -62,8 +63,5 @@ Problem parse_problem(int status, std::string_view body);
 
 // Untrusted text on one line: control characters and what is not ASCII escaped, cut after `max`.
 std::string printable(std::string_view text, size_t max = 400);
-
-// Retry-After (RFC 9110, 10.2.3): seconds, or an HTTP-date seen from `now`. Between 0 and a day.
-std::optional<Millis> parse_retry_after(std::string_view text, WallTime now);
 
 }  // namespace latchkey::acme
