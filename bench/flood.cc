@@ -85,6 +85,7 @@ class Flood {
     settings.workers = 1;
     settings.log_level = "info";
     settings.cpu = kServerCpu;
+    settings.per_registered_domain = "null";
     settings.per_registered_domain = "null";  // all of them are under one
     if (with_ask) {
       settings.allow = {};
@@ -129,12 +130,13 @@ class Flood {
     return round;
   }
 
-  // Turns of both kinds; prints, and returns the median of the ratios of p99.
+  // Turns of both kinds; prints, and returns the ratio of their median p99s: a turn that something
+  // else on the machine has disturbed is left out so.
   double compare(int turns, seconds time) {
     const StoreMark store = mark_of(site_);
     const size_t lines = site_.edge.process().lines().size();
     const size_t asked = ask_.requests();
-    std::vector<double> ratios;
+    std::vector<double> calm_p99s, flooded_p99s;
     std::vector<size_t> resident;
     StreamResult strangers;
     for (int turn = 0; turn < turns; ++turn) {
@@ -143,16 +145,19 @@ class Flood {
       const Round flooded = run(true, time);
       print(with_ask_ ? "beside unknown names, ask says 403" : "beside unknown names, allowlist",
             flooded);
-      ratios.push_back(quantile(flooded.wanted.ms, 0.99) / quantile(calm.wanted.ms, 0.99));
+      calm_p99s.push_back(quantile(calm.wanted.ms, 0.99));
+      flooded_p99s.push_back(quantile(flooded.wanted.ms, 0.99));
       resident.push_back(site_.edge.process().resident_bytes() >> 10);
       strangers.refused += flooded.background.refused;
       strangers.finished += flooded.background.finished;
       strangers.failed += flooded.background.failed;
     }
-    const double ratio = quantile(ratios, 0.5);
-    std::printf("  ratio of the p99s, turn by turn:");
-    for (const double r : ratios) std::printf(" %.2f", r);
-    std::printf("; median %.2f (aim: at most %.1f)\n", ratio, kAim);
+    const double calm = quantile(calm_p99s, 0.5), flooded = quantile(flooded_p99s, 0.5);
+    const double ratio = flooded / calm;
+    std::printf(
+        "  median p99: %.2f ms beside cached names, %.2f ms beside unknown ones: ratio %.2f "
+        "(aim: at most %.1f)\n",
+        calm, flooded, ratio, kAim);
     std::printf("  strangers: %zu names, %zu refused, %zu served, %zu cut off; %zu questions\n",
                 strangers_, strangers.refused, strangers.finished, strangers.failed,
                 ask_.requests() - asked);
@@ -217,12 +222,12 @@ int run(int percent) {
   {
     Flood asked(true);
     asked.start();
-    good = asked.compare(3, time(17)) <= kAim && good;
+    good = asked.compare(5, time(10)) <= kAim && good;
   }
   {
     Flood listed(false);
     listed.start();
-    good = listed.compare(3, time(8)) <= kAim && good;
+    good = listed.compare(5, time(5)) <= kAim && good;
   }
   std::printf("%s\n", good ? "within the aim" : "NOT within the aim");
   return 0;
