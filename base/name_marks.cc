@@ -2,15 +2,10 @@
 
 #include <algorithm>
 #include <bit>
-#include <span>
-#include <utility>
-
-#include "base/check.h"
 
 namespace latchkey {
 namespace {
 
-constexpr size_t kFirstSize = 4096;
 constexpr int64_t kLatest = (int64_t{1} << 48) - 1;
 
 uint64_t millis(TimePoint at) {
@@ -19,56 +14,31 @@ uint64_t millis(TimePoint at) {
 
 }  // namespace
 
-NameMarks::Marks NameMarks::allocate(size_t size) {
-  Marks marks(static_cast<Mark*>(std::calloc(size, sizeof(Mark))));
-  CHECK(marks != nullptr);
-  return marks;
-}
-
-NameMarks::NameMarks(size_t capacity) : capacity_(std::bit_ceil(std::max(capacity, kWays))) {
-  clear();
-}
-
-void NameMarks::grow() {
-  const size_t old_size = std::exchange(size_, size_ * 2);
-  const auto old = std::exchange(marks_, allocate(size_));
-  for (const Mark& mark : std::span(old.get(), old_size)) {
-    if (mark.hash == 0) continue;
-    Mark* at = bucket_of(mark.hash);  // half of its old bucket, so there is room
-    while (at->hash != 0) ++at;
-    *at = mark;
-  }
-}
+NameMarks::NameMarks(size_t capacity) : marks_(std::bit_ceil(std::max(capacity, kWays))) {}
 
 void NameMarks::clear() {
-  size_ = std::min(capacity_, kFirstSize);
-  // Fresh pages from the system, rather than writing zeros to all of the old ones.
-  marks_.reset();
-  marks_ = allocate(size_);
+  std::fill(marks_.begin(), marks_.end(), Mark{});
 }
 
 uint64_t NameMarks::hash_of(const ServerName& name) const {
   return std::max<uint64_t>(1, SipHash(key_)(name.text()));
 }
 
-NameMarks::Mark* NameMarks::mark_of(uint64_t hash) const {
-  Mark* const bucket = bucket_of(hash);
-  Mark* const found =
+const NameMarks::Mark* NameMarks::mark_of(uint64_t hash) const {
+  const Mark* const bucket = &marks_[bucket_of(hash)];
+  const Mark* const found =
       std::find_if(bucket, bucket + kWays, [hash](const Mark& mark) { return mark.hash == hash; });
   return found == bucket + kWays ? nullptr : found;
 }
 
 void NameMarks::set(const ServerName& name, uint16_t code, TimePoint until) {
   const uint64_t hash = hash_of(name);
-  Mark* mark = mark_of(hash);
-  if (mark == nullptr) {
-    Mark* const bucket = bucket_of(hash);  // free ones end before all others
+  Mark* const bucket = &marks_[bucket_of(hash)];
+  Mark* mark = std::find_if(bucket, bucket + kWays,
+                            [hash](const Mark& known) { return known.hash == hash; });
+  if (mark == bucket + kWays) {  // free ones end before all others
     mark = std::min_element(bucket, bucket + kWays,
                             [](const Mark& a, const Mark& b) { return a.until < b.until; });
-    if (mark->hash != 0 && size_ < capacity_) {
-      grow();
-      return set(name, code, until);
-    }
   }
   mark->hash = hash;
   mark->until = millis(until) & kLatest;
@@ -89,7 +59,8 @@ std::optional<uint16_t> NameMarks::find(const ServerName& name, TimePoint now) c
 }
 
 void NameMarks::erase(const ServerName& name) {
-  if (Mark* const mark = mark_of(hash_of(name))) *mark = {};
+  const Mark* const mark = mark_of(hash_of(name));
+  if (mark != nullptr) marks_[static_cast<size_t>(mark - marks_.data())] = {};
 }
 
 }  // namespace latchkey

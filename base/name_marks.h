@@ -1,9 +1,8 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
-#include <memory>
 #include <optional>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/server_name.h"
@@ -22,8 +21,8 @@ class NameMarks {
     TimePoint until;  // exclusive
   };
 
-  // Rounded up to a power of two, at least 8. The table begins small and doubles when a bucket is
-  // full, up to the capacity; its memory (16 bytes a mark) is the process's own only as it is used.
+  // Rounded up to a power of two, at least 8. The memory is taken whole and at once: a flood of
+  // names changes nothing about it.
   explicit NameMarks(size_t capacity);
 
   // Replaces the name's earlier mark.
@@ -34,7 +33,7 @@ class NameMarks {
   void erase(const ServerName& name);
   void clear();
 
-  size_t capacity() const { return capacity_; }
+  size_t capacity() const { return marks_.size(); }
 
  private:
   struct Mark {
@@ -43,24 +42,16 @@ class NameMarks {
     uint64_t code : 16;
   };
   static_assert(sizeof(Mark) == 16);
-  struct Free {
-    void operator()(Mark* marks) const { std::free(marks); }
-  };
 
-  using Marks = std::unique_ptr<Mark[], Free>;
-
-  static Marks allocate(size_t size);
   static constexpr size_t kWays = 8;  // marks a bucket: two cache lines
   uint64_t hash_of(const ServerName& name) const;
-  Mark* bucket_of(uint64_t hash) const { return &marks_[hash & (size_ - kWays)]; }
-  Mark* mark_of(uint64_t hash) const;  // null: none
+  size_t bucket_of(uint64_t hash) const {
+    return hash & (marks_.size() - kWays);
+  }                                          // its first mark
+  const Mark* mark_of(uint64_t hash) const;  // null: none
 
-  void grow();
-
-  size_t capacity_;  // in marks, as size_
-  size_t size_;
-  SipHash::Key key_ = SipHash::random_key();
-  Marks marks_;
+  const SipHash::Key key_ = SipHash::random_key();
+  std::vector<Mark> marks_;
 };
 
 }  // namespace latchkey

@@ -96,7 +96,7 @@ class Coordinator {
   Log& log_;
   Counts counts_;
   Ledger ledger_{store_, clock_, log_};
-  NameMarks absent_{1 << 18};           // nothing usable is stored for them
+  NameMarks absent_{1 << 17};           // nothing usable is stored for them
   NameMarks admitted_{1 << 16};         // have had their token of the limit on new names
   bool store_works_ = false;            // its self-test passed, and nothing failed since
   std::optional<Error> store_trouble_;  // of the last self-test

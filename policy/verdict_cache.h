@@ -20,7 +20,7 @@ class VerdictCache {
   struct Limits {
     size_t max_allowed = 1'000'000;   // about 400 bytes each, more with a long upstream
     size_t max_bytes = 512ULL << 20;  // of those, roughly
-    size_t max_denied = 1ULL << 20;   // 16 bytes each
+    size_t max_denied = 1 << 17;      // 16 bytes each: two minutes of a thousand a second
   };
   using RecordPtr = std::shared_ptr<const VerdictRecord>;
 

@@ -89,7 +89,7 @@ TEST(NameMarksTest, HoldsNearlyWhatItSays) {
   for (int i = many; i < 2 * many; ++i) ASSERT_FALSE(marks.find(numbered(i), kNow));
 }
 
-TEST(NameMarksTest, GrowsWithWhatItHoldsAndForgetsNothing) {
+TEST(NameMarksTest, HoldsAllWhereThereIsPlentyOfRoom) {
   NameMarks marks(1 << 20);
   for (int i = 0; i < 50'000; ++i) {
     marks.set(numbered(i), static_cast<uint16_t>(i % 1000), kNow + 1h);
@@ -105,14 +105,11 @@ size_t resident_bytes() {
   return pages * static_cast<size_t>(sysconf(_SC_PAGESIZE));
 }
 
-TEST(NameMarksTest, NeverGrowsAndCostsNothingBeforeItIsUsed) {
+TEST(NameMarksTest, AFloodOfNamesChangesNothingAboutItsMemory) {
+  NameMarks marks(1 << 20);  // 16 MiB
   const size_t before = resident_bytes();
-  NameMarks marks(1 << 24);  // 256 MiB
-  EXPECT_LT(resident_bytes(), before + (8 << 20));
-  for (int i = 0; i < 1000; ++i) marks.set(numbered(i), 1, kNow + 60s);
-  EXPECT_LT(resident_bytes(), before + (16 << 20));
-  marks.clear();
-  EXPECT_LT(resident_bytes(), before + (8 << 20));
+  for (int i = 0; i < 100'000; ++i) marks.set(numbered(i), 1, kNow + 60s);
+  EXPECT_LT(resident_bytes(), before + (1 << 20));
 }
 #endif
 
