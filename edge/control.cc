@@ -304,8 +304,12 @@ void Control::worker_drained() {
 void Control::trim_after_herds() {
   trim_ = loop_.clock().after(kTrimPause, [this] { trim_after_herds(); });
   const auto parked = static_cast<int64_t>(counts_.parked.value());
-  if (parking_.parked() > 0 || parked - parked_at_trim_ < kHerd) return;
-  parked_at_trim_ = parked;
+  if (parked - parked_at_trim_ >= kHerd) {
+    parked_at_trim_ = parked;
+    trims_due_ = 2;  // when the first comes, the herd's connections may still be closing
+  }
+  if (trims_due_ == 0 || parking_.parked() > 0) return;
+  --trims_due_;
   ::malloc_trim(0);
 }
 

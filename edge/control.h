@@ -71,8 +71,9 @@ class Control {
   std::vector<std::unique_ptr<SignalHandle>> signals_;
   Alarm grace_;
   Alarm trim_;
-  int64_t parked_at_trim_ = 0;  // handshakes that had been parked by the last one
-  size_t draining_ = 0;         // workers that still have connections
+  int64_t parked_at_trim_ = 0;  // handshakes that had been parked when the last herd was noticed
+  int trims_due_ = 0;
+  size_t draining_ = 0;  // workers that still have connections
   bool stopping_ = false;
 };
 
