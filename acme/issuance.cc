@@ -26,9 +26,10 @@ Error given_up(const GiveUp& why, IssuanceReport& report) {
 Task<> pause(Context& context, Pace& pace, std::optional<Millis> retry_after, std::string url) {
   const Millis delay = pace.next(retry_after);
   if (retry_after && context.clock.now() + delay >= context.request.deadline) {
-    co_return Error{ErrorCode::kTimeout, url + ": the CA asks us to come back in " +
-                                             std::to_string(delay.count() / 1000) +
-                                             " s, which is after our time limit"};
+    co_return Error{ErrorCode::kTimeout,
+                    url + ": the CA asks us to come back in " +
+                        std::to_string(delay.count() / 1000) + " s, which is after our time limit",
+                    *retry_after};
   }
   co_await sleep(context.clock, delay);
   co_return Unit{};
@@ -82,6 +83,7 @@ Task<std::string> issue(Ca& ca, Clock& clock, ChallengeTable& challenges, Issuan
   report.stage = "making an order";
   Order order = co_await ca.new_order(context.request.name);
   report.order_url = order.url;
+  if (context.request.ordered) context.request.ordered();
   bool finalized = false;
   Alarm slow;
   for (Pace pace(context.request.first_poll);;) {

@@ -55,7 +55,8 @@ struct IssuanceRequest {
   std::string csr;                   // DER
   TimePoint deadline;                // a CA that wants us back later than that fails the order now
   Millis first_poll{20};
-  std::function<void()> slow{};  // called when report.slow becomes true
+  std::function<void()> slow{};     // called when report.slow becomes true
+  std::function<void()> ordered{};  // called when the CA has accepted the order
 };
 
 // Drives one order to a chain in PEM. The answer to a challenge stands in `challenges` for as long

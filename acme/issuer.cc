@@ -202,8 +202,9 @@ Task<CertificatePtr> AcmeIssuer::Impl::attempt(const IssuanceJob& job,
   const AccountPtr account = co_await find_account(report);
   report.stage = "making a key";
   const PrivateKey key = co_await keys.make(known_key_type(job));
-  IssuanceRequest request{job.name, std::move(types),   make_csr(job.name, key),
-                          deadline, options.first_poll, job.slow};
+  IssuanceRequest request{job.name,   std::move(types),   make_csr(job.name, key),
+                          deadline,   options.first_poll, job.slow,
+                          job.ordered};
   AcmeCa ca(client, account, log, counts, report, job.profile);
   Task<std::string> order = issue(ca, clock, challenges, std::move(request), report);
   Result<std::string> chain = co_await std::move(order).result();

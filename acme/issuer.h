@@ -39,6 +39,7 @@ struct IssuanceJob {
   // Asked before a second order tries the other challenge type; false: there is none.
   std::function<bool()> may_order_again{};
   std::function<void()> authorization_failed{};  // each time that the CA refused our proof
+  std::function<void()> ordered{};               // each time that the CA has accepted an order
   std::function<void()> slow{};  // once, when the CA has been making the certificate for 30 s
   // Called just before obtain() fails (not when it is dropped).
   std::function<void(const IssuanceFailure&)> on_failure{};

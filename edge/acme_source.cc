@@ -10,7 +10,8 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr long kConnectionsPerCa = 8;  // one is enough for HTTP/2
-constexpr Millis kLongestTurn = 5s;    // a request that has to wait for longer is not made
+constexpr Millis kSameThrottle = 10s;
+constexpr Millis kLongestTurn = 5s;  // a request that has to wait for longer is not made
 
 acme::IssuerOptions issuer_options(const Config::Acme& from, acme::Pacer& pacer, Loop& loop) {
   acme::IssuerOptions out;
@@ -34,6 +35,7 @@ bool is_of_the_ca(const acme::IssuanceFailure& failure) {
   if (failure.throttle && failure.throttle->scope == acme::LimitScope::kNameFailures) return false;
   switch (failure.failure) {
     case FailureClass::kServerInternal:
+    case FailureClass::kStorage:  // ours, before an order was made
     case FailureClass::kAccount:
     case FailureClass::kUserActionRequired:
     case FailureClass::kRateLimited:
@@ -85,6 +87,7 @@ Task<OrderOutcome> AcmeSource::order(OrderJob job) {
     issuance.profile = job.grant->profile;
     issuance.key_type = job.grant->key_type;
   }
+  issuance.ordered = job.ordered;
   issuance.may_order_again = job.may_order_again;
   issuance.authorization_failed = job.authorization_failed;
   issuance.slow = job.slow;
@@ -149,7 +152,16 @@ void AcmeSource::throttled(const acme::Throttle& throttle) {
   // Without a name it cannot be laid at one's door.
   if (kind != LimitKind::kOrders && key.empty()) kind = LimitKind::kRequests;
   if (kind == LimitKind::kRequests) key = acme::to_string(throttle.resource);
-  parts_.budget.hold(index_, kind, key, parts_.loop.clock().now() + throttle.wait);
+  // One answer is told here by the pacer, and once more by each order that failed for it.
+  const TimePoint until = parts_.loop.clock().now() + throttle.wait;
+  const Millis apart = until - told_until_;
+  if (key == told_key_ && kind == told_kind_ && apart < kSameThrottle && -apart < kSameThrottle) {
+    return;
+  }
+  told_kind_ = kind;
+  told_key_ = key;
+  told_until_ = until;
+  parts_.budget.hold(index_, kind, key, until);
   parts_.keeper.changed();
   parts_.log.warning("ca_throttled",
                      "the CA told us to stay away: nothing that needs this is asked for before",

@@ -48,6 +48,10 @@ class AcmeSource final : public CertificateSource, private acme::Pacer {
 
   const size_t index_;
   const Parts parts_;
+  // The last throttle that was told.
+  LimitKind told_kind_ = LimitKind::kOrders;
+  std::string told_key_;
+  TimePoint told_until_{};
   std::unique_ptr<CurlHttpClient> http_;
   std::unique_ptr<acme::AcmeIssuer> issuer_;
 };

@@ -178,7 +178,9 @@ void ControlPlane::open_gates() {
       [this, patience = options.patience](OrderJob job, Want& want, bool& began) {
         return desk_->order(std::move(job), want, patience, began);
       },
-      [this](const ServerName& name, Millis delay) { prefetcher_->add(name, delay); },
+      [this](const ServerName& name, Millis delay) {
+        prefetcher_->add(name, Prefetcher::From::kVisit, delay);
+      },
       loop_.clock(), log_);
   const auto max_names = static_cast<size_t>(config_.on_demand.max_parked);
   certificates_ = std::make_unique<Gate<CertificatePtr>>(
@@ -196,6 +198,14 @@ void ControlPlane::open_gates() {
 
 void ControlPlane::recheck(const ServerName& name) {
   rechecks_->join(name, Lane::kPrefetch, [](const Result<>&) {});
+}
+
+bool ControlPlane::call_off(const ServerName& name) {
+  const Error why{ErrorCode::kThrottled, "called off: the operator has deleted the name"};
+  prefetcher_->remove(name);
+  served_names_->call_off(name, why);
+  rechecks_->call_off(name, why);
+  return certificates_->call_off(name, why);
 }
 
 void ControlPlane::start() {
@@ -226,6 +236,7 @@ Task<> ControlPlane::sweep() {
 
 void ControlPlane::replace_allowlist(std::shared_ptr<const Allowlist> allowlist) {
   policy_->replace_allowlist(std::move(allowlist));
+  policy_->forget_denials();  // the operator may have mended what the endpoint says, too
   // Names that were taken off it end at their next visit.
   if (config_.on_demand.refuse_denied) cache_.recheck_all(loop_.clock().wall_now());
 }

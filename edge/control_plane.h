@@ -43,6 +43,9 @@ class ControlPlane {
   // A name in memory about which the policy is to be asked again.
   void recheck(const ServerName& name);
 
+  // Ends what is under way for the name, whoever waits for it; false: there was nothing.
+  bool call_off(const ServerName& name);
+
   // Finds or makes the accounts at the CAs, in the background, so that the first handshake need
   // not wait for it. A CA that is down is logged and costs nothing.
   void start();

@@ -292,7 +292,7 @@ Task<std::string> ControlSteering::obtain(ServerName name) {
 Steering::Prefetched ControlSteering::prefetch(const std::vector<ServerName>& names) {
   Prefetched out;
   for (const ServerName& name : names) {
-    if (!parts_.plane.prefetcher().add(name)) {
+    if (!parts_.plane.prefetcher().add(name, Prefetcher::From::kOperator)) {
       out.complaint = "the list of names to be fetched is full (100000): send the rest later";
       break;
     }
@@ -303,13 +303,15 @@ Steering::Prefetched ControlSteering::prefetch(const std::vector<ServerName>& na
 
 Task<std::string> ControlSteering::forget(ServerName name) {
   ControlPlane& plane = parts_.plane;
-  const bool in_flight = plane.certificates().cancel(name);
-  plane.prefetcher().remove(name);
+  const bool in_flight = plane.call_off(name);
   Task<NameRecord> finding = plane.store().find_name(name);
   Result<NameRecord> record = co_await std::move(finding).result();
   const bool failed = plane.coordinator().ledger().find(name) != nullptr;
   Task<> forgetting = plane.coordinator().forget(name);
   co_await std::move(forgetting);
+  // A visit that came meanwhile has read what was there before.
+  plane.call_off(name);
+  plane.coordinator().forget_in_memory(name);
   const Decision decision = plane.policy().decide_without_asking(name);
   const char* allowed = decision.verdict == Verdict::kAllow  ? "true"
                         : decision.verdict == Verdict::kDeny ? "false"

@@ -34,6 +34,11 @@ std::string_view request_bucket(std::string_view resource) {
 const std::string kNoKey;
 constexpr std::optional<Rate> kNoRate;
 
+// What a CA counts by certificates and not by orders.
+bool counts_certificates(LimitKind kind) {
+  return kind == LimitKind::kDomain || kind == LimitKind::kIdentifiers;
+}
+
 }  // namespace
 
 std::string_view to_string(LimitKind kind) {
@@ -176,6 +181,10 @@ void Budget::drop(Bucket& bucket) {
   keyed.erase(keyed.find(*bucket.key));
 }
 
+Budget::Bucket* Budget::find(LimitKind kind, size_t issuer, std::string_view key) {
+  return const_cast<Bucket*>(std::as_const(*this).find(kind, issuer, key));
+}
+
 template <typename See>
 void Budget::each_taken(size_t issuer, const OrderPlan& plan, See see) const {
   const auto kept = [&](const std::optional<Rate>& rate) {
@@ -264,6 +273,39 @@ bool Budget::take(size_t issuer, const OrderPlan& plan, TimePoint now) {
   return true;
 }
 
+bool Budget::take_another(size_t issuer, const OrderPlan& plan, TimePoint now) {
+  if (accounts_[issuer].requests_held > now) return false;
+  bool free = true;
+  each_taken(
+      issuer, plan,
+      [&](LimitKind kind, std::string_view key, const std::optional<Rate>& rate, int64_t keep) {
+        const Bucket* bucket = counts_certificates(kind) ? nullptr : find(kind, issuer, key);
+        if (bucket == nullptr) return;
+        const Gcra& gcra = bucket->gcra;
+        free = free && (rate ? gcra.free_at(*rate, keep) : gcra.held_until) <= now;
+      });
+  if (!free) return false;
+  each_taken(issuer, plan,
+             [&](LimitKind kind, std::string_view key, const std::optional<Rate>& rate, int64_t) {
+               if (!rate || counts_certificates(kind)) return;
+               Bucket& bucket = *make(kind, issuer, key, now);
+               bucket.gcra.take(*rate, now);
+               changed(bucket);
+             });
+  return true;
+}
+
+void Budget::give_back(size_t issuer, const OrderPlan& plan, Unused what) {
+  each_taken(issuer, plan,
+             [&](LimitKind kind, std::string_view key, const std::optional<Rate>& rate, int64_t) {
+               const bool meant = counts_certificates(kind) == (what == Unused::kCertificate);
+               Bucket* bucket = rate && meant ? find(kind, issuer, key) : nullptr;
+               if (bucket == nullptr) return;
+               bucket->gcra.give_back(*rate);
+               changed(*bucket);
+             });
+}
+
 void Budget::authorization_failed(size_t issuer, const ServerName& name, TimePoint now) {
   const std::optional<Rate>& rate = issuers_[issuer].limits.name_failures;
   if (!rate) return;
@@ -312,8 +354,7 @@ void Budget::hold(size_t issuer, LimitKind kind, std::string_view key, TimePoint
 
 TimePoint Budget::held_until(size_t issuer, TimePoint now) const {
   const Account& account = accounts_[issuer];
-  const TimePoint at = std::max(account.requests_held, std::min(account.orders.gcra.held_until,
-                                                                account.renewals.gcra.held_until));
+  const TimePoint at = std::max(account.requests_held, account.orders.gcra.held_until);
   return std::max(at, now);
 }
 

@@ -73,6 +73,14 @@ class Budget {
   // Takes all tokens that the order needs, or none; false: quote() says when.
   bool take(size_t issuer, const OrderPlan& plan, TimePoint now);
 
+  // The order's tokens for a second order of the same plan; a certificate comes of one of them
+  // only.
+  bool take_another(size_t issuer, const OrderPlan& plan, TimePoint now);
+  // What take() took and was not used. A CA counts an order once it has accepted it, and
+  // certificates (under a domain, for a name) only once they are issued.
+  enum class Unused { kOrder, kCertificate };
+  void give_back(size_t issuer, const OrderPlan& plan, Unused what);
+
   // An authorization of the name has failed.
   void authorization_failed(size_t issuer, const ServerName& name, TimePoint now);
 
@@ -150,6 +158,7 @@ class Budget {
   Keyed* keyed_of(LimitKind kind, size_t issuer);
   const Keyed* keyed_of(LimitKind kind, size_t issuer) const;
   const Bucket* find(LimitKind kind, size_t issuer, std::string_view key) const;
+  Bucket* find(LimitKind kind, size_t issuer, std::string_view key);
   // Null only where the resources are too many.
   Bucket* make(LimitKind kind, size_t issuer, std::string_view key, TimePoint now);
   void make_room(TimePoint now);

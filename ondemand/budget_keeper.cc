@@ -9,6 +9,8 @@ using namespace std::chrono_literals;
 
 constexpr Millis kLoadLimit = 30s;
 constexpr Millis kWritePause = 20ms;  // what changes within goes with one write
+constexpr Millis kRetryPause = 5s;
+constexpr size_t kMaxUnwritten = 100'000;
 
 }  // namespace
 
@@ -17,7 +19,10 @@ BudgetKeeper::BudgetKeeper(Budget& budget, Store& store, Clock& clock, Log& log)
 
 BudgetKeeper::~BudgetKeeper() {
   if (!loaded_) return;
-  std::vector<BucketRecord> rows = budget_.take_changes(clock_.now(), clock_.wall_now());
+  std::vector<BucketRecord> rows = std::move(unwritten_);
+  for (BucketRecord& row : budget_.take_changes(clock_.now(), clock_.wall_now())) {
+    rows.push_back(std::move(row));
+  }
   if (rows.empty()) return;
   Task<> put = store_.put_buckets(std::move(rows));
   put.start();  // accepted is as good as done
@@ -45,17 +50,24 @@ void BudgetKeeper::changed() {
 
 Task<> BudgetKeeper::write() {
   while (std::exchange(dirty_, false)) {
-    std::vector<BucketRecord> rows = budget_.take_changes(clock_.now(), clock_.wall_now());
+    // The older first: of one bucket the last row counts.
+    std::vector<BucketRecord> rows = std::exchange(unwritten_, {});
+    for (BucketRecord& row : budget_.take_changes(clock_.now(), clock_.wall_now())) {
+      rows.push_back(std::move(row));
+    }
+    Millis pause = kWritePause;
     if (!rows.empty()) {
-      Task<> put = store_.put_buckets(std::move(rows));
+      Task<> put = store_.put_buckets(rows);
       const Result<> stored = co_await std::move(put).result();
       if (!stored) {
-        log_.error(
-            "store_write_failed",
-            "the CAs' budget is remembered until the next restart only: " + stored.error().message);
+        log_.error("store_write_failed",
+                   "the CAs' budget is in memory only until this works: " + stored.error().message);
+        if (rows.size() <= kMaxUnwritten) unwritten_ = std::move(rows);
+        dirty_ = true;
+        pause = kRetryPause;
       }
     }
-    co_await sleep(clock_, kWritePause);
+    co_await sleep(clock_, pause);
   }
   writing_ = false;
   co_return Unit{};

@@ -1,5 +1,6 @@
 #pragma once
 #include <string_view>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -43,7 +44,8 @@ class BudgetKeeper {
   bool loaded_ = false;
   bool writing_ = false;
   bool dirty_ = false;
-  TaskSet tasks_;  // goes first
+  std::vector<BucketRecord> unwritten_;  // of a write that failed; <= kMaxUnwritten
+  TaskSet tasks_;                        // goes first
 };
 
 }  // namespace latchkey

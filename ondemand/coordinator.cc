@@ -9,6 +9,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
+constexpr Millis kStoreTestWait = 30s;
 constexpr Millis kStoreRetest = 1s;  // a sick disk is not written to for every visitor
 // How long "nothing is stored" is believed without looking again. Our own writes end it at once;
 // this is for those of others.
@@ -21,10 +22,6 @@ Error unknown(const Decision& decision) {
   return {ErrorCode::kIo,
           "it could not be found out whether the name is wanted: " + decision.reason,
           decision.retry_after};
-}
-
-Error called_off() {
-  return {ErrorCode::kDenied, "the name was deleted while its certificate was being obtained"};
 }
 
 WallTime later(WallTime now, Millis by) {
@@ -69,11 +66,9 @@ Task<CertificatePtr> Coordinator::obtain(ServerName name, Want& want) {
     co_return co_await std::move(serving).result();
   }
 
-  if (const FailureRecord* failed = ledger_.find(name)) {
-    if (std::optional<Error> early = ledger_.refusal(*failed)) {
-      counts_.too_early.add();
-      co_return *std::move(early);
-    }
+  if (std::optional<Error> early = too_early(name, policy_.decide_without_asking(name))) {
+    counts_.too_early.add();
+    co_return *std::move(early);
   }
 
   Task<Decision> deciding = policy_.decide(name, AskReason::kIssue, record.verdict);
@@ -93,6 +88,7 @@ Task<CertificatePtr> Coordinator::obtain(ServerName name, Want& want) {
     ledger_.trouble(name, FailureClass::kPolicy, *over, "");
     co_return *std::move(over);
   }
+  policy_.keep(name);
   Task<CertificatePtr> ordering = order_and_store(name, decision, want);
   co_return co_await std::move(ordering).result();
 }
@@ -103,8 +99,16 @@ std::optional<Error> Coordinator::remembered_refusal(const ServerName& name) {
   const Decision known = policy_.decide_without_asking(name);
   if (known.verdict == Verdict::kDeny) return Error{ErrorCode::kDenied, known.reason};
   if (!absent) return std::nullopt;
+  return too_early(name, known);
+}
+
+std::optional<Error> Coordinator::too_early(const ServerName& name, const Decision& known) const {
   const FailureRecord* failed = ledger_.find(name);
-  return failed == nullptr ? std::nullopt : ledger_.refusal(*failed);
+  if (failed == nullptr) return std::nullopt;
+  // The limit on names that only the endpoint allows is none for those that were listed since.
+  const bool listed = known.verdict == Verdict::kAllow && !known.from_ask();
+  if (failed->failure == FailureClass::kPolicy && listed) return std::nullopt;
+  return ledger_.refusal(*failed);
 }
 
 Task<CertificatePtr> Coordinator::look_in_store(ServerName name, NameRecord& record) {
@@ -137,22 +141,29 @@ Task<CertificatePtr> Coordinator::serve_stored(ServerName name, NameRecord recor
   if (decision.grant == nullptr && record.verdict) {
     decision.grant = std::make_shared<const Grant>(record.verdict->grant);
     decision.fresh_until = record.verdict->until;
+    decision.source = VerdictSource::kRemembered;
   }
   if (decision.verdict == Verdict::kUnknown) {
     decision.fresh_until = later(clock_.wall_now(), kRecheckSoon);
   }
   counts_.from_store.add();
-  cache_.put(name, record.certificate, extras(decision));
+  NameExtras beside = extras(decision);
+  // Nothing is known of the endpoint's word about it: it may have one about the route.
+  const bool asks = policy_.decide_without_asking(name).verdict == Verdict::kUnknown;
+  if (asks && !record.verdict) beside.recheck_at = clock_.wall_now();
+  cache_.put(name, record.certificate, std::move(beside));
   co_return record.certificate;
 }
 
 // When the policy is asked again about a name in memory: where its routes come from the endpoint,
 // when the answer gets stale; where a denial would end it, every now and then.
-NameExtras Coordinator::extras(const Decision& decision) const {
+NameExtras Coordinator::extras(const Decision& decision) {
   NameExtras out;
   out.grant = decision.grant;
   const bool routed = decision.grant != nullptr && !decision.grant->upstream.empty();
-  if (routed || options_.refuse_denied) out.recheck_at = decision.fresh_until;
+  endpoint_routes_ = endpoint_routes_ || routed;
+  const bool may_be_routed = endpoint_routes_ && decision.from_ask();
+  if (routed || may_be_routed || options_.refuse_denied) out.recheck_at = decision.fresh_until;
   if (options_.refuse_denied) {
     out.recheck_at = std::min(out.recheck_at, later(clock_.wall_now(), options_.recheck_every));
   }
@@ -194,6 +205,8 @@ std::optional<Error> Coordinator::over_new_name_limit(const ServerName& name,
 // Passes while the store works; tested anew after every failure, but not for every visitor.
 Task<> Coordinator::test_store() {
   if (store_works_) co_return Unit{};
+  const Turnstile::Pass pass = co_await testing_.enter(kStoreTestWait);
+  if (store_works_) co_return Unit{};  // by somebody else's test
   if (store_trouble_ && clock_.now() < store_tested_ + kStoreRetest) co_return *store_trouble_;
   Result<> tested = co_await store_.self_test().result();
   if (tested) {
@@ -208,6 +221,7 @@ Task<> Coordinator::test_store() {
 
 Task<CertificatePtr> Coordinator::order_and_store(ServerName name, Decision decision, Want& want) {
   bool began = false;
+  const bool had_failed = ledger_.failures(name) > 0;
   OrderOutcome outcome;
   Task<> testing = test_store();
   Result<> works = co_await std::move(testing).result();
@@ -222,26 +236,23 @@ Task<CertificatePtr> Coordinator::order_and_store(ServerName name, Decision deci
   }
   if (began) counts_.orders.add();
 
-  if (outcome.certificate != nullptr && !want.cancelled()) {
+  if (outcome.certificate != nullptr) {
     // On disk before anybody sees it: what was served once must be there after a crash.
     Task<> putting = store_.put_certificate(name, outcome.certificate, outcome.issuer);
     Result<> put = co_await std::move(putting).result();
-    if (put && !want.cancelled()) {
+    if (put) {
       cache_.put(name, outcome.certificate, extras(decision));
       counts_.obtained.add();
-      if (ledger_.find(name) != nullptr) {
+      if (had_failed || ledger_.find(name) != nullptr) {
         Task<> forgetting = ledger_.forget(name);
         co_await std::move(forgetting).result();
       }
       co_return outcome.certificate;
     }
-    if (!put) {
-      store_works_ = false;
-      Error why = std::move(put).error().in("storing the certificate");
-      outcome.failure = OrderFailure{FailureClass::kStorage, std::move(why), false};
-    }
+    store_works_ = false;
+    Error why = std::move(put).error().in("storing the certificate");
+    outcome.failure = OrderFailure{FailureClass::kStorage, std::move(why), false};
   }
-  if (want.cancelled()) co_return called_off();
 
   Error error = outcome.failure->error;
   Task<> recording = record_failure(name, std::move(outcome), began);
@@ -252,6 +263,7 @@ Task<CertificatePtr> Coordinator::order_and_store(ServerName name, Decision deci
 Task<> Coordinator::record_failure(ServerName name, OrderOutcome outcome, bool began) {
   const OrderFailure& failure = *outcome.failure;
   counts_.failed.add();
+  if (failure.failure == FailureClass::kStorage) store_works_ = false;
   log_.error("issuance_failed", "no certificate for the name: " + failure.error.message,
              {{"name", name.text()}, {"class", to_string(failure.failure)}});
   if (began && !failure.of_the_ca) {
@@ -299,6 +311,7 @@ Task<Unit> Coordinator::recheck(ServerName name, Want&) {
   Decision decision = co_await std::move(deciding);
   const CacheHit hit = cache_.look_up(name, WallTime::min());
   if (hit.certificate == nullptr) co_return Unit{};
+  if (decision.verdict == Verdict::kAllow) policy_.keep(name);
   if (decision.verdict == Verdict::kDeny && options_.refuse_denied) {
     log_.warning("denied_name_ended", "it is refused from now on: " + decision.reason,
                  {{"name", name.text()}});
@@ -313,16 +326,18 @@ Task<Unit> Coordinator::recheck(ServerName name, Want&) {
   co_return Unit{};
 }
 
-Task<> Coordinator::forget(ServerName name) {
+void Coordinator::forget_in_memory(const ServerName& name) {
   policy_.forget(name);
   cache_.erase(name);
+  ledger_.forget_in_memory(name);
+}
+
+Task<> Coordinator::forget(ServerName name) {
+  forget_in_memory(name);
   Task<> forgetting = ledger_.forget(name);
   co_await std::move(forgetting).result();
   Task<> deleting = store_.delete_name(name);
-  Result<> deleted = co_await std::move(deleting).result();
-  // Once more: a handshake may have brought it back from the store meanwhile.
-  cache_.erase(name);
-  co_return deleted;
+  co_return co_await std::move(deleting).result();
 }
 
 void Coordinator::stored(const ServerName& name, const Certificate& certificate) {

@@ -9,6 +9,7 @@
 #include "base/name_marks.h"
 #include "base/server_name.h"
 #include "base/task.h"
+#include "base/turnstile.h"
 #include "cache/certificate_cache.h"
 #include "cache/store.h"
 #include "ondemand/budget_keeper.h"
@@ -59,8 +60,9 @@ class Coordinator {
   Task<Unit> recheck(ServerName name, Want& want);
 
   // Deletes all there is about the name, in memory and in the store. Who calls it has called off
-  // the work under way.
+  // the work under way, and does both again afterwards: a visit may have brought something back.
   Task<> forget(ServerName name);
+  void forget_in_memory(const ServerName& name);
 
   Ledger& ledger() { return ledger_; }
   // Of the last self-test; null: none known.
@@ -71,6 +73,8 @@ class Coordinator {
   // The error to refuse with at once: nothing usable is stored for the name, and what is remembered
   // of it forbids an order.
   std::optional<Error> remembered_refusal(const ServerName& name);
+  // The ledger's word. `known`: what the policy says without asking.
+  std::optional<Error> too_early(const ServerName& name, const Decision& known) const;
   // Null: there is none that can be served. Fills `record`.
   Task<CertificatePtr> look_in_store(ServerName name, NameRecord& record);
   Task<CertificatePtr> serve_stored(ServerName name, NameRecord record);
@@ -81,7 +85,7 @@ class Coordinator {
   Task<> record_failure(ServerName name, OrderOutcome outcome, bool began);
   Task<> test_store();
   Error denied(const ServerName& name, const Decision& decision);
-  NameExtras extras(const Decision& decision) const;
+  NameExtras extras(const Decision& decision);
   void stored(const ServerName& name, const Certificate& certificate);
 
   const Options options_;
@@ -96,8 +100,10 @@ class Coordinator {
   Log& log_;
   Counts counts_;
   Ledger ledger_{store_, clock_, log_};
-  NameMarks absent_{1 << 17};           // nothing usable is stored for them
-  NameMarks admitted_{1 << 16};         // have had their token of the limit on new names
+  NameMarks absent_{1 << 17};     // nothing usable is stored for them
+  NameMarks admitted_{1 << 16};   // have had their token of the limit on new names
+  bool endpoint_routes_ = false;  // it has granted an upstream to some name
+  Turnstile testing_{clock_, 1};
   bool store_works_ = false;            // its self-test passed, and nothing failed since
   std::optional<Error> store_trouble_;  // of the last self-test
   TimePoint store_tested_{};            // when it failed

@@ -1,6 +1,7 @@
 #pragma once
 #include <algorithm>
 #include <functional>
+#include <set>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -44,7 +45,7 @@ class Gate {
     Flight& flight = flights_.try_emplace(name, lane).first->second;
     flight.waiting.push_back(std::move(done));
     flight.welcome(lane, who);
-    tasks_.spawn(fly(name, flight.want));
+    tasks_.spawn(fly(name, flight.want), &flight.place);
   }
 
   // One of the visitors has left, or is back. Its `done` is called all the same. Who has no part in
@@ -55,14 +56,15 @@ class Gate {
   }
   void visitor_back(const ServerName& name, const void* who = nullptr) {
     const auto running = flights_.find(name);
-    if (running != flights_.end()) running->second.welcome(Lane::kHandshake, who);
+    if (running != flights_.end()) running->second.welcome_back(who);
   }
 
-  // Calls off the work under way, if there is some: see Want::cancel().
-  bool cancel(const ServerName& name) {
-    const auto running = flights_.find(name);
-    if (running == flights_.end()) return false;
-    running->second.want.cancel();
+  // Ends the work under way, if there is some; those who wait get `why`. Not from within the work.
+  bool call_off(const ServerName& name, const Error& why) {
+    auto flight = flights_.extract(name);
+    if (flight.empty()) return false;
+    tasks_.drop(flight.mapped().place);
+    for (Done& done : flight.mapped().waiting) done(why);
     return true;
   }
 
@@ -81,10 +83,14 @@ class Gate {
     void welcome(Lane lane, const void* who) {
       if (lane == Lane::kHandshake) {
         visitors.push_back(who);
+        joined.insert(who);
       } else {
         others = std::min(others, lane);
       }
       want.set_lane(visitors.empty() ? others : Lane::kHandshake);
+    }
+    void welcome_back(const void* who) {
+      if (joined.contains(who)) welcome(Lane::kHandshake, who);
     }
     void leave(const void* who) {
       const auto found = std::find(visitors.begin(), visitors.end(), who);
@@ -96,13 +102,14 @@ class Gate {
     Want want;
     Lane others;                        // the most urgent of those who are no visitors
     std::vector<const void*> visitors;  // one a worker, one for each operator who waits
+    std::set<const void*> joined;       // all who ever were
+    TaskSet::Place place;
     std::vector<Done> waiting;
   };
 
   Task<> fly(ServerName name, Want& want) {
     Task<T> work = work_(name, want);
     const Result<T> outcome = co_await std::move(work).result();
-    want.on_change = nullptr;
     // Out of the map first: whoever joins from a callback starts a new flight.
     auto flight = flights_.extract(name);
     for (Done& done : flight.mapped().waiting) done(outcome);

@@ -36,6 +36,8 @@ struct Gcra {
   }
   // Also beyond what is there: the debt delays who comes next.
   void take(const Rate& rate, TimePoint now) { full_at = std::max(full_at, now) + rate.interval; }
+  // One that was taken comes back; a full bucket stays as full as it is.
+  void give_back(const Rate& rate) { full_at -= rate.interval; }
   int64_t tokens(const Rate& rate, TimePoint now) const {
     if (full_at <= now) return rate.burst;
     const int64_t missing = (full_at - now + rate.interval - Millis(1)) / rate.interval;

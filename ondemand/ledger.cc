@@ -12,7 +12,7 @@ using std::chrono::seconds;
 
 constexpr std::array<Millis, 4> kWaits{1min, 10min, 100min, 24h};
 constexpr Millis kTroubleWait = 15s;
-// No wait is longer (a day, its jitter, a CA's Retry-After of at most a day): a row that says so
+// No row has a longer wait (a day, its jitter, a CA's Retry-After of at most a day), unless it
 // comes from a clock that was wrong.
 constexpr seconds kLongestWait = 30h;
 constexpr size_t kMaxMessage = 2048;  // bytes
@@ -38,7 +38,10 @@ const FailureRecord* Ledger::find(const ServerName& name) const {
 }
 
 void Ledger::learn(const ServerName& name, FailureRecord record) {
-  if (find(name) == nullptr) remember(name, std::move(record));
+  if (find(name) != nullptr) return;
+  const WallTime now = clock_.wall_now();
+  if (record.next_try - now > kLongestWait) record.next_try = now;
+  remember(name, std::move(record));
 }
 
 void Ledger::remember(const ServerName& name, FailureRecord record) {
@@ -49,7 +52,7 @@ void Ledger::remember(const ServerName& name, FailureRecord record) {
 
 std::optional<Error> Ledger::refusal(const FailureRecord& record) const {
   const seconds left = record.next_try - clock_.wall_now();
-  if (left <= 0s || left > kLongestWait) return std::nullopt;
+  if (left <= 0s) return std::nullopt;
   return Error{code_of(record.failure),
                "the last try failed (" + std::string(to_string(record.failure)) +
                    "), the next one is made in " + std::to_string(left.count()) +
@@ -108,8 +111,12 @@ void Ledger::trouble(const ServerName& name, FailureClass failure, const Error& 
   remember(name, std::move(record));
 }
 
-Task<> Ledger::forget(ServerName name) {
+void Ledger::forget_in_memory(const ServerName& name) {
   auto dropped = records_.erase(name.text());
+}
+
+Task<> Ledger::forget(ServerName name) {
+  forget_in_memory(name);
   Task<> erase = store_.delete_failure(std::move(name));
   co_return co_await std::move(erase).result();
 }

@@ -47,6 +47,7 @@ class Ledger {
                std::string issuer);
   // A certificate came, by whatever way; or the operator says that it may be tried again.
   Task<> forget(ServerName name);
+  void forget_in_memory(const ServerName& name);
 
   size_t size() const { return records_.size(); }
 

@@ -18,6 +18,7 @@ struct OrderJob {
   int failures = 0;  // tries in a row that have failed before
   GrantPtr grant{};  // profile, key type
   // Called by the issuer; all may be empty.
+  std::function<void()> ordered{};               // the CA has accepted an order; it costs now
   std::function<bool()> may_order_again{};       // before a second order: are there tokens for it?
   std::function<void()> authorization_failed{};  // the CA has refused our proof
   std::function<void()> slow{};                  // it takes long, for no fault of ours

@@ -9,12 +9,13 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr Breaker::Options kHealth{3, 30s};
+constexpr Breaker::Options kHealth{3, 10s};
 
 // Another CA may do better. CAA is the name's own affair, but a record may allow one CA and not
 // another.
 bool another_issuer_may_help(const OrderFailure& failure) {
-  return failure.of_the_ca || failure.failure == FailureClass::kCaa;
+  return failure.failure == FailureClass::kCaa ||
+         (failure.of_the_ca && failure.failure != FailureClass::kStorage);
 }
 
 OrderOutcome refused(FailureClass failure, Error error) {
@@ -65,6 +66,7 @@ Task<OrderOutcome> OrderDesk::order(OrderJob job, Want& want, Millis patience, b
   std::vector<size_t> left = choose(job.name, job.grant);
   if (job.failures > 0) want.set_retry();
   OrderOutcome last;
+  bool proof_failed = false;
   while (!left.empty()) {
     OrderQueue::Ask ask{{job.name, registered_domain(job.name), want.lane()}, left, deadline};
     Task<OrderQueue::Place> waiting = queue_.enter(std::move(ask), want);
@@ -78,16 +80,21 @@ Task<OrderOutcome> OrderDesk::order(OrderJob job, Want& want, Millis patience, b
     keeper_.changed();
     const size_t issuer = place.issuer();
     std::erase(left, issuer);
-    // While it is out of order one tries it, every now and then; unless it is the last hope.
-    if (!issuers_[issuer].breaker.admit(clock_.now()) && !left.empty()) continue;
+    // While it is out of order one tries it, every now and then. What was taken goes back.
+    if (!issuers_[issuer].breaker.admit(clock_.now())) {
+      if (!last.failure) last = out_of_order(issuer);
+      continue;
+    }
 
     OrderJob attempt = job;
+    attempt.ordered = [&place] { place.ordered(); };
     attempt.may_order_again = [this, &place] {
       const bool taken = place.take_another();
       keeper_.changed();
       return taken;
     };
-    attempt.authorization_failed = [this, issuer, name = job.name] {
+    attempt.authorization_failed = [this, issuer, name = job.name, &proof_failed] {
+      proof_failed = true;
       budget_.authorization_failed(issuer, name, clock_.now());
       keeper_.changed();
     };
@@ -96,6 +103,11 @@ Task<OrderOutcome> OrderDesk::order(OrderJob job, Want& want, Millis patience, b
     Task<OrderOutcome> ordering = issuers_[issuer].source->order(std::move(attempt));
     last = co_await std::move(ordering);
     note(issuer, last);
+    if (last.certificate != nullptr) place.issued();
+    place = {};
+    keeper_.changed();  // what was not spent went back
+    // A refused proof is the name's, whatever went wrong after it.
+    if (last.failure && proof_failed) last.failure->of_the_ca = false;
     if (last.certificate != nullptr || !another_issuer_may_help(*last.failure)) co_return last;
     if (!left.empty()) {
       log_.warning("issuer_failed", "trying the next issuer: " + last.failure->error.message,
@@ -103,6 +115,18 @@ Task<OrderOutcome> OrderDesk::order(OrderJob job, Want& want, Millis patience, b
     }
   }
   co_return last;
+}
+
+OrderOutcome OrderDesk::out_of_order(size_t issuer) const {
+  const std::string& name = issuers_[issuer].source->name();
+  const Millis wait = issuers_[issuer].breaker.wait(clock_.now());
+  Error why{ErrorCode::kThrottled,
+            "the issuer " + name + " is out of order; it is tried again in " +
+                std::to_string((wait.count() + 999) / 1000) + " s",
+            wait};
+  OrderOutcome outcome = refused(FailureClass::kServerInternal, std::move(why));
+  outcome.issuer = name;
+  return outcome;
 }
 
 void OrderDesk::note(size_t issuer, const OrderOutcome& outcome) {

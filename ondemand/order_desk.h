@@ -41,6 +41,7 @@ class OrderDesk {
 
   std::vector<size_t> choose(const ServerName& name, const GrantPtr& grant) const;
   bool in_order(size_t issuer) const;
+  OrderOutcome out_of_order(size_t issuer) const;
   void note(size_t issuer, const OrderOutcome& outcome);
 
   std::vector<Issuer> issuers_;

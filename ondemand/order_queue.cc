@@ -87,6 +87,8 @@ struct OrderQueue::Order : Link {
   const OrderPlan plan;
   const size_t issuer;
   bool slow = false;
+  int unordered = 1;  // tries whose order the CA has not accepted
+  bool issued = false;
   Alarm alarm;
 };
 
@@ -102,11 +104,19 @@ OrderQueue::Place::Place(std::unique_ptr<Order> order) : order_(std::move(order)
 size_t OrderQueue::Place::issuer() const {
   return order_->issuer;
 }
+void OrderQueue::Place::ordered() {
+  if (order_->unordered > 0) --order_->unordered;
+}
+void OrderQueue::Place::issued() {
+  order_->issued = true;
+}
 bool OrderQueue::Place::take_another() {
   OrderQueue& queue = order_->queue;
   OrderPlan again = order_->plan;
   if (again.lane == Lane::kHandshake) again.lane = Lane::kRetry;
-  return queue.budget_.take(order_->issuer, again, queue.clock_.now());
+  const bool taken = queue.budget_.take_another(order_->issuer, again, queue.clock_.now());
+  if (taken) ++order_->unordered;
+  return taken;
 }
 void OrderQueue::Place::slow() {
   order_->queue.slow_down(*order_);
@@ -189,8 +199,18 @@ void OrderQueue::want_changed(Waiter& waiter) {
     return;
   }
   if (waiter.want.lane() == waiter.lane) return;
+  const bool deserted =
+      has_visitors(waiter.lane) && !has_visitors(waiter.want.lane()) && !renews(waiter.want.lane());
   waiter.leave();
   remember_visit(waiter);
+  if (deserted) {  // who comes and goes fills no queue
+    waiter.alarm = clock_.after(Millis(0), [&waiter] {
+      Error gone{ErrorCode::kThrottled, "its visitors have left before its turn"};
+      waiter.turn.resolve(std::move(gone));
+    });
+    schedule();
+    return;
+  }
   waiter.lane = waiter.want.lane();
   waiter.since = clock_.now();
   waiter.first_visit = has_visitors(waiter.lane) ? first_visit(waiter.ask.plan.name) : waiter.since;
@@ -372,12 +392,17 @@ void OrderQueue::leave_foreground(const Order& order) {
 }
 
 void OrderQueue::end(Order& order) {
+  for (; order.unordered > 0; --order.unordered) {
+    budget_.give_back(order.issuer, order.plan, Budget::Unused::kOrder);
+  }
+  if (!order.issued) budget_.give_back(order.issuer, order.plan, Budget::Unused::kCertificate);
   if (!order.slow) return leave_foreground(order);
   --slow_;
   if (order.plan.lane == Lane::kRetry) --slow_retries_;
   for (Link& waiting : want_slow_) {
     if (!waiting.alone()) slow_down(static_cast<Order&>(waiting.next()));
   }
+  schedule();  // tokens may have come back
 }
 
 OrderQueue::View OrderQueue::view() const {

@@ -144,6 +144,10 @@ class OrderQueue::Place {
 
   explicit operator bool() const { return order_ != nullptr; }
   size_t issuer() const;
+  // The CA has accepted an order: its token is spent. What was not spent goes back with the place.
+  void ordered();
+  // A certificate came of it: so are the tokens that count certificates.
+  void issued();
   // Takes the tokens of a second order of the same plan at that issuer; false: there are none now.
   // It has had its chance: what is kept for handshakes stays.
   bool take_another();

@@ -7,8 +7,9 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr Millis kRetryAfter = 60s;  // where nobody said when
-constexpr int kMaxTries = 10;        // of those that were not put off by our own limits
+constexpr Millis kRetryAfter = 60s;         // where nobody said when
+constexpr int kMaxTries = 3;                // more, of names that a visit brought
+constexpr int kMaxOperatorTries = 24 * 60;  // ... of the operator's, where no limit is the cause
 
 // Worth another try without a visitor? What failed for the name's own sake waits for one.
 bool comes_back(const Error& error) {
@@ -20,10 +21,14 @@ bool comes_back(const Error& error) {
 Prefetcher::Prefetcher(Options options, Start start, Clock& clock)
     : options_(options), start_(std::move(start)), clock_(clock) {}
 
-bool Prefetcher::add(const ServerName& name, Millis delay) {
-  if (names_.contains(name)) return true;
-  if (names_.size() >= options_.max_names) return false;
-  names_.emplace(name, Entry{due_.emplace(clock_.now() + delay, name)});
+bool Prefetcher::add(const ServerName& name, From from, Millis delay) {
+  if (const auto known = names_.find(name); known != names_.end()) {
+    if (from == From::kOperator) known->second.from = from;
+    return true;
+  }
+  const size_t room = from == From::kOperator ? options_.max_names : options_.max_names / 2;
+  if (names_.size() >= room) return false;
+  names_.emplace(name, Entry{due_.emplace(clock_.now() + delay, name), from});
   schedule();
   return true;
 }
@@ -35,7 +40,7 @@ void Prefetcher::remove(const ServerName& name) {
     due_.erase(found->second.due);
     names_.erase(found);
   } else {
-    found->second.tries = kMaxTries;  // it runs: not again
+    found->second.tries = kMaxOperatorTries;  // it runs: not again
   }
 }
 
@@ -68,9 +73,10 @@ void Prefetcher::finished(const ServerName& name, const Error* error) {
   --running_;
   const auto found = names_.find(name);
   Entry& entry = found->second;
-  const bool by_limits = error != nullptr && error->code == ErrorCode::kThrottled;
-  if (error != nullptr && comes_back(*error) && entry.tries < kMaxTries) {
-    if (!by_limits) ++entry.tries;
+  const bool operators = entry.from == From::kOperator;
+  const int most = operators ? kMaxOperatorTries : kMaxTries;
+  if (error != nullptr && comes_back(*error) && entry.tries < most) {
+    if (!operators || error->code != ErrorCode::kThrottled) ++entry.tries;
     const Millis wait = std::max(kRetryAfter, error->retry_after);
     entry.due = due_.emplace(clock_.now() + wait, name);
   } else {

@@ -26,8 +26,10 @@ class Prefetcher {
   Prefetcher(Options options, Start start, Clock& clock);
   Prefetcher(const Prefetcher&) = delete;
 
-  // False: there is no room. True also when it is there already.
-  bool add(const ServerName& name, Millis delay = Millis(0));
+  // False: there is no room. True also when it is there already. What strangers' visits bring gets
+  // half of the room, and comes back a few times only.
+  enum class From { kOperator, kVisit };
+  bool add(const ServerName& name, From from, Millis delay = Millis(0));
   void remove(const ServerName& name);
 
   size_t waiting() const { return names_.size() - running_; }
@@ -37,6 +39,7 @@ class Prefetcher {
   using Due = std::multimap<TimePoint, ServerName>;
   struct Entry {
     Due::iterator due;  // end(): it runs
+    From from;
     int tries = 0;
   };
 

@@ -215,6 +215,10 @@ Decision Policy::counted(Decision decision) {
   return decision;
 }
 
+void Policy::keep(const ServerName& name) {
+  if (const auto record = verdicts_.keep(name)) writer_.put(name, *record);
+}
+
 void Policy::forget(const ServerName& name) {
   verdicts_.forget(name);
   writer_.drop(name);

@@ -58,6 +58,11 @@ class Policy {
 
   // The remembered yes, fresh or not; for people. Null: none in memory. Valid until the next call.
   const VerdictRecord* remembered(const ServerName& name) { return verdicts_.allowed(name).get(); }
+  // The name has, or is about to get, a certificate: its yes is written to the store behind, now
+  // and when it changes. Until then it is in memory only: strangers' names cost no row.
+  void keep(const ServerName& name);
+  // What the endpoint has refused may be allowed by now: it is asked again.
+  void forget_denials() { verdicts_.forget_denials(); }
   // Forgets what the endpoint has said about the name, in memory; the caller sees to the store.
   void forget(const ServerName& name);
 

@@ -36,11 +36,20 @@ void VerdictCache::put(const ServerName& name, VerdictRecord record, Row row) {
 bool VerdictCache::allow(const ServerName& name, VerdictRecord record) {
   denied_.erase(name);
   const auto* const before = allowed_.entry(name.text());
-  const bool good_enough = before != nullptr && record.asked < before->beside.due &&
-                           before->value->grant == record.grant;
-  const Row row{good_enough ? before->beside.due : half_life(record)};
+  const bool kept = before != nullptr && before->beside.due != WallTime::min();
+  const bool good_enough =
+      kept && record.asked < before->beside.due && before->value->grant == record.grant;
+  Row row;
+  if (kept) row.due = good_enough ? before->beside.due : half_life(record);
   put(name, std::move(record), row);
-  return !good_enough;
+  return kept && !good_enough;
+}
+
+VerdictCache::RecordPtr VerdictCache::keep(const ServerName& name) {
+  auto* const entry = allowed_.entry(name.text());
+  if (entry == nullptr || entry->beside.due != WallTime::min()) return nullptr;
+  entry->beside.due = half_life(*entry->value);
+  return entry->value;
 }
 
 void VerdictCache::learn(const ServerName& name, VerdictRecord stored) {

@@ -27,8 +27,11 @@ class VerdictCache {
   explicit VerdictCache(Limits limits);
 
   // The endpoint has said yes. True when the store's row is to be replaced by `record`: there is
-  // none, it grants something else, or half of its life has passed. It then counts as replaced.
+  // one (see keep()), and it grants something else, or half of its life has passed. It then counts
+  // as replaced.
   bool allow(const ServerName& name, VerdictRecord record);
+  // The name's yes is to have a row. Not null: this one is to be written, and counts as written.
+  RecordPtr keep(const ServerName& name);
   // A yes as the store has it.
   void learn(const ServerName& name, VerdictRecord stored);
   // Its row could not be written.

@@ -27,11 +27,11 @@ constexpr int kShorter = 1;
 class PublishedLimits {
  public:
   void order(const OrderPlan& plan, TimePoint now) {
+    if (!plan.renewal) spend("account", 300, 3h, now);
+  }
+  void certificate(const OrderPlan& plan, TimePoint now) {
     if (plan.renewal && plan.replaces) return;
-    if (!plan.renewal) {
-      spend("account", 300, 3h, now);
-      spend("domain " + plan.domain, 50, 7 * 24h, now);
-    }
+    if (!plan.renewal) spend("domain " + plan.domain, 50, 7 * 24h, now);
     spend("name " + plan.name.text(), 5, 7 * 24h, now);
   }
   void failure(const std::string& name, TimePoint now) { spend("failed " + name, 5, 1h, now); }
@@ -148,9 +148,10 @@ class Weeks {
     Want want(lane);
     const std::string domain = "old" + std::to_string(++named_) + ".test";
     OrderPlan plan{*ServerName::parse("www." + domain), domain, lane, true, true};
-    Task<OrderQueue::Place> entering = enter(std::move(plan), want);
-    const OrderQueue::Place place = co_await std::move(entering);
+    Task<OrderQueue::Place> entering = enter(plan, want);
+    OrderQueue::Place place = co_await std::move(entering);
     co_await sleep(clock_, 3s);
+    issued(place, plan);
     const TimePoint now = clock_.now();
     least_life_ = std::min(least_life_, static_cast<double>((expires - now).count()) /
                                             static_cast<double>(lifetime_.count()));
@@ -179,9 +180,10 @@ class Weeks {
   Task<> visit(std::string label, std::string domain, Lane lane) {
     Want want(lane);
     OrderPlan plan{*ServerName::parse(label + "." + domain), domain, lane};
-    Task<OrderQueue::Place> entering = enter(std::move(plan), want);
-    const OrderQueue::Place place = co_await std::move(entering);
+    Task<OrderQueue::Place> entering = enter(plan, want);
+    OrderQueue::Place place = co_await std::move(entering);
     co_await sleep(clock_, 3s);
+    issued(place, plan);
     co_return Unit{};
   }
   // Two orders of 10 s the first time, then one at a time by the ledger's schedule, for a week.
@@ -203,6 +205,7 @@ class Weeks {
       co_await sleep(clock_, 10s);
       fail(plan);
       if (failures == 0 && place->take_another()) {
+        place->ordered();
         ca_.order(plan, clock_.now());
         ++new_orders_;
         co_await sleep(clock_, 10s);
@@ -213,6 +216,10 @@ class Weeks {
       co_await sleep(clock_, pause);
     }
     co_return Unit{};
+  }
+  void issued(OrderQueue::Place& place, const OrderPlan& plan) {
+    place.issued();
+    ca_.certificate(plan, clock_.now());
   }
   void fail(const OrderPlan& plan) {
     budget_.authorization_failed(0, plan.name, clock_.now());
@@ -238,6 +245,7 @@ class Weeks {
     if (place) {
       waits.longest = std::max(waits.longest, Millis(clock_.now() - came));
       ++waits.served;
+      place->ordered();
       ca_.order(plan, clock_.now());
       if (!plan.renewal) ++new_orders_;
     } else {

@@ -129,13 +129,36 @@ TEST_F(BudgetTest, AHoldOnAnyResourceOfAnOrderStopsAllOrdersThere) {
   EXPECT_TRUE(take(plan));
 }
 
+TEST_F(BudgetTest, WhatWasNotUsedComesBack) {
+  const OrderPlan plan = plan_of("a.one.test");
+  const auto left = [&](LimitKind kind) {
+    for (const Budget::View& view : budget.view_of(plan.name, plan.domain, now)) {
+      if (view.issuer == budget.issuers()[0].name && view.kind == kind) return view.tokens;
+    }
+    for (const Budget::View& view : budget.view(now)) {
+      if (view.issuer == budget.issuers()[0].name && view.kind == kind) return view.tokens;
+    }
+    return int64_t{-1};
+  };
+  const int64_t orders = left(LimitKind::kOrders), names = left(LimitKind::kIdentifiers);
+  ASSERT_TRUE(take(plan));
+  ASSERT_TRUE(budget.take_another(0, plan, now));
+  EXPECT_EQ(left(LimitKind::kOrders), orders - 2);
+  EXPECT_EQ(left(LimitKind::kIdentifiers), names - 1);
+  budget.give_back(0, plan, Budget::Unused::kOrder);
+  EXPECT_EQ(left(LimitKind::kOrders), orders - 1);
+  budget.give_back(0, plan, Budget::Unused::kCertificate);
+  EXPECT_EQ(left(LimitKind::kIdentifiers), names);
+  EXPECT_EQ(left(LimitKind::kOrders), orders - 1);
+}
+
 TEST_F(BudgetTest, AHoldOnTheAccountLeavesItsRenewals) {
   budget.hold(0, LimitKind::kOrders, "", now + 1h);
   EXPECT_FALSE(take(plan_of("a.one.test")));
   OrderPlan renewal = plan_of("a.one.test", Lane::kRenewal);
   renewal.renewal = renewal.replaces = true;
   EXPECT_TRUE(take(renewal));
-  EXPECT_EQ(budget.held_until(0, now), now);
+  EXPECT_EQ(budget.held_until(0, now), now + 1h) << "of new orders";
 }
 
 TEST_F(BudgetTest, AHoldCountsWhereThereIsNoLimitToo) {

@@ -66,8 +66,9 @@ class ScriptedSource final : public CertificateSource {
     co_await sleep(clock_, takes);
     OrderOutcome outcome;
     outcome.issuer = name_;
+    if (!trouble || !trouble->of_the_ca || proof_fails_first) job.ordered();
     if (trouble) {
-      if (!trouble->of_the_ca) fail_authorizations(job);
+      if (!trouble->of_the_ca || proof_fails_first) fail_authorizations(job);
       outcome.failure = trouble;
       co_return outcome;
     }
@@ -77,6 +78,7 @@ class ScriptedSource final : public CertificateSource {
   }
 
   std::optional<OrderFailure> trouble;
+  bool proof_fails_first = false;  // before trouble of the CA's
   Millis takes{1000};
   int orders = 0, in_flight = 0, most_in_flight = 0, earlier_failures = 0;
   std::vector<TimePoint> authorization_failures;
@@ -99,7 +101,8 @@ struct OnDemandOptions {
   size_t max_orders = 2;
   bool refuse_denied = false;
   std::optional<Rate> new_names{};
-  IssuerLimits limits{};
+  IssuerLimits limits{};         // of the first issuer
+  IssuerLimits second_limits{};  // of the other one
 };
 
 // One process's life; the store outlives it.
@@ -132,7 +135,8 @@ struct OnDemandSide {
                 clock,
                 log};
   ScriptedSource first{"first", clock}, second{"second", clock};
-  Budget budget{{{"first", chosen.limits}, {"second", {}}}, std::nullopt, chosen.new_names};
+  Budget budget{
+      {{"first", chosen.limits}, {"second", chosen.second_limits}}, std::nullopt, chosen.new_names};
   BudgetKeeper keeper{budget, store, clock, log};
   OrderQueue queue{{chosen.max_orders}, budget, clock};
   OrderDesk desk{{&first, &second}, budget, keeper, queue, clock, log};

@@ -93,6 +93,7 @@ TEST_F(CoordinatorTest, TroubleAtTheCaIsNotTheNamesFault) {
   EXPECT_TRUE(store.failures.empty());
   side->first.trouble.reset();
   side->second.trouble.reset();
+  clock.advance(11s);
   EXPECT_FALSE(side->refused("a.listed.test"));
   EXPECT_EQ(side->first.earlier_failures, 0);
 }
@@ -163,6 +164,44 @@ TEST_F(CoordinatorTest, WhoWaitsTooLongForAPlaceIsRefusedAndNotBlamed) {
   EXPECT_GE(served, 48);
   EXPECT_GT(refused, 0);
   EXPECT_TRUE(store.failures.empty());
+}
+
+TEST_F(CoordinatorTest, AllThatComeAtTheStartWaitForOneTestOfTheStore) {
+  store.delay = Millis(50);
+  for (int i = 0; i < 100; ++i) {
+    side->gate.join(name_of("n" + std::to_string(i) + ".listed.test"), Lane::kHandshake,
+                    [](const auto&) {});
+  }
+  clock.advance(1s);
+  EXPECT_EQ(store.self_tests, 1);
+}
+
+TEST_F(CoordinatorTest, ANameThatWasListedSinceIsNotHeldByTheLimitOnNewNames) {
+  OnDemandOptions options;
+  options.new_names = Rate::of(1, 24h);
+  start(options);
+  EXPECT_FALSE(side->refused("a.tenant.test"));
+  EXPECT_TRUE(side->refused("b.tenant.test"));
+  std::vector<Allowlist::BadLine> bad;
+  side->policy.replace_allowlist(*Allowlist::load({"b.tenant.test"}, {}, bad));
+  EXPECT_FALSE(side->refused("b.tenant.test"));
+}
+
+TEST_F(CoordinatorTest, AStoredNameWithoutAVerdictIsAskedAboutOnce) {
+  const ServerName name = name_of("imported.asked.test");
+  store.certificates[name] = fake_ca().issue({name.text()});
+  http.body = R"({"upstream": "http://10.0.0.7:3000"})";
+  EXPECT_FALSE(side->refused(name.text()));
+  EXPECT_EQ(http.calls, 0);  // the handshake does not wait for it
+  EXPECT_TRUE(side->cache.look_up(name, clock.wall_now()).recheck_due);
+  Want want(Lane::kPrefetch);
+  Task<Unit> recheck = side->coordinator.recheck(name, want);
+  recheck.start();
+  clock.advance(1s);
+  const CacheHit hit = side->cache.look_up(name, clock.wall_now() + 2min);
+  ASSERT_NE(hit.grant, nullptr);
+  EXPECT_EQ(hit.grant->upstream, "http://10.0.0.7:3000");
+  EXPECT_FALSE(hit.recheck_due);
 }
 
 TEST_F(CoordinatorTest, AnIssuerThatKeepsFailingIsLeftOutAndTriedAgainLater) {
@@ -251,10 +290,13 @@ TEST_F(CoordinatorTest, ANameThatIsDeletedMeanwhileIsNotStored) {
     if (!outcome) said = outcome.error();
   });
   clock.advance(500ms);
-  EXPECT_TRUE(side->gate.cancel(name_of("a.listed.test")));
-  clock.advance(5s);
+  const Error why{ErrorCode::kThrottled, "deleted"};
+  EXPECT_TRUE(side->gate.call_off(name_of("a.listed.test"), why));
   ASSERT_TRUE(said.has_value());
-  EXPECT_EQ(said->code, ErrorCode::kDenied);
+  EXPECT_EQ(said->message, "deleted");
+  EXPECT_FALSE(side->gate.call_off(name_of("a.listed.test"), why));
+  clock.advance(5s);
+  EXPECT_EQ(side->first.in_flight, 0);
   EXPECT_TRUE(store.certificates.empty());
   EXPECT_EQ(side->cache.find(name_of("a.listed.test")), nullptr);
 }

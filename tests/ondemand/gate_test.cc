@@ -108,6 +108,25 @@ TEST_F(GateTest, HalfOfTheRoomIsForThoseWhoWaitAtADoor) {
   EXPECT_EQ(gate.flights(), 2u);
 }
 
+TEST_F(GateTest, WhatIsCalledOffEndsAtOnceAndTheNextOneStartsAfresh) {
+  std::optional<std::string> first, second;
+  gate.join(a, kHandshake, put(first));
+  clock.advance(1s);
+  EXPECT_TRUE(gate.call_off(a, Error{ErrorCode::kThrottled, "deleted"}));
+  EXPECT_EQ(first, "deleted");
+  EXPECT_EQ(clock.pending(), 0u);
+  gate.join(a, kHandshake, put(second));
+  clock.advance(2s);
+  EXPECT_EQ(second, "no a.test");
+  EXPECT_EQ(issued, 2);
+}
+
+TEST_F(GateTest, ALateWordOfAnEarlierVisitorKeepsNobody) {
+  gate.join(a, Lane::kPrefetch, [](const auto&) {});
+  gate.visitor_back(a, &clock);
+  EXPECT_EQ(wanted->lane(), Lane::kPrefetch);
+}
+
 TEST_F(GateTest, ShutdownCancelsWhatRuns) {
   std::optional<std::string> first;
   auto local = std::make_unique<CertificateGate>(

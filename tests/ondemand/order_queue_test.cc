@@ -192,6 +192,8 @@ TEST_F(OrderQueueTest, WhoseDomainIsUsedUpWhileItWaitsIsRefusedInItsTurn) {
   clock.advance(0ms);
   EXPECT_TRUE(first.in());
   EXPECT_EQ(waiting(Lane::kPrefetch), 201u);
+  first.place().ordered();
+  first.place().issued();
   first.leave();
   clock.advance(0ms);
   EXPECT_TRUE(last.in());
@@ -295,24 +297,33 @@ TEST_F(OrderQueueTest, WhoLeavesIsGoneAtOnce) {
   EXPECT_EQ(queue->view().running, 0u);
 }
 
-TEST_F(OrderQueueTest, AWantThatLosesItsVisitorsMovesBackAndForth) {
+TEST_F(OrderQueueTest, AWantThatHasLostItsVisitorsEnds) {
   make({.max_orders = 1});
   come();
-  Visitor &a = come(), &b = come(Lane::kPrefetch);
+  Visitor& a = come();
   clock.advance(20s);
   a.want.set_lane(Lane::kPrefetch);
   EXPECT_EQ(waiting(Lane::kHandshake), 0u);
-  EXPECT_EQ(waiting(Lane::kPrefetch), 2u);
-  clock.advance(1h);
-  EXPECT_FALSE(a.task.done()) << "nobody waits, so there is no deadline";
-  visitors.front().leave();
+  EXPECT_FALSE(a.task.done()) << "from the loop, not from within the call";
   clock.advance(0ms);
-  EXPECT_TRUE(b.in()) << "a stands at the tail";
-  a.want.set_lane(Lane::kHandshake);
-  clock.advance(24'999ms);
-  EXPECT_FALSE(a.task.done());
-  clock.advance(1ms);
-  EXPECT_TRUE(a.refused());
+  ASSERT_TRUE(a.refused());
+  EXPECT_EQ(a.error().code, ErrorCode::kThrottled);
+}
+
+TEST_F(OrderQueueTest, WhatAnOrderDidNotUseGoesToTheNext) {
+  make({}, {{"ca", orders(1, 1h)}});
+  Visitor& a = come();
+  ASSERT_TRUE(a.in());
+  Visitor& b = come(Lane::kUrgentRenewal);
+  a.leave();  // the CA was never asked
+  clock.advance(0ms);
+  EXPECT_TRUE(b.in());
+  b.leave();
+  Visitor& c = come();
+  ASSERT_TRUE(c.in());
+  c.place().ordered();
+  c.leave();
+  EXPECT_TRUE(come().refused());
 }
 
 TEST_F(OrderQueueTest, AWantThatIsRaisedMayGoAtOnce) {

@@ -148,6 +148,87 @@ TEST_F(TroubleOrdersTest, ANameThatAlwaysFailsCostsFiveAuthorizationFailuresADay
               times.c_str());
 }
 
+TEST_F(TroubleOrdersTest, ARefusedProofCountsThoughTheCaHadTroubleAfterIt) {
+  side->first.trouble = side->second.trouble = ca_trouble();
+  side->first.proof_fails_first = true;
+  for (int minute = 0; minute < 60; ++minute) {
+    side->obtain("broken.asked.test");
+    clock.advance(1min);
+  }
+  EXPECT_LE(side->first.authorization_failures.size(), 4u);
+  EXPECT_EQ(store.failures.size(), 1u);
+}
+
+// The CA counts certificates under a domain and for a name, not orders.
+TEST_F(TroubleOrdersTest, ANameThatIsMendedGetsItsCertificateAtItsNextTry) {
+  OnDemandOptions options;
+  options.limits = *IssuerLimits::named("letsencrypt");
+  start(options);
+  side->first.trouble = own_failure();
+  const TimePoint begin = clock.now();
+  while (clock.now() < begin + 40min) {
+    EXPECT_TRUE(side->refused("broken.asked.test"));
+    clock.advance(1min);
+  }
+  side->first.trouble.reset();
+  while (side->refused("broken.asked.test") && clock.now() < begin + 24h) clock.advance(1min);
+  EXPECT_LT(clock.now(), begin + 150min);
+}
+
+TEST_F(TroubleOrdersTest, ACaThatIsDownCostsNoTokens) {
+  OnDemandOptions options;
+  options.limits = *IssuerLimits::named("letsencrypt");
+  start(options);
+  side->first.trouble = side->second.trouble = ca_trouble();
+  for (int i = 0; i < 60; ++i) {
+    side->obtain("n" + std::to_string(i) + ".tenant" + std::to_string(i) + ".test");
+    clock.advance(1s);
+  }
+  clock.advance(11s);
+  side->first.trouble.reset();
+  int64_t orders_left = 0;
+  for (const Budget::View& view : side->budget.view(clock.now())) {
+    if (view.issuer == "first" && view.kind == LimitKind::kOrders) orders_left = view.tokens;
+  }
+  EXPECT_EQ(orders_left, options.limits.orders->burst);
+  EXPECT_FALSE(side->refused("n0.tenant0.test"));
+}
+
+// Strangers who come and go do not fill the gate.
+TEST_F(TroubleOrdersTest, AStoredNameIsServedAfterAHerdThatHasLeft) {
+  OnDemandOptions options;
+  options.limits = *IssuerLimits::named("letsencrypt");
+  options.limits.domain.reset();
+  start(options);
+  for (int i = 0; i < 3000; ++i) {
+    const ServerName name = name_of("n" + std::to_string(i) + ".listed.test");
+    side->gate.join(name, Lane::kHandshake, [](const auto&) {});
+    clock.advance(20ms);
+    side->gate.visitor_left(name);
+  }
+  clock.advance(1min);
+  const ServerName name = name_of("stored.listed.test");
+  store.certificates[name] = fake_ca().issue({name.text()});
+  EXPECT_EQ(side->obtain("stored.listed.test"), store.certificates[name]->serial());
+}
+
+TEST_F(TroubleOrdersTest, ALongWaitForBudgetIsRememberedToo) {
+  OnDemandOptions options;
+  options.limits.identifiers = options.second_limits.identifiers = Rate{1, Millis(34h)};
+  start(options);
+  side->obtain("a.listed.test");
+  store.certificates.clear();
+  side->cache.erase(name_of("a.listed.test"));
+  side->obtain("a.listed.test");
+  store.certificates.clear();
+  side->cache.erase(name_of("a.listed.test"));
+  start(options);
+  EXPECT_TRUE(side->refused("a.listed.test"));
+  const int reads = store.reads;
+  for (int i = 0; i < 20; ++i) EXPECT_TRUE(side->refused("a.listed.test"));
+  EXPECT_EQ(store.reads, reads);
+}
+
 // Beside the order of steps: a denied name leaves no trace on disk, an allowed one that failed
 // does.
 TEST_F(TroubleOrdersTest, NothingIsWrittenForANameThatWasNeverAllowed) {
