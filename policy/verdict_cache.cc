@@ -58,7 +58,9 @@ void VerdictCache::learn(const ServerName& name, VerdictRecord stored) {
 }
 
 void VerdictCache::not_stored(const ServerName& name) {
-  if (auto* const entry = allowed_.entry(name.text())) entry->beside = {};
+  auto* const entry = allowed_.entry(name.text());
+  const bool kept = entry != nullptr && entry->beside.due != WallTime::min();
+  if (kept) entry->beside.due = WallTime::min() + std::chrono::seconds(1);  // long ago
 }
 
 void VerdictCache::deny(const ServerName& name, uint16_t status, TimePoint until) {

@@ -40,8 +40,11 @@ class RememberingTest : public PolicyFixture {
     task.start();
     EXPECT_EQ(http.open(), 1u) << text << " was not asked";
     if (http.open() == 1) http.answer(0, std::move(answer));
-    return done(task);
+    Decision decision = done(task);
+    if (admitted && decision.verdict == Verdict::kAllow) policy->keep(name(text));
+    return decision;
   }
+  bool admitted = true;  // names that are allowed get certificates
   Decision asked(std::string_view text, int status) { return asked(text, reply(status)); }
   // Must not be asked.
   Decision unasked(std::string_view text, std::optional<VerdictRecord> stored = {}) {
@@ -220,6 +223,21 @@ TEST_F(RememberingTest, YesesAreStoredWithWhatTheyGrant) {
   EXPECT_EQ(row("a.test").grant.tenant, "acme");
 }
 
+TEST_F(RememberingTest, AYesIsNotWrittenBeforeTheNameIsAdmitted) {
+  admitted = false;
+  for (int i = 0; i < 100; ++i) asked("n" + std::to_string(i) + ".test", 200);
+  asked("a.test", 200);
+  clock.advance(20h);
+  asked("a.test", reply(200, "", R"({"tenant": "acme"})"));
+  asked("n0.test", 403);
+  EXPECT_EQ(store.writes, 0);
+  policy->keep(name("a.test"));
+  policy->keep(name("a.test"));
+  policy->keep(name("unknown.test"));
+  EXPECT_EQ(store.verdict_puts, 1);
+  EXPECT_EQ(row("a.test").grant.tenant, "acme");
+}
+
 TEST_F(RememberingTest, AnUnchangedYesIsWrittenRarely) {
   for (int hours = 0; hours < 24; ++hours) {
     asked("a.test", 200);
@@ -369,6 +387,7 @@ TEST_F(RememberingTest, TwoQuestionsForOneNameDoNoHarm) {
   http.answer(0, 200);
   EXPECT_EQ(done(first).verdict, Verdict::kAllow);
   EXPECT_EQ(unasked("a.test").verdict, Verdict::kAllow);
+  policy->keep(name("a.test"));
   EXPECT_EQ(store.verdicts.size(), 1u);
 }
 

@@ -46,7 +46,9 @@ TEST_F(VerdictCacheTest, AYesAndANoExcludeEachOther) {
 }
 
 TEST_F(VerdictCacheTest, AnUnchangedYesIsWrittenAnewAtHalfOfItsLife) {
-  EXPECT_TRUE(cache.allow(name("a.test"), yes()));
+  EXPECT_FALSE(cache.allow(name("a.test"), yes()));
+  EXPECT_NE(cache.keep(name("a.test")), nullptr);
+  EXPECT_EQ(cache.keep(name("a.test")), nullptr);
   for (int hours = 0; hours < 12; ++hours) {
     EXPECT_FALSE(cache.allow(name("a.test"), yes())) << hours;
     wall += 1h;
@@ -57,7 +59,8 @@ TEST_F(VerdictCacheTest, AnUnchangedYesIsWrittenAnewAtHalfOfItsLife) {
 }
 
 TEST_F(VerdictCacheTest, AChangedGrantIsWrittenAtOnce) {
-  EXPECT_TRUE(cache.allow(name("a.test"), yes("http://a")));
+  cache.allow(name("a.test"), yes("http://a"));
+  EXPECT_EQ(cache.keep(name("a.test"))->grant.upstream, "http://a");
   EXPECT_TRUE(cache.allow(name("a.test"), yes("http://b")));
   EXPECT_FALSE(cache.allow(name("a.test"), yes("http://b")));
 }
@@ -65,15 +68,16 @@ TEST_F(VerdictCacheTest, AChangedGrantIsWrittenAtOnce) {
 TEST_F(VerdictCacheTest, KnowsWhichNamesHaveARow) {
   EXPECT_FALSE(cache.forget(name("a.test")));
   cache.allow(name("a.test"), yes());
+  EXPECT_FALSE(cache.forget(name("a.test")));
+  cache.allow(name("a.test"), yes());
+  cache.keep(name("a.test"));
   EXPECT_TRUE(cache.forget(name("a.test")));
   EXPECT_FALSE(cache.forget(name("a.test")));
+  EXPECT_EQ(cache.keep(name("a.test")), nullptr);
   cache.learn(name("a.test"), yes());
   EXPECT_FALSE(cache.allow(name("a.test"), yes()));
   cache.not_stored(name("a.test"));
   cache.not_stored(name("b.test"));
-  EXPECT_FALSE(cache.forget(name("a.test")));
-  cache.learn(name("a.test"), yes());
-  cache.not_stored(name("a.test"));
   EXPECT_TRUE(cache.allow(name("a.test"), yes())) << "it is tried again";
 }
 
