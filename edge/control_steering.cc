@@ -273,7 +273,7 @@ Task<std::string> ControlSteering::ask(ServerName name) {
 Task<std::string> ControlSteering::obtain(ServerName name) {
   ControlPlane& plane = parts_.plane;
   // The operator has mended something: what is remembered is out of date.
-  plane.policy().forget(name);
+  plane.policy().forget_denial(name);
   Task<> forgiving = plane.coordinator().ledger().forget(name);
   co_await std::move(forgiving).result();
   Visit visit(plane.certificates(), name);

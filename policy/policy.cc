@@ -123,6 +123,7 @@ Task<Decision> Policy::question(ServerName name, AskReason reason, bool has_row)
 
 // Memory knows better than the store, which is written behind.
 void Policy::adopt(const ServerName& name, VerdictRecord stored) {
+  if (writer_.removing(name) || verdicts_.denied(name, clock_.now())) return;
   const WallTime now = clock_.wall_now();
   if (const auto known = verdicts_.allowed(name); known && known->asked >= stored.asked) return;
   if (stored.asked > now) {  // written while the system's clock was wrong
@@ -213,6 +214,10 @@ Decision Policy::counted(Decision decision) {
       break;
   }
   return decision;
+}
+
+void Policy::forget_denial(const ServerName& name) {
+  verdicts_.forget_denial(name);
 }
 
 void Policy::keep(const ServerName& name) {

@@ -61,6 +61,7 @@ class Policy {
   // The name has, or is about to get, a certificate: its yes is written to the store behind, now
   // and when it changes. Until then it is in memory only: strangers' names cost no row.
   void keep(const ServerName& name);
+  void forget_denial(const ServerName& name);
   // What the endpoint has refused may be allowed by now: it is asked again.
   void forget_denials() { verdicts_.forget_denials(); }
   // Forgets what the endpoint has said about the name, in memory; the caller sees to the store.

@@ -41,6 +41,7 @@ class VerdictCache {
   void deny(const ServerName& name, uint16_t status, TimePoint until);
   // True when a yes was in memory that has a row in the store.
   bool forget(const ServerName& name);
+  void forget_denial(const ServerName& name) { denied_.erase(name); }
   void forget_denials() { denied_.clear(); }
 
   // A denial that holds at `now`: its status is the code.

@@ -8,6 +8,23 @@ namespace latchkey {
 VerdictWriter::VerdictWriter(size_t max_waiting, Store& store, Log& log, Lost lost)
     : max_waiting_(max_waiting), store_(store), log_(log), lost_(std::move(lost)) {}
 
+VerdictWriter::~VerdictWriter() {
+  for (const bool deletes : {true, false}) {
+    for (const Change& change : waiting_) {
+      if (change.verdict.has_value() == deletes) continue;
+      Task<> writing = change.verdict ? store_.put_verdict(change.name, *change.verdict)
+                                      : store_.delete_verdict(change.name);
+      writing.start();  // accepted is as good as done
+    }
+  }
+}
+
+bool VerdictWriter::removing(const ServerName& name) const {
+  if (removing_ == name || undeleted_.contains(name)) return true;
+  const auto found = index_.find(name.text());
+  return found != index_.end() && !found->second->verdict;
+}
+
 void VerdictWriter::put(const ServerName& name, VerdictRecord verdict) {
   Change change{name, std::move(verdict)};
   add(std::move(change));
@@ -19,6 +36,7 @@ void VerdictWriter::remove(const ServerName& name) {
 }
 
 bool VerdictWriter::drop(const ServerName& name) {
+  undeleted_.erase(name);
   const auto found = index_.find(name.text());
   if (found == index_.end()) return false;
   forget(found->second);
@@ -61,9 +79,11 @@ Task<> VerdictWriter::write() {
     index_.erase(waiting_.front().name.text());
     one.splice(one.begin(), waiting_, waiting_.begin());
     Change& change = one.front();
+    if (!change.verdict) removing_ = change.name;
     Task<> writing = change.verdict ? store_.put_verdict(change.name, *change.verdict)
                                     : store_.delete_verdict(change.name);
     const Result<> written = co_await std::move(writing).result();
+    removing_.reset();
     report(written, change);
   }
   writing_ = false;
@@ -73,8 +93,11 @@ Task<> VerdictWriter::write() {
 void VerdictWriter::report(const Result<>& written, const Change& change) {
   if (written) {
     failing_ = false;
+    undeleted_.erase(change.name);
+    if (!undeleted_.empty()) remove(ServerName(*undeleted_.begin()));
     return;
   }
+  if (!change.verdict && undeleted_.size() < max_waiting_) undeleted_.insert(change.name);
   if (!std::exchange(failing_, true)) {
     log_.error("verdict_not_stored",
                written.error().message + ": verdicts are kept in memory only until this works",

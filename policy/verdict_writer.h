@@ -2,6 +2,7 @@
 #include <functional>
 #include <list>
 #include <optional>
+#include <set>
 #include <string_view>
 #include <unordered_map>
 
@@ -20,6 +21,8 @@ class VerdictWriter {
   // `lost` hears of rows that could not be written, or found no room. All outlive us.
   using Lost = std::function<void(const ServerName&)>;
   VerdictWriter(size_t max_waiting, Store& store, Log& log, Lost lost);
+  // Gives the store what still waits.
+  ~VerdictWriter();
   VerdictWriter(const VerdictWriter&) = delete;
 
   void put(const ServerName& name, VerdictRecord verdict);
@@ -27,6 +30,9 @@ class VerdictWriter {
   void remove(const ServerName& name);
   // Somebody else sees to the name's row from now on. True when its state was still waiting here.
   bool drop(const ServerName& name);
+
+  // Is the name's row to be deleted, which has not been done yet? Then it says nothing.
+  bool removing(const ServerName& name) const;
 
   size_t waiting() const { return waiting_.size(); }
 
@@ -48,6 +54,8 @@ class VerdictWriter {
   Lost lost_;
   Changes waiting_;  // the oldest first; <= max_waiting_, about 500 bytes each
   std::unordered_map<std::string_view, Changes::iterator> index_;  // keys: views into waiting_
+  std::optional<ServerName> removing_;                             // the delete under way
+  std::set<ServerName> undeleted_;  // failed deletes, for when the store works; <= max_waiting_
   bool writing_ = false;
   bool failing_ = false;  // the last write failed, and that was said
   TaskSet tasks_;         // last: its end ends the write

@@ -269,6 +269,19 @@ TEST_F(RememberingTest, AStoredYesIsWorthAsMuchAsOneInMemory) {
   EXPECT_EQ(store.verdict_puts, 1);
 }
 
+TEST_F(RememberingTest, ADenialIsNotUndoneByTheRowThatItDeletes) {
+  options.negative_ttl = 0ms;
+  make(nullptr, endpoint());
+  asked("a.test", 200);
+  const VerdictRecord stored = row("a.test");
+  clock.advance(1h);
+  store.broken = Error{ErrorCode::kIo, "the disk is gone"};
+  EXPECT_EQ(asked("a.test", reply(403), stored).verdict, Verdict::kDeny);
+  // The row is still there.
+  EXPECT_EQ(asked("a.test", reply(403), stored).verdict, Verdict::kDeny);
+  EXPECT_EQ(asked("a.test", reply(500), stored).verdict, Verdict::kUnknown);
+}
+
 TEST_F(RememberingTest, MemoryKnowsBetterThanTheStore) {
   asked("a.test", reply(200, "", R"({"tenant": "old"})"));
   const VerdictRecord old = row("a.test");

@@ -148,5 +148,29 @@ TEST_F(VerdictWriterTest, ItMayGoAtAnyTime) {
   EXPECT_TRUE(lost.empty());
 }
 
+TEST_F(VerdictWriterTest, AnOrderlyEndLosesNothing) {
+  store.verdicts[numbered(9)] = yes();
+  for (int i = 0; i < 3; ++i) writer->put(numbered(i), yes());
+  writer->remove(numbered(9));
+  store.clock = nullptr;  // accepted is as good as done, as with a real store
+  writer.reset();
+  EXPECT_FALSE(store.verdicts.contains(numbered(9)));
+  EXPECT_GE(store.verdicts.size(), 2u);  // the first was under way
+}
+
+TEST_F(VerdictWriterTest, ADeleteThatFailedIsTriedAgainWhenTheStoreWorks) {
+  store.verdicts[numbered(9)] = yes();
+  store.broken = Error{ErrorCode::kIo, "the disk is gone"};
+  writer->remove(numbered(9));
+  EXPECT_TRUE(writer->removing(numbered(9)));
+  clock.advance(1s);
+  EXPECT_TRUE(writer->removing(numbered(9)));
+  store.broken.reset();
+  writer->put(numbered(1), yes());
+  clock.advance(1s);
+  EXPECT_FALSE(writer->removing(numbered(9)));
+  EXPECT_FALSE(store.verdicts.contains(numbered(9)));
+}
+
 }  // namespace
 }  // namespace latchkey
