@@ -274,8 +274,8 @@ Task<std::string> ControlSteering::obtain(ServerName name) {
   ControlPlane& plane = parts_.plane;
   // The operator has mended something: what is remembered is out of date.
   plane.policy().forget_denial(name);
-  Task<> forgiving = plane.coordinator().ledger().forget(name);
-  co_await std::move(forgiving).result();
+  Task<> forgiving = plane.coordinator().forget_failures(name);
+  co_await std::move(forgiving);
   Visit visit(plane.certificates(), name);
   Pending<CertificatePtr>& waiting = visit.answer();
   Result<CertificatePtr> outcome = co_await waiting;

@@ -244,8 +244,8 @@ Task<CertificatePtr> Coordinator::order_and_store(ServerName name, Decision deci
       cache_.put(name, outcome.certificate, extras(decision));
       counts_.obtained.add();
       if (had_failed || ledger_.find(name) != nullptr) {
-        Task<> forgetting = ledger_.forget(name);
-        co_await std::move(forgetting).result();
+        Task<> forgetting = forget_failures(name);
+        co_await std::move(forgetting);
       }
       co_return outcome.certificate;
     }
@@ -256,7 +256,7 @@ Task<CertificatePtr> Coordinator::order_and_store(ServerName name, Decision deci
 
   Error error = outcome.failure->error;
   Task<> recording = record_failure(name, std::move(outcome), began);
-  co_await std::move(recording).result();
+  co_await std::move(recording);
   co_return error;
 }
 
@@ -269,7 +269,7 @@ Task<> Coordinator::record_failure(ServerName name, OrderOutcome outcome, bool b
   if (began && !failure.of_the_ca) {
     Task<> charging =
         ledger_.failed(name, failure.failure, failure.error, std::move(outcome.issuer));
-    co_await std::move(charging).result();
+    co_await std::move(charging);
     co_return Unit{};
   }
   // The name is not to blame. What our limits put off is made up for when they allow it.
@@ -326,6 +326,17 @@ Task<Unit> Coordinator::recheck(ServerName name, Want&) {
   co_return Unit{};
 }
 
+// Never fails: a row that stays makes the next failure's wait longer, no more.
+Task<> Coordinator::forget_failures(ServerName name) {
+  Task<> forgetting = ledger_.forget(name);
+  const Result<> forgotten = co_await std::move(forgetting).result();
+  if (!forgotten) {
+    log_.error("store_write_failed", "forgetting failures: " + forgotten.error().message,
+               {{"name", name.text()}});
+  }
+  co_return Unit{};
+}
+
 void Coordinator::forget_in_memory(const ServerName& name) {
   policy_.forget(name);
   cache_.erase(name);
@@ -334,8 +345,8 @@ void Coordinator::forget_in_memory(const ServerName& name) {
 
 Task<> Coordinator::forget(ServerName name) {
   forget_in_memory(name);
-  Task<> forgetting = ledger_.forget(name);
-  co_await std::move(forgetting).result();
+  Task<> forgetting = forget_failures(name);
+  co_await std::move(forgetting);
   Task<> deleting = store_.delete_name(name);
   co_return co_await std::move(deleting).result();
 }

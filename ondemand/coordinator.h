@@ -63,6 +63,8 @@ class Coordinator {
   // the work under way, and does both again afterwards: a visit may have brought something back.
   Task<> forget(ServerName name);
   void forget_in_memory(const ServerName& name);
+  // The name may be tried again at once.
+  Task<> forget_failures(ServerName name);
 
   Ledger& ledger() { return ledger_; }
   // Of the last self-test; null: none known.
