@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "base/json.h"
+#include "base/url.h"
 
 namespace latchkey {
 namespace {
@@ -21,6 +22,18 @@ size_t edit_distance(std::string_view a, std::string_view b) {
     }
   }
   return row[b.size()];
+}
+
+void leave_out_secrets(JsonValue& value) {
+  if (value.is(Kind::kString)) value.text = url_without_secrets(value.text);
+  for (JsonValue& item : value.items) leave_out_secrets(item);
+  for (JsonMember& member : value.members) leave_out_secrets(member.value);
+}
+
+// For complaints: any text may be a URL with a password, also where none belongs.
+std::string shown(JsonValue value) {
+  leave_out_secrets(value);
+  return json_show(value);
 }
 
 struct NamedFactor {
@@ -79,7 +92,7 @@ void ConfigErrors::complain(size_t offset, std::string_view path, std::string_vi
 
 Section::Section(const JsonValue& value, std::string path, ConfigErrors& errors)
     : value_(value), path_(std::move(path)), errors_(errors) {
-  if (!value.is(Kind::kObject)) complain("expected an object, got " + json_show(value));
+  if (!value.is(Kind::kObject)) complain("expected an object, got " + shown(value));
 }
 
 Section::~Section() {
@@ -107,7 +120,7 @@ void Section::boolean(const char* key, bool& out) {
   if (value->is(Kind::kBool)) {
     out = value->boolean;
   } else {
-    complain_at(key, "expected true or false, got " + json_show(*value));
+    complain_at(key, "expected true or false, got " + shown(*value));
   }
 }
 
@@ -122,7 +135,7 @@ void Section::integer(const char* key, int64_t min, int64_t max, int64_t& out) {
     out = read;
   } else {
     complain_at(key, "expected an integer from " + std::to_string(min) + " to " +
-                         std::to_string(max) + ", got " + json_show(*value));
+                         std::to_string(max) + ", got " + shown(*value));
   }
 }
 
@@ -133,7 +146,7 @@ void Section::number(const char* key, double min, double max, double& out) {
     out = value->number;
   } else {
     complain_at(key, "expected a number from " + std::to_string(min) + " to " +
-                         std::to_string(max) + ", got " + json_show(*value));
+                         std::to_string(max) + ", got " + shown(*value));
   }
 }
 
@@ -143,7 +156,7 @@ void Section::text(const char* key, std::string& out, const char* what, Check va
   if (value->is(Kind::kString) && (valid == nullptr || valid(value->text))) {
     out = value->text;
   } else {
-    complain_at(key, std::string("expected ") + what + ", got " + json_show(*value));
+    complain_at(key, std::string("expected ") + what + ", got " + shown(*value));
   }
 }
 
@@ -163,7 +176,7 @@ void Section::texts(const char* key, std::vector<std::string>& out, const char* 
   const JsonValue* value = find(key);
   if (value == nullptr) return;
   if (!value->is(Kind::kArray)) {
-    complain_at(key, std::string("expected ") + what + ", got " + json_show(*value));
+    complain_at(key, std::string("expected ") + what + ", got " + shown(*value));
     return;
   }
   std::vector<std::string> read;
@@ -173,7 +186,7 @@ void Section::texts(const char* key, std::vector<std::string>& out, const char* 
       read.push_back(item.text);
     } else {
       errors_.complain(item.offset, child(key) + "[" + std::to_string(i) + "]",
-                       std::string("expected ") + what + ", got " + json_show(item));
+                       std::string("expected ") + what + ", got " + shown(item));
     }
   }
   // A list with a mistake in it changes nothing: no second complaint follows from the first.
@@ -188,8 +201,7 @@ void Section::duration(const char* key, Millis min, Millis max, Millis& out) {
     out = *read;
   } else {
     complain_at(key, "expected a duration from \"" + show_duration(min) + "\" to \"" +
-                         show_duration(max) + "\" (units ms, s, m, h, d), got " +
-                         json_show(*value));
+                         show_duration(max) + "\" (units ms, s, m, h, d), got " + shown(*value));
   }
 }
 
@@ -202,7 +214,7 @@ void Section::size(const char* key, uint64_t min, uint64_t max, uint64_t& out) {
     out = *read;
   } else {
     complain_at(key, "expected a size from " + std::to_string(min) + " to " + std::to_string(max) +
-                         " bytes, like \"512MiB\", got " + json_show(*value));
+                         " bytes, like \"512MiB\", got " + shown(*value));
   }
 }
 
@@ -216,7 +228,7 @@ void Section::choice(const char* key, const std::vector<std::string>& words, siz
   }
   std::string list;
   for (const std::string& word : words) list += (list.empty() ? "\"" : ", \"") + word + "\"";
-  complain_at(key, "expected one of " + list + ", got " + json_show(*value));
+  complain_at(key, "expected one of " + list + ", got " + shown(*value));
 }
 
 Section Section::section(const char* key) {
@@ -237,7 +249,7 @@ void Section::complain_at(const char* key, std::string_view what) {
 
 void Section::complain_of_kind(const char* key, const std::string& what) {
   const JsonValue* value = find(key);
-  complain_at(key, "expected " + what + (value ? ", got " + json_show(*value) : ""));
+  complain_at(key, "expected " + what + (value ? ", got " + shown(*value) : ""));
 }
 
 const JsonValue* Section::find(const char* key) {
@@ -248,7 +260,7 @@ const JsonValue* Section::find(const char* key) {
 const JsonValue* Section::list_of(const char* key) {
   const JsonValue* value = find(key);
   if (value == nullptr || value->is(Kind::kArray)) return value;
-  complain_at(key, "expected a list of objects, got " + json_show(*value));
+  complain_at(key, "expected a list of objects, got " + shown(*value));
   return nullptr;
 }
 

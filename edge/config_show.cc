@@ -1,3 +1,4 @@
+#include "base/url.h"
 #include "edge/config_read.h"
 
 namespace latchkey::edge {
@@ -16,16 +17,6 @@ std::string list(const Items& items, Show show) {
 }
 std::string text_or_null(const std::optional<std::string>& text) {
   return text ? json_quote(*text) : "null";
-}
-
-// Without the password and the query, which may be a key of the operator's.
-std::string without_secrets(const std::string& url) {
-  std::string out = url.substr(0, url.find('?'));
-  if (out.size() < url.size()) out += "?...";
-  const size_t host = out.find("://") + 3;
-  const size_t at = out.find('@', host);
-  if (at < out.find('/', host)) out.replace(host, at - host, "...");
-  return out;
 }
 
 std::string show_rate(const std::optional<RateConfig>& rate) {
@@ -67,7 +58,9 @@ class Writer {
  public:
   explicit Writer(bool secrets) : secrets_(secrets) {}
 
-  std::string url(const std::string& text) const { return secrets_ ? text : without_secrets(text); }
+  std::string url(const std::string& text) const {
+    return secrets_ ? text : url_without_secrets(text);
+  }
 
   std::string ask(const std::optional<Config::Ask>& ask) const {
     if (!ask) return "null";

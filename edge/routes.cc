@@ -1,5 +1,6 @@
 #include "edge/routes.h"
 
+#include "base/url.h"
 #include "edge/http/http1_syntax.h"
 
 namespace latchkey::edge {
@@ -41,7 +42,7 @@ std::string Origin::text() const {
 }
 
 Result<Origin> parse_upstream(std::string_view url) {
-  const std::string shown = "\"" + std::string(url) + "\"";
+  const std::string shown = "\"" + url_without_secrets(url) + "\"";
   if (url.starts_with("https://")) {
     return invalid("TLS towards upstreams comes later: expected http://host:port, got " + shown);
   }

@@ -3,6 +3,7 @@
 #include <ctime>
 
 #include "base/json.h"
+#include "base/url.h"
 
 namespace latchkey::edge {
 namespace {
@@ -45,7 +46,7 @@ std::string json_list(const std::vector<std::string>& texts) {
 std::string grant_json(const GrantPtr& grant) {
   if (grant == nullptr || *grant == Grant()) return "null";
   return JsonObject()
-      .text("upstream", grant->upstream)
+      .text("upstream", url_without_secrets(grant->upstream))
       .text("tenant", grant->tenant)
       .text("issuer", grant->issuer)
       .text("profile", grant->profile)

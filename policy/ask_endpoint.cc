@@ -5,6 +5,7 @@
 
 #include "base/json.h"
 #include "base/retry_after.h"
+#include "base/url.h"
 #include "policy/ask_answer.h"
 
 namespace latchkey {
@@ -12,16 +13,6 @@ namespace {
 
 constexpr size_t kMaxBody = 16 << 10;  // what follows is not read
 constexpr Millis kLongestHold = std::chrono::minutes(5);
-
-std::string without_secrets(std::string_view url) {
-  url = url.substr(0, url.find_first_of("?#"));
-  const size_t scheme = url.find("://");
-  const size_t host = scheme == url.npos ? 0 : scheme + 3;
-  const size_t path = url.find('/', host);
-  const size_t at = url.substr(0, path).rfind('@');
-  if (at == url.npos || at < host) return std::string(url);
-  return std::string(url.substr(0, host)) + std::string(url.substr(at + 1));
-}
 
 // What helps when the answer says neither yes nor no; null when it says one of them.
 const char* remedy_for(int status) {
@@ -91,7 +82,7 @@ std::string_view to_string(AskReason reason) {
 
 AskEndpoint::AskEndpoint(Options options, HttpClient& http, Clock& clock, Log& log)
     : options_(std::move(options)),
-      shown_(without_secrets(options_.url)),
+      shown_(url_without_secrets(options_.url)),
       http_(http),
       clock_(clock),
       log_(log),

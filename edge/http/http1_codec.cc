@@ -5,6 +5,8 @@
 #include <optional>
 #include <utility>
 
+#include "base/url.h"
+
 namespace latchkey::edge {
 namespace {
 

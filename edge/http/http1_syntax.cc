@@ -21,12 +21,6 @@ bool token_char(char c) {
 bool digit(char c) {
   return c >= '0' && c <= '9';
 }
-bool hex_digit(char c) {
-  return digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
-}
-bool letter(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
 
 // Visible, space, tab, or the 8-bit bytes that values may have.
 bool text_char(char c) {
@@ -60,16 +54,6 @@ int minor_version_of(std::string_view text) {
   }
   if (text[5] != '1' || text[7] > '1') return -1;
   return text[7] - '0';
-}
-
-bool is_port(std::string_view text) {
-  if (text.empty() || text.size() > 5) return false;
-  int port = 0;
-  for (const char c : text) {
-    if (!digit(c)) return false;
-    port = port * 10 + (c - '0');
-  }
-  return port <= 65535;
 }
 
 bool target_char(char c) {
@@ -162,30 +146,6 @@ std::optional<Refusal> check_status_line(std::string_view line) {
     return Refusal{502, "a status line without a status"};
   }
   return std::nullopt;
-}
-
-bool is_authority(std::string_view text) {
-  if (text.empty() || text.size() > 261) return false;  // 255 and a port
-  size_t host = 0;
-  if (text.front() == '[') {
-    host = text.find(']');
-    if (host == std::string_view::npos || host < 3) return false;
-    bool colon = false;
-    for (const char c : text.substr(1, host - 1)) {
-      if (!hex_digit(c) && c != ':' && c != '.') return false;
-      colon = colon || c == ':';
-    }
-    if (!colon) return false;
-    ++host;
-  } else {
-    while (host < text.size() && (letter(text[host]) || digit(text[host]) || text[host] == '-' ||
-                                  text[host] == '.' || text[host] == '_')) {
-      ++host;
-    }
-    if (host == 0 || text.front() == '.') return false;
-  }
-  if (host == text.size()) return true;
-  return text[host] == ':' && is_port(text.substr(host + 1));
 }
 
 std::optional<uint64_t> parse_length(std::string_view text) {

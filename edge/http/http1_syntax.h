@@ -58,9 +58,6 @@ std::optional<Refusal> check_request_line(std::string_view line);
 // "HTTP/1.x SP 3DIGIT SP [reason]".
 std::optional<Refusal> check_status_line(std::string_view line);
 
-// Host: a registered name or an address, perhaps with a port. Nothing else is one.
-bool is_authority(std::string_view text);
-
 // Digits only, below 2^63.
 std::optional<uint64_t> parse_length(std::string_view text);
 

@@ -78,6 +78,31 @@ TEST(SectionTest, ListsEveryMistakeWithItsPlaceAndPath) {
       "my.json:4:12: lisen: unknown key; did you mean \"listen\"?\n");
 }
 
+TEST(SectionTest, ComplaintsKeepPasswordsAndKeys) {
+  const std::string text = R"({"a": "ftp://u:s3?c@ret@h", "b": ["x://h?k=s3cret"], "c": "s3cret@h",
+                               "d": {"url": "http://u:s3cret@h"}, "e": "http://u:s3cret@h"})";
+  const auto value = parse_json(text);
+  ASSERT_TRUE(value);
+  ConfigErrors errors("my.json", text);
+  {
+    const auto never = [](std::string_view) { return false; };
+    Section top(*value, "", errors);
+    std::string out;
+    std::optional<std::string> maybe;
+    std::vector<std::string> list;
+    int64_t number = 0;
+    top.text("a", out, "a URL", never);
+    top.texts("b", list, "URLs", never);
+    top.optional_text("c", maybe, "a URL", never);
+    top.text("d", out, "a URL", never);
+    top.integer("e", 0, 1, number);
+  }
+  EXPECT_EQ(errors.messages().find("cret"), std::string::npos) << errors.messages();
+  EXPECT_NE(errors.messages().find("e: expected an integer from 0 to 1, got \"http://...@h\""),
+            std::string::npos)
+      << errors.messages();
+}
+
 TEST(SectionTest, ReadsDurationsAndSizes) {
   EXPECT_EQ(parse_duration("250ms"), 250ms);
   EXPECT_EQ(parse_duration("60d"), Millis(24h * 60));

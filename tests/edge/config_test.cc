@@ -153,6 +153,22 @@ TEST(ConfigTest, PasswordsAreNotShown) {
   const std::string shown = show_config(*parse_config(text, "my.json"));
   EXPECT_EQ(shown.find("pass"), std::string::npos) << shown;
   EXPECT_NE(shown.find("http://...@127.0.0.1/c"), std::string::npos) << shown;
+  for (const char* url : {"http://me:p@cret@127.0.0.1/c", "http://me:p?cret@127.0.0.1/c",
+                          "http://me:p/cret@127.0.0.1", "http://127.0.0.1/c?key=@cret"}) {
+    text = kSmall;
+    text.insert(text.find("\"allow\""), R"("ask": {"url": ")" + std::string(url) + R"("}, )");
+    const auto config = parse_config(text, "my.json");
+    ASSERT_TRUE(config) << config.error().message;
+    EXPECT_EQ(show_config(*config).find("cret"), std::string::npos) << show_config(*config);
+  }
+}
+
+TEST(ConfigTest, MistakesDoNotQuotePasswords) {
+  std::string text = kSmall;
+  text.insert(text.find("\"allow\""), R"("ask": {"url": "htp://me:p@ss?cret@h"}, )");
+  const std::string found = mistakes(text);
+  EXPECT_NE(found.find("on_demand.ask.url: expected"), std::string::npos) << found;
+  EXPECT_EQ(found.find("cret"), std::string::npos) << found;
 }
 
 TEST(ConfigTest, AnAllowEntryThatCanMatchNothingIsAMistake) {
