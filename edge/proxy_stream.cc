@@ -35,8 +35,18 @@ void ProxyStream::start() {
     return answer_page(stream_, 421, "This connection was made for another host name.");
   }
   route_ = routes_->find(host);
-  granted_ = granted_origin(stream_.client(), host, context_.log);
-  if (granted_) {
+  const std::string upstream = granted_upstream(stream_.client(), host);
+  if (!upstream.empty()) {
+    auto origin = parse_upstream(upstream);
+    if (!origin) {
+      // Anywhere else might be somebody else's.
+      context_.log.error("ask_upstream_unusable",
+                         "the ask endpoint's answer names an upstream that cannot be used: it must "
+                         "be http://host:port",
+                         {{"name", host}});
+      return answer_page(stream_, 502, "The server behind this site cannot be reached.");
+    }
+    granted_ = *std::move(origin);
     upstreams_ = {&*granted_, 1};
   } else if (route_ != nullptr) {
     upstreams_ = route_->upstreams;
@@ -50,18 +60,9 @@ void ProxyStream::start() {
   attempt();
 }
 
-std::optional<Origin> ProxyStream::granted_origin(const ClientInfo& client, const std::string& host,
-                                                  Log& log) {
+std::string ProxyStream::granted_upstream(const ClientInfo& client, const std::string& host) {
   const GrantPtr grant = client.grant_of ? client.grant_of(host) : nullptr;
-  if (grant == nullptr || grant->upstream.empty()) return {};
-  auto origin = parse_upstream(grant->upstream);
-  if (origin) return *std::move(origin);
-  log.error(
-      "ask_upstream_invalid",
-      "the ask endpoint's answer names an upstream that cannot be used, so the routes decide: " +
-          origin.error().message,
-      {{"name", host}, {"upstream", grant->upstream}});
-  return {};
+  return grant == nullptr ? "" : grant->upstream;
 }
 
 const HeaderRules& ProxyStream::request_rules() const {

@@ -42,8 +42,8 @@ class ProxyStream final : public Exchange, private OriginConnection::Handler {
   void on_writable() override;
 
  private:
-  static std::optional<Origin> granted_origin(const ClientInfo& client, const std::string& host,
-                                              Log& log);
+  // "" where the policy says nothing about it.
+  static std::string granted_upstream(const ClientInfo& client, const std::string& host);
   const HeaderRules& request_rules() const;
   const HeaderRules& response_rules() const;
   const Origin& origin_to_try() const { return upstreams_[(first_ + tried_) % upstreams_.size()]; }

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "base/json.h"
+#include "base/url.h"
 
 namespace latchkey {
 namespace {
@@ -13,16 +14,20 @@ namespace {
 using Kind = JsonValue::Kind;
 
 constexpr std::chrono::seconds kLongestTtl = std::chrono::days(30);
-constexpr size_t kMaxUpstream = 2048;
 constexpr size_t kMaxText = 256;
 constexpr size_t kMaxComplaint = 1024;
 constexpr std::string_view kBlank = " \t\r\n";
 constexpr std::array<std::string_view, 3> kKeyTypes{"p256", "p384", "rsa2048"};
 
+// What the edge's parse_upstream() takes; a test of its compares them.
 bool is_upstream(std::string_view text) {
   constexpr std::string_view kScheme = "http://";
-  return text.size() > kScheme.size() && text.size() <= kMaxUpstream && text.starts_with(kScheme) &&
-         std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c < '\x7f'; });
+  if (!text.starts_with(kScheme)) return false;
+  text.remove_prefix(kScheme.size());
+  if (text.ends_with('/')) text.remove_suffix(1);
+  const size_t port = text.rfind(':');
+  const bool zero = port != text.npos && text.find_first_not_of('0', port + 1) == text.npos;
+  return is_authority(text) && !zero;
 }
 
 bool is_text(std::string_view text) {
@@ -49,14 +54,17 @@ class Reader {
     }
     out = Millis(static_cast<int64_t>(value->number * 1000));
   }
-  void text(std::string_view key, bool (*valid)(std::string_view), std::string_view what,
+  // False: it is there and wrong.
+  bool text(std::string_view key, bool (*valid)(std::string_view), std::string_view what,
             std::string& out) {
     const JsonValue* const value = find(key);
-    if (value == nullptr) return;
+    if (value == nullptr) return true;
     if (!value->is(Kind::kString) || !(value->text.empty() || valid(value->text))) {
-      return complain(key, what, *value);
+      complain(key, what, *value);
+      return false;
     }
     out = value->text;
+    return true;
   }
   void boolean(std::string_view key, bool& out) {
     const JsonValue* const value = find(key);
@@ -76,9 +84,11 @@ class Reader {
     std::string& all = answer_.complaint;
     if (!all.empty()) all += "; ";
     all += std::string(key) + ": expected " + std::string(what) + ", got ";
-    // An upstream's URL may hold a password.
-    const bool secret = got.is(Kind::kString) && got.text.find('@') != std::string::npos;
-    all += secret ? "one with an \"@\" in it" : json_show(got, 60);
+    // An upstream's URL may hold a password, also where it stands in something else.
+    JsonValue shown = got;
+    if (got.is(Kind::kString)) shown.text = url_without_secrets(got.text);
+    const bool simple = got.items.empty() && got.members.empty();
+    all += simple ? json_show(shown, 60) : got.is(Kind::kArray) ? "a list" : "an object";
   }
 
   const JsonValue& object_;
@@ -145,8 +155,12 @@ AskAnswer parse_ask_answer(std::string_view body, std::string_view content_type)
     Grant& grant = answer.grant;
     Reader reader(*value, answer);
     reader.seconds("ttl", answer.ttl);
-    reader.text("upstream", is_upstream, "an http:// URL of at most 2048 plain characters",
-                grant.upstream);
+    if (!reader.text(
+            "upstream", is_upstream,
+            "an http:// URL of host and port (http:// only for now; no user, path or query)",
+            grant.upstream)) {
+      grant.upstream = kUnusableUpstream;
+    }
     constexpr std::string_view kShort = "a string of at most 256 bytes without control characters";
     reader.text("tenant", is_text, kShort, grant.tenant);
     reader.text("issuer", is_text, kShort, grant.issuer);

@@ -1,8 +1,9 @@
 #include "edge/proxy_stream.h"
 
-#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 
+#include <algorithm>
 #include <map>
 #include <optional>
 
@@ -10,6 +11,7 @@
 #include "tests/edge/fake_transport.h"
 #include "tests/edge/scripted_upstream.h"
 #include "tests/edge/smuggling_table.h"
+#include "tests/support/fd.h"
 #include "tests/support/manual_clock.h"
 #include "tests/support/test_loop.h"
 
@@ -86,8 +88,13 @@ class ProxyStreamTest : public testing::Test {
 
   ManualClock clock;
   test::TestLoop loop;
-  int null_fd = ::open("/dev/null", O_WRONLY | O_CLOEXEC);
-  Log log{null_fd, Log::Format::kText, LogLevel::kError};
+  string logged() const {
+    string text(64 << 10, '\0');
+    const ssize_t size = ::pread(log_file.get(), text.data(), text.size(), 0);
+    return text.substr(0, static_cast<size_t>(std::max<ssize_t>(0, size)));
+  }
+  test::Fd log_file{::memfd_create("log", MFD_CLOEXEC)};
+  Log log{log_file.get(), Log::Format::kText, LogLevel::kError};
   Addresses addresses{Error{ErrorCode::kNotFound, "no such host"}};
   bool silent_resolver = false;
   OriginPool pool{
@@ -264,12 +271,16 @@ TEST_F(ProxyStreamTest, AGrantedUpstreamNeedsNoRoute) {
   EXPECT_TRUE(fetch(post, "</html>\n").starts_with("HTTP/1.1 502 "));
 }
 
-TEST_F(ProxyStreamTest, AGrantedUpstreamThatIsNoneLeavesItToTheRoutes) {
-  granted["a.test"] = "https://10.0.0.7:3000/path";
-  EXPECT_EQ(fetch(kGet, "ok"), kOk);
-  granted["b.test"] = "nonsense";
-  EXPECT_TRUE(
-      fetch("GET / HTTP/1.1\r\nHost: b.test\r\n\r\n", "</html>\n").starts_with("HTTP/1.1 404 "));
+TEST_F(ProxyStreamTest, AGrantedUpstreamThatIsNoneIsNotReplacedByTheRoutes) {
+  for (const char* wrong :
+       {"https://10.0.0.7:3000/path", "http://u:s3cret@10.0.0.7", "nonsense", kUnusableUpstream}) {
+    granted["a.test"] = wrong;
+    EXPECT_TRUE(fetch(kGet, "</html>\n").starts_with("HTTP/1.1 502 ")) << wrong;
+  }
+  EXPECT_EQ(upstream.heard, "");
+  EXPECT_TRUE(contains(logged(), "ask_upstream_unusable")) << logged();
+  EXPECT_TRUE(contains(logged(), "a.test"));
+  EXPECT_FALSE(contains(logged(), "cret"));
 }
 
 TEST_F(ProxyStreamTest, AnUpstreamThatIsDownGetsAPage) {

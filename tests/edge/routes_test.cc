@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include "base/json.h"
+#include "base/url.h"
+#include "policy/ask_answer.h"
+
 namespace latchkey::edge {
 namespace {
 
@@ -30,10 +34,58 @@ TEST(ParseUpstreamTest, ErrorsSayWhatWouldDo) {
     const auto origin = parse_upstream(url);
     ASSERT_FALSE(origin) << url;
     EXPECT_EQ(origin.error().code, ErrorCode::kInvalid);
-    EXPECT_NE(origin.error().message.find("\"" + std::string(url) + "\""), std::string::npos);
+    EXPECT_NE(origin.error().message.find("\"" + url_without_secrets(url) + "\""),
+              std::string::npos)
+        << origin.error().message;
+  }
+  for (const char* url : {"http://u:s3cret@a", "https://u:s3cret@a", "http://u:s3?cret@a/",
+                          "http://a/x?key=s3cret", "u:s3cret@a"}) {
+    const std::string message = parse_upstream(url).error().message;
+    EXPECT_EQ(message.find("cret"), std::string::npos) << message;
   }
   EXPECT_NE(parse_upstream("https://a").error().message.find("comes later"), std::string::npos);
   EXPECT_NE(parse_upstream("http://a/b").error().message.find("has no path"), std::string::npos);
+}
+
+TEST(ParseUpstreamTest, TheAskEndpointMayNameTheSameOnes) {
+  for (const char* url : {"http://a",
+                          "http://a/",
+                          "http://a:1/",
+                          "http://A.b_c-d:65535",
+                          "http://[::1]",
+                          "http://[::1]:80/",
+                          "http://127.0.0.1:3000",
+                          "http://a:0",
+                          "http://a:00000",
+                          "http://a:",
+                          "http://a:65536",
+                          "http://a:000080",
+                          "http://a:b",
+                          "http://",
+                          "http:///",
+                          "http://a//",
+                          "http://a/b",
+                          "http://a?b",
+                          "http://a#b",
+                          "http://u@a",
+                          "http://u:p@a",
+                          "http://.a",
+                          "http://[::1",
+                          "http://[]",
+                          "http://[::0]",
+                          "http://[::1]:0",
+                          "http://::1",
+                          "https://a",
+                          "HTTP://a",
+                          "a:80",
+                          "http://a b",
+                          "http://a%41",
+                          "http://a\\b",
+                          "http://\xc3\xa4"}) {
+    const std::string body = JsonObject().text("upstream", url).str();
+    const AskAnswer answer = parse_ask_answer(body, "");
+    EXPECT_EQ(answer.grant.upstream, parse_upstream(url) ? url : kUnusableUpstream) << url;
+  }
 }
 
 TEST(RoutingTableTest, TheClosestPatternWins) {

@@ -87,22 +87,35 @@ TEST(AskAnswerTest, TheTtlIsANumberOfSeconds) {
 }
 
 TEST(AskAnswerTest, AnUpstreamIsAPlainHttpUrl) {
-  const std::string longest = "http://" + std::string(2041, 'a');
-  for (const std::string& url : {std::string("http://a"), std::string("http://[::1]:80/x?y"),
-                                 std::string("http://u:p@a.test"), longest, std::string()}) {
+  const std::string longest = "http://" + std::string(261, 'a');
+  for (const std::string& url :
+       {std::string("http://a"), std::string("http://[::1]:80/"), longest, std::string()}) {
     const AskAnswer answer = parse("{\"upstream\": \"" + url + "\"}");
     EXPECT_EQ(answer.grant.upstream, url);
     EXPECT_EQ(answer.complaint, "") << url;
   }
   for (const std::string& url :
-       {std::string("https://a.test"), std::string("http://"), std::string("10.0.0.7:3000"),
-        std::string("HTTP://a"), std::string("http://a b"), std::string("http://a\\n"),
-        std::string("http://a\\u0000"), std::string("http://\\u00e4.test"), longest + "a"}) {
+       {std::string("https://a.test"), std::string("http://"), std::string("http://u:p@a.test"),
+        std::string("http://a.test/x"), std::string("http://a.test?x"), std::string("http:///"),
+        std::string("10.0.0.7:3000"), std::string("HTTP://a"), std::string("http://a b"),
+        std::string("http://a\\n"), std::string("http://a\\u0000"),
+        std::string("http://\\u00e4.test"), std::string("http://a:0"), std::string("http://a:b"),
+        longest + "a"}) {
     const AskAnswer answer = parse("{\"upstream\": \"" + url + "\", \"tenant\": \"t\"}");
-    EXPECT_EQ(answer.grant.upstream, "") << url;
+    EXPECT_EQ(answer.grant.upstream, kUnusableUpstream) << url;
     EXPECT_NE(answer.complaint.find("upstream: expected an http:// URL"), std::string::npos) << url;
     EXPECT_EQ(answer.grant.tenant, "t");
     EXPECT_TRUE(answer.says_something);
+  }
+}
+
+TEST(AskAnswerTest, AnUpstreamThatIsNoTextIsNotForgotten) {
+  for (const char* wrong : {"7", "true", "[]", "{}", R"(["http://u:s3cret@h"])",
+                            R"({"url": "http://h?key=s3cret"})", R"("http://u:s3?cret@h")"}) {
+    const AskAnswer answer = parse("{\"upstream\": " + std::string(wrong) + "}");
+    EXPECT_EQ(answer.grant.upstream, kUnusableUpstream) << wrong;
+    EXPECT_NE(answer.complaint.find("http:// only for now"), std::string::npos);
+    EXPECT_EQ(answer.complaint.find("cret"), std::string::npos) << answer.complaint;
   }
 }
 
