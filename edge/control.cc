@@ -89,9 +89,8 @@ Result<> Control::start() {
     signals_.push_back(std::make_unique<SignalHandle>(*this, number));
   }
   started_ = loop_.clock().wall_now();
-  auto fallback = Fallback::load(config_);
-  if (!fallback) return fallback.error();
-  (*fallback)->warn_of_expired(log_, started_);
+  const auto fallback = Fallback::load_usable(config_, log_);
+  fallback->warn_of_expired(log_, started_);
   open_reloader();
   auto plane = ControlPlane::open(config_, loop_, cache_, challenges_, log_);
   if (!plane) return plane.error();
@@ -111,7 +110,7 @@ Result<> Control::start() {
   auto routes = make_routes(config_);
   if (!routes) return routes.error();
   settings.routes = *routes;
-  settings.fallback = *fallback;
+  settings.fallback = fallback;
   settings.connect_timeout = config_.upstream_connect_timeout;
   settings.response_timeout = config_.upstream_response_timeout;
   for (Worker::Sockets& mine : sockets) {

@@ -15,9 +15,12 @@ struct Fallback {
   CertificatePtr parking;  // for names that are pending, denied or failed, so that a page can say
                            // so; null: they are refused by an alert
 
-  // Reads the configured files, makes the self-signed one (a configured one goes before it). Errors
-  // name the key and the file.
+  // Reads the configured files, makes the self-signed one (a configured one goes before it). All or
+  // nothing; the error names key and file of each that is bad, a line each.
   static Result<std::shared_ptr<const Fallback>> load(const Config& config);
+  // What there is of it: a start fails because of no certificate. Logs an error for each that is
+  // bad; handshakes for which it was meant are refused.
+  static std::shared_ptr<const Fallback> load_usable(const Config& config, Log& log);
 
   // A warning for each that has expired: it is served all the same.
   void warn_of_expired(Log& log, WallTime now) const;

@@ -100,6 +100,41 @@ TEST_F(FallbackTest, AMistakeNamesTheKeyAndTheFile) {
       << mixed;
 }
 
+TEST_F(FallbackTest, AStartTakesWhatIsGoodAndSaysWhatIsNot) {
+  write_pair("good.test");
+  write_pair("other.test");
+  config.fallback.default_certificate = {"good.test.crt", "other.test.key"};
+  config.fallback.parking_certificate = pair("good.test");
+  std::shared_ptr<const Fallback> usable;
+  const auto load = [&](Log& log) { usable = Fallback::load_usable(config, log); };
+  const std::string mixed = logged(load);
+  EXPECT_EQ(usable->no_sni, nullptr);
+  EXPECT_NE(usable->parking, nullptr);
+  for (const std::string& part :
+       {std::string("fallback_unusable"), std::string(R"("key":"fallback.default_certificate")"),
+        (folder / "good.test.crt").string(), std::string("reload")}) {
+    EXPECT_NE(mixed.find(part), std::string::npos) << part << " in " << mixed;
+  }
+  EXPECT_EQ(mixed.find("fallback.parking_certificate"), std::string::npos) << mixed;
+
+  config.fallback.default_certificate = pair("good.test");
+  config.fallback.parking_certificate = {"good.test.crt", "none.key"};
+  const std::string missing = logged(load);
+  EXPECT_NE(usable->no_sni, nullptr);
+  EXPECT_EQ(usable->parking, nullptr);
+  EXPECT_NE(missing.find(R"("file":")" + (folder / "none.key").string()), std::string::npos)
+      << missing;
+}
+
+TEST_F(FallbackTest, AReloadIsToldAllThatIsBad) {
+  config.fallback.default_certificate = pair("none");
+  config.fallback.parking_certificate = pair("neither");
+  const auto fallback = Fallback::load(config);
+  ASSERT_FALSE(fallback);
+  EXPECT_NE(fallback.error().message.find("fallback.default_certificate"), std::string::npos);
+  EXPECT_NE(fallback.error().message.find("\nfallback.parking_certificate"), std::string::npos);
+}
+
 TEST_F(FallbackTest, AnExpiredOneIsServedWithAWarning) {
   write_pair("default.test", TestCa::now() - 24h);
   config.fallback.default_certificate = pair("default.test");

@@ -119,13 +119,19 @@ TEST_F(ParkingPageTest, WithoutSniTheDefaultCertificateIsServed) {
   EXPECT_EQ(ca_.requests("/newOrder"), 0u);
 }
 
-TEST_F(ParkingPageTest, FilesThatAreNoPairAreNamedAtTheStart) {
+TEST_F(ParkingPageTest, FilesThatAreNotThereAreNamedAndStopNoStart) {
   site_.edge.settings.default_certificate = EdgeSettings::files("/nowhere/a.pem", "/nowhere/a.key");
-  site_.edge.launch();
-  const auto exit = site_.edge.wait(Millis(20'000));
-  ASSERT_TRUE(exit);
-  EXPECT_NE(exit->code, 0);
-  EXPECT_TRUE(site_.edge.logged("/nowhere/a.pem"));
+  ASSERT_TRUE(site_.edge.start());
+  EXPECT_TRUE(site_.edge.logged("fallback_unusable", "/nowhere/a.pem"));
+  EXPECT_EQ(site_.connect("").handshake().alert, alert::kUnrecognizedName);
+  EXPECT_EQ(site_.visit("denied.test").answer.status, 404);  // the other one counts
+  const auto verdict =
+      Edge::run(site_.folder.path(), {"validate", "--config", site_.edge.config_file().string()});
+  EXPECT_EQ(verdict.code, 78) << verdict.output;
+  EXPECT_EQ(site_.edge.command({"reload"}).code, 78);
+  site_.edge.settings.default_certificate = files_for("default.test");
+  ASSERT_EQ(site_.edge.reload(), "reloaded");
+  EXPECT_TRUE(site_.connect("").handshake().done);
 }
 
 }  // namespace
