@@ -5,8 +5,8 @@
 
 namespace latchkey::edge {
 
-Parking::Parking(ParkingBounds& bounds, Letters letters)
-    : bounds_(bounds), letters_(std::move(letters)) {}
+Parking::Parking(ParkingBounds& bounds, Clock& clock, Letters letters)
+    : bounds_(bounds), clock_(clock), letters_(std::move(letters)) {}
 
 std::optional<ParkingBounds::Bound> Parking::park(const ServerName& name,
                                                   const SourcePrefix& source, Parked& handshake) {
@@ -31,17 +31,38 @@ void Parking::leave(const ServerName& name, Parked& handshake) {
 }
 
 void Parking::resume(const ServerName& name, const Result<CertificatePtr>& outcome) {
-  // Out of the map first: a handshake that parks again from within starts anew.
+  // Out of the map: a handshake that parks from now on starts anew.
   auto found = waiting_.extract(name);
-  if (found.empty()) return;
-  Parked::Waiting& batch = found.mapped();
-  batch.answered = true;
-  while (!batch.handshakes.alone()) {
-    auto& handshake = static_cast<Parked&>(batch.handshakes.next());
+  if (found.empty() || found.mapped().count == 0) return;
+  found.mapped().answered = true;
+  answered_.push_back({std::move(found), outcome});
+  go_on();
+}
+
+void Parking::go_on() {
+  while (left_ > 0 && !answered_.empty()) {
+    const auto batch = answered_.begin();
+    Parked::Waiting& waiting = batch->name.mapped();
+    if (waiting.count == 0) {  // the others have left
+      answered_.erase(batch);
+      continue;
+    }
+    auto& handshake = static_cast<Parked&>(waiting.handshakes.next());
     handshake.unlink();
     handshake.bounded_.give_back();
     handshake.waiting_ = nullptr;
-    --batch.count;
+    --waiting.count;
+    --left_;
+    // The loop runs a timer of no time at all in the same turn.
+    if (next_turn_ == nullptr) {
+      next_turn_ = clock_.after(Millis(1), [this] {
+        const Alarm fired = std::move(next_turn_);
+        left_ = kAtOnce;
+        go_on();
+      });
+    }
+    const Result<CertificatePtr> outcome = batch->outcome;
+    answered_.splice(answered_.end(), answered_, batch);
     handshake.resume(outcome);
   }
 }

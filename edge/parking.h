@@ -1,8 +1,10 @@
 #pragma once
 #include <functional>
+#include <list>
 #include <optional>
 #include <unordered_map>
 
+#include "base/clock.h"
 #include "base/link.h"
 #include "base/result.h"
 #include "base/server_name.h"
@@ -25,7 +27,7 @@ class Parked : public Link {
   struct Waiting {  // those of one name that one answer is for
     Link handshakes;
     size_t count = 0;
-    bool answered = false;  // nobody is to hear of who leaves now
+    bool answered = false;  // control need not hear of who leaves now
   };
   Waiting* waiting_ = nullptr;  // while it is parked
   ParkingBounds::Place bounded_;
@@ -36,6 +38,10 @@ class Parked : public Link {
 // does again. Worker thread.
 class Parking {
  public:
+  // Handshakes resumed in one turn of the loop, for all names: each may cost a signature, and
+  // everybody else's I/O waits for them. The names take turns.
+  static constexpr size_t kAtOnce = 64;
+
   // To the control thread. It answers each `want` by resume(), also when all visitors have left.
   struct Letters {
     std::function<void(const ServerName&)> want;
@@ -43,7 +49,7 @@ class Parking {
     std::function<void(const ServerName&)> back;  // somebody, after `left`
   };
 
-  Parking(ParkingBounds& bounds, Letters letters);
+  Parking(ParkingBounds& bounds, Clock& clock, Letters letters);
   Parking(const Parking&) = delete;
 
   // The bound that it would break, so that the newest is to be refused; or nothing.
@@ -52,15 +58,31 @@ class Parking {
   // To be called by a parked handshake that goes, once for each park() that was not resumed.
   void leave(const ServerName& name, Parked& handshake);
 
+  // Control's answer, to those that wait now: up to kAtOnce of them hear it from within, the others
+  // in following turns. Until then they may leave(); who parks meanwhile asks anew.
   void resume(const ServerName& name, const Result<CertificatePtr>& outcome);
 
  private:
+  using Names = std::unordered_map<ServerName, Parked::Waiting>;
+  struct Answered {
+    Names::node_type name;
+    Result<CertificatePtr> outcome;
+  };
+
+  void go_on();
+
   ParkingBounds& bounds_;
+  Clock& clock_;
   const Letters letters_;
   // One per name that control was asked for and has not answered; stays when its visitors leave.
   // Each began with a parked handshake, and control answers all that its gate has no room for at
   // once (Gate's max_flights).
-  std::unordered_map<ServerName, Parked::Waiting> waiting_;
+  Names waiting_;
+  // Those whose outcome is here, and who have not heard it yet. No more than are parked, and those
+  // that left since the last turn.
+  std::list<Answered> answered_;
+  size_t left_ = kAtOnce;  // that may still be resumed in this turn
+  Alarm next_turn_;        // null: left_ is kAtOnce
 };
 
 }  // namespace latchkey::edge

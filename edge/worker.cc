@@ -17,7 +17,7 @@ Worker::Worker(Loop& loop, const WorkerShared& shared, Settings settings, Socket
       shared_(shared),
       gather_(loop.uv()),
       parking_(
-          shared.parking,
+          shared.parking, loop.clock(),
           {.want =
                [this](const ServerName& name) {
                  shared_.want_certificate(name, loop_.address(),

@@ -86,6 +86,7 @@ class ClientConnectionTest : public testing::Test {
                       .visitors_back = {},
                       .recheck = [this](const ServerName& name) { rechecked.push_back(name); }};
   Parking parking{bounds,
+                  loop.clock(),
                   {.want = [this](const ServerName& name) { wanted.push_back(name); },
                    .left = [this](const ServerName& name) { left.push_back(name); },
                    .back = [](const ServerName&) {}}};

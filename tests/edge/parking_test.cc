@@ -2,9 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <vector>
+
+#include "tests/support/manual_clock.h"
 
 namespace latchkey::edge {
 namespace {
@@ -53,7 +56,8 @@ class ParkingTest : public testing::Test {
   Error no{ErrorCode::kDenied, "no"};
   ParkingBounds bounds{{.total = 4, .per_name = 3, .per_prefix = 4}};
   Letters letters;
-  Parking parking{bounds, writer()};
+  ManualClock clock;
+  Parking parking{bounds, clock, writer()};
 };
 
 TEST_F(ParkingTest, OnlyTheFirstForANameAsksAndAllHear) {
@@ -110,14 +114,14 @@ TEST_F(ParkingTest, TheNewestIsRefusedOverABoundAndLeavesNothingBehind) {
   EXPECT_EQ(bounds.parked(), 0u);
   take_letters();
   ParkingBounds narrow{{.total = 9, .per_name = 9, .per_prefix = 1}};
-  Parking other(narrow, writer());
+  Parking other(narrow, clock, writer());
   FakeHandshake c1(other, a), c2(other, b), c3(other, b, "198.51.100.1");
   EXPECT_EQ(c2.broken, Bound::kPerPrefix);
   EXPECT_EQ(take_letters(), (Letters{"want a.test", "want b.test"})) << "c2 asks for nothing";
 }
 
 TEST_F(ParkingTest, TwoWorkersShareTheBounds) {
-  Parking second(bounds, writer());
+  Parking second(bounds, clock, writer());
   FakeHandshake a1(parking, a), a2(second, a), a3(second, a), a4(parking, a);
   EXPECT_EQ(a4.broken, Bound::kPerName);
   EXPECT_EQ(take_letters(), (Letters{"want a.test", "want a.test"})) << "one each";
@@ -141,6 +145,123 @@ TEST_F(ParkingTest, AHandshakeMayEndAnotherOrParkAgainWhenItHears) {
   parking.resume(b, no);
   EXPECT_EQ(bounds.parked(), 0u);
   EXPECT_TRUE(letters.empty());
+}
+
+// Many handshakes of one name, and the turns in which they hear.
+class HerdTest : public ParkingTest {
+ protected:
+  using Herd = std::vector<std::unique_ptr<FakeHandshake>>;
+  static constexpr size_t kAtOnce = Parking::kAtOnce;
+
+  Herd herd(const ServerName& name, size_t count) {
+    Herd out;
+    while (out.size() < count) out.push_back(std::make_unique<FakeHandshake>(parking_, name));
+    return out;
+  }
+  static size_t heard(const Herd& herd) {
+    return static_cast<size_t>(std::count_if(
+        herd.begin(), herd.end(), [](const auto& h) { return h != nullptr && h->heard; }));
+  }
+  void turn() { clock.advance(Millis(1)); }
+
+  ParkingBounds wide{{.total = 1000, .per_name = 1000, .per_prefix = 1000}};
+  Parking parking_{wide, clock, writer()};
+};
+
+TEST_F(HerdTest, HearsInTurnsAndGivesItsPlacesBackAsItDoes) {
+  const Herd all = herd(a, 2 * kAtOnce + 5);
+  parking_.resume(a, no);
+  EXPECT_EQ(heard(all), kAtOnce);
+  EXPECT_EQ(wide.parked(), kAtOnce + 5);
+  clock.advance(Millis(0));
+  EXPECT_EQ(heard(all), kAtOnce) << "the same turn";
+  turn();
+  EXPECT_EQ(heard(all), 2 * kAtOnce);
+  turn();
+  EXPECT_EQ(heard(all), all.size());
+  for (const auto& handshake : all) EXPECT_EQ(handshake->heard, "no");
+  EXPECT_EQ(wide.parked(), 0u);
+  turn();
+  EXPECT_EQ(clock.pending(), 0u);
+  EXPECT_EQ(take_letters(), Letters{"want a.test"});
+}
+
+TEST_F(HerdTest, WhoLeavesBeforeItHearsIsGoneWithoutALetter) {
+  Herd all = herd(a, 3 * kAtOnce);
+  parking_.resume(a, no);
+  for (size_t i = kAtOnce; i < 2 * kAtOnce; ++i) all[i].reset();
+  EXPECT_EQ(wide.parked(), kAtOnce);
+  turn();
+  EXPECT_EQ(heard(all), 2 * kAtOnce);
+  Herd others = herd(b, 2 * kAtOnce);
+  turn();
+  parking_.resume(b, no);
+  others.clear();
+  EXPECT_EQ(wide.parked(), 0u);
+  turn();
+  turn();
+  EXPECT_EQ(clock.pending(), 0u);
+  EXPECT_EQ(take_letters(), (Letters{"want a.test", "want b.test"}));
+}
+
+TEST_F(HerdTest, WhoParksMeanwhileAsksAnewAndHearsTheNewAnswer) {
+  const Herd all = herd(a, 2 * kAtOnce);
+  parking_.resume(a, no);
+  take_letters();
+  FakeHandshake later(parking_, a);
+  EXPECT_EQ(take_letters(), Letters{"want a.test"});
+  turn();
+  EXPECT_EQ(heard(all), 2 * kAtOnce);
+  EXPECT_EQ(later.heard, std::nullopt);
+  parking_.resume(a, Error{ErrorCode::kTimeout, "late"});
+  turn();
+  EXPECT_EQ(later.heard, "late");
+  EXPECT_EQ(wide.parked(), 0u);
+}
+
+TEST_F(HerdTest, ANameWithFewDoesNotWaitForOneWithMany) {
+  const Herd many = herd(a, 5 * kAtOnce);
+  const Herd few = herd(b, 2);
+  parking_.resume(a, no);
+  parking_.resume(b, Error{ErrorCode::kTimeout, "late"});
+  EXPECT_EQ(heard(few), 0u) << "this turn is full";
+  turn();
+  EXPECT_EQ(heard(few), 2u);
+  EXPECT_EQ(heard(many), 2 * kAtOnce - 2);
+  EXPECT_EQ(few[0]->heard, "late");
+  EXPECT_EQ(many[0]->heard, "no");
+  for (int i = 0; i < 4; ++i) turn();
+  EXPECT_EQ(heard(many), many.size());
+}
+
+TEST_F(HerdTest, OneMayEndTheRestOrParkAgainAsItHears) {
+  Herd all = herd(a, 2 * kAtOnce);
+  std::unique_ptr<FakeHandshake> again;
+  all[kAtOnce]->then = [&] {
+    for (size_t i = kAtOnce + 1; i < all.size(); ++i) all[i].reset();
+    again = std::make_unique<FakeHandshake>(parking_, a);
+  };
+  parking_.resume(a, no);
+  take_letters();
+  turn();
+  EXPECT_EQ(heard(all), kAtOnce + 1);
+  EXPECT_EQ(take_letters(), Letters{"want a.test"});
+  EXPECT_EQ(again->heard, std::nullopt);
+  parking_.resume(a, no);
+  EXPECT_EQ(again->heard, "no");
+  EXPECT_EQ(wide.parked(), 0u);
+}
+
+TEST_F(HerdTest, AnEndOfItAllInTheMiddleLeavesNoAlarm) {
+  auto own = std::make_unique<Parking>(wide, clock, writer());
+  Herd all;
+  while (all.size() < 2 * kAtOnce) all.push_back(std::make_unique<FakeHandshake>(*own, a));
+  own->resume(a, no);
+  all.clear();
+  own.reset();
+  EXPECT_EQ(clock.pending(), 0u);
+  turn();
+  EXPECT_EQ(wide.parked(), 0u);
 }
 
 }  // namespace
