@@ -74,7 +74,7 @@ CacheHit CertificateCache::look_up(const ServerName& name, WallTime now) const {
       NameExtras& extras = entry->beside;
       const bool due = extras.recheck_at <= now;
       if (due) extras.recheck_at = now + kRecheckEvery;
-      return {entry->value, extras.grant, due};
+      return {entry->value, extras.grant, due, true};
     }
   }
   const std::string_view parent = name.parent();
@@ -87,7 +87,7 @@ CacheHit CertificateCache::look_up(const ServerName& name, WallTime now) const {
   const std::string_view wildcard(buffer.data(), parent.size() + 2);
   Shard& shard = shard_of(wildcard);
   const std::lock_guard lock(shard.mutex);
-  return {shard.lru.get(wildcard), nullptr, false};
+  return {shard.lru.get(wildcard), nullptr, false, false};
 }
 
 CertificatePtr CertificateCache::find(const ServerName& name) const {

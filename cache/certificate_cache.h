@@ -22,6 +22,7 @@ struct CacheHit {
   CertificatePtr certificate{};  // null: a miss
   GrantPtr grant{};              // null too when it was found by a wildcard
   bool recheck_due = false;      // said to one caller in a minute: it should see to it
+  bool exact = false;            // found by its own name: the grant is what there is to know
 };
 
 // The certificates in memory, shared by all threads: shards of an LRU, each behind a mutex that is

@@ -167,7 +167,7 @@ CacheHit ClientConnection::look_up(const ServerName& name) const {
 GrantPtr ClientConnection::grant_of(std::string_view host) const {
   if (server_name_ && host == server_name_->text()) {
     CacheHit hit = look_up(*server_name_);
-    return hit.certificate != nullptr ? std::move(hit.grant) : grant_;
+    return hit.exact ? std::move(hit.grant) : grant_;
   }
   const auto name = ServerName::parse(host, {.underscore = context_.shared.underscore_names});
   return name ? look_up(*name).grant : nullptr;

@@ -259,6 +259,22 @@ TEST_F(ClientConnectionTest, TheGrantIsTheNewestAndOutlivesItsCertificateInTheCa
   EXPECT_EQ(connection->grant_of("a.test")->upstream, "http://one.test");
 }
 
+TEST_F(ClientConnectionTest, AWildcardDoesNotUndoTheGrantOfANameThatTheCacheForgot) {
+  cache.put(*ServerName::parse("b.test"), ca().issue({"*.b.test"}));
+  const ServerName name = *ServerName::parse("x.b.test");
+  const Grant one{.upstream = "http://one.test"};
+  cache.put(name, ca().issue({"x.b.test"}), {.grant = std::make_shared<const Grant>(one)});
+  auto client = connect("x.b.test");
+  run(*client);
+  ASSERT_TRUE(client->done);
+  cache.erase(name);
+  ASSERT_NE(cache.find(name), nullptr);
+  EXPECT_EQ(connection->grant_of("x.b.test")->upstream, "http://one.test");
+  EXPECT_EQ(connection->grant_of("y.b.test"), nullptr);
+  cache.put(name, ca().issue({"x.b.test"}));
+  EXPECT_EQ(connection->grant_of("x.b.test"), nullptr) << "the policy took it back";
+}
+
 TEST_F(ClientConnectionTest, AParkedHandshakeFindsItsGrantBesideTheCertificate) {
   auto client = connect("a.test");
   run(*client);
