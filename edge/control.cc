@@ -48,6 +48,11 @@ size_t most_parked(const Config& config, size_t max_descriptors) {
   return std::min(static_cast<size_t>(config.on_demand.max_parked), max_descriptors / 3 * 2);
 }
 
+size_t worker_count(const Config& config) {
+  if (config.workers > 0) return static_cast<size_t>(config.workers);
+  return std::max(1U, std::thread::hardware_concurrency());
+}
+
 std::string joined(const std::vector<std::string>& items) {
   std::string out;
   for (const std::string& item : items) out += (out.empty() ? "" : ",") + item;
@@ -97,8 +102,7 @@ Result<> Control::start() {
   plane_ = *std::move(plane);
   reloader_->compare_with(*plane_->policy().allowlist());
 
-  const auto cores = std::max(1U, std::thread::hardware_concurrency());
-  const auto count = config_.workers > 0 ? static_cast<size_t>(config_.workers) : cores;
+  const size_t count = worker_count(config_);
   std::vector<Worker::Sockets> sockets;
   for (size_t i = 0; i < count; ++i) {
     auto opened = open_sockets();
@@ -169,6 +173,7 @@ WorkerShared Control::make_shared_state() {
       .park_timeout = on_demand.park_timeout,
       .hello_timeout = kHelloTimeout,
       .max_descriptors = max_descriptors_,
+      .workers = worker_count(config_),
       .https_port = ListenAddress::parse(config_.https.front())->port,
       .underscore_names = on_demand.underscore,
       .want_certificate = {},

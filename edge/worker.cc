@@ -34,7 +34,8 @@ Worker::Worker(Loop& loop, const WorkerShared& shared, Settings settings, Socket
                [this](const std::string& host, std::function<void(Addresses)> done) {
                  return std::shared_ptr<void>(resolver_.lookup(host, std::move(done)));
                },
-               {.connect_time = settings.connect_timeout}),
+               {.connect_time = settings.connect_timeout,
+                .max_idle_all = fair_max_idle(shared.max_descriptors, shared.workers)}),
       proxy_{.clock = loop.clock(),
              .log = shared.log,
              .pool = origins_,

@@ -58,6 +58,7 @@ struct WorkerShared {
   Millis hello_timeout;
   size_t max_descriptors;  // of connections and upstreams, over all workers: beyond it nobody is
                            // accepted until some leave
+  size_t workers = 1;      // that share it
   int https_port;          // for redirects; 443 is left out of them
   bool underscore_names;
 

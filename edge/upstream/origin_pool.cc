@@ -16,6 +16,10 @@ constexpr Millis kPatience{1'000};
 
 }  // namespace
 
+size_t fair_max_idle(size_t max_descriptors, size_t workers) {
+  return std::clamp<size_t>(max_descriptors / 8 / std::max<size_t>(1, workers), 16, 1024);
+}
+
 OriginPool::OriginPool(uv_loop_t& loop, Clock& clock, Resolve resolve, OriginLimits limits)
     : loop_(loop), clock_(clock), resolve_(std::move(resolve)), limits_(limits) {}
 

@@ -29,6 +29,10 @@ struct OriginLimits {
   size_t max_idle_all = 1024;  // ... for all: names may have an upstream each
 };
 
+// max_idle_all of one of so many workers: together they rest an eighth of the descriptors that
+// clients and upstreams may have, as long as that is 16 for each; 1024 at most.
+size_t fair_max_idle(size_t max_descriptors, size_t workers);
+
 // One worker's connections to upstreams: makes new ones, keeps those that rest.
 class OriginPool {
  public:

@@ -36,6 +36,14 @@ class OriginPoolTest : public testing::Test {
       {.idle_time = 60s, .max_idle = 2, .max_idle_all = 3}};
 };
 
+TEST(FairMaxIdleTest, TheWorkersShareAnEighthOfTheDescriptors) {
+  EXPECT_EQ(fair_max_idle(64'000, 16), 500u);
+  EXPECT_EQ(fair_max_idle(8'192, 2), 512u);
+  EXPECT_EQ(fair_max_idle(1 << 20, 16), 1024u);
+  EXPECT_EQ(fair_max_idle(512, 8), 16u);
+  EXPECT_EQ(fair_max_idle(0, 0), 16u);
+}
+
 TEST_F(OriginPoolTest, TheOneThatRestedLastIsTakenFirst) {
   auto one = connect(a), two = connect(a);
   const OriginConnection* const last = two.get();
