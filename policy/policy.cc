@@ -125,7 +125,10 @@ Task<Decision> Policy::question(ServerName name, AskReason reason, bool has_row)
 void Policy::adopt(const ServerName& name, VerdictRecord stored) {
   if (writer_.removing(name) || verdicts_.denied(name, clock_.now())) return;
   const WallTime now = clock_.wall_now();
-  if (const auto known = verdicts_.allowed(name); known && known->asked >= stored.asked) return;
+  if (const auto known = verdicts_.allowed(name); known && known->asked >= stored.asked) {
+    keep(name);  // it has a row
+    return;
+  }
   if (stored.asked > now) {  // written while the system's clock was wrong
     const auto ahead = stored.asked - now;
     for (WallTime* const at : {&stored.asked, &stored.until, &stored.stale_until}) *at -= ahead;
@@ -214,10 +217,6 @@ Decision Policy::counted(Decision decision) {
       break;
   }
   return decision;
-}
-
-void Policy::forget_denial(const ServerName& name) {
-  verdicts_.forget_denial(name);
 }
 
 void Policy::keep(const ServerName& name) {

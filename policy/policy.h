@@ -26,7 +26,7 @@ class Policy {
     Millis negative_ttl{60'000};
     Millis stale_ttl{86'400'000};  // beyond fresh, while the endpoint says neither yes nor no
     VerdictCache::Limits verdicts{};
-    size_t max_unwritten = 10'000;  // yeses on their way to the store; about 500 bytes each
+    size_t max_unwritten = 10'000;  // verdicts on their way to the store; about 500 bytes each
   };
   struct Counts {
     // What decide() and decide_afresh() said; each counts once, remembered ones included.
@@ -61,10 +61,11 @@ class Policy {
   // The name has, or is about to get, a certificate: its yes is written to the store behind, now
   // and when it changes. Until then it is in memory only: strangers' names cost no row.
   void keep(const ServerName& name);
-  void forget_denial(const ServerName& name);
-  // What the endpoint has refused may be allowed by now: it is asked again.
+  // What the endpoint has refused may be allowed by now: it is asked again. A yes from before the
+  // no stays gone.
+  void forget_denial(const ServerName& name) { verdicts_.forget_denial(name); }
   void forget_denials() { verdicts_.forget_denials(); }
-  // Forgets what the endpoint has said about the name, in memory; the caller sees to the store.
+  // Forgets what the endpoint has said about the name, in memory; the caller deletes the row.
   void forget(const ServerName& name);
 
   void replace_allowlist(std::shared_ptr<const Allowlist> allowlist);

@@ -36,19 +36,20 @@ void VerdictCache::put(const ServerName& name, VerdictRecord record, Row row) {
 bool VerdictCache::allow(const ServerName& name, VerdictRecord record) {
   denied_.erase(name);
   const auto* const before = allowed_.entry(name.text());
-  const bool kept = before != nullptr && before->beside.due != WallTime::min();
+  const WallTime due = before == nullptr ? kNever : before->beside.due;
   const bool good_enough =
-      kept && record.asked < before->beside.due && before->value->grant == record.grant;
-  Row row;
-  if (kept) row.due = good_enough ? before->beside.due : half_life(record);
+      due == kNever || (record.asked < due && before->value->grant == record.grant);
+  const Row row{good_enough ? due : half_life(record)};
   put(name, std::move(record), row);
-  return kept && !good_enough;
+  return !good_enough;
 }
 
 VerdictCache::RecordPtr VerdictCache::keep(const ServerName& name) {
   auto* const entry = allowed_.entry(name.text());
-  if (entry == nullptr || entry->beside.due != WallTime::min()) return nullptr;
-  entry->beside.due = half_life(*entry->value);
+  if (entry == nullptr) return nullptr;
+  WallTime& due = entry->beside.due;
+  if (due != kNever && due != kAtOnce) return nullptr;
+  due = half_life(*entry->value);
   return entry->value;
 }
 
@@ -59,8 +60,7 @@ void VerdictCache::learn(const ServerName& name, VerdictRecord stored) {
 
 void VerdictCache::not_stored(const ServerName& name) {
   auto* const entry = allowed_.entry(name.text());
-  const bool kept = entry != nullptr && entry->beside.due != WallTime::min();
-  if (kept) entry->beside.due = WallTime::min() + std::chrono::seconds(1);  // long ago
+  if (entry != nullptr && entry->beside.due != kNever) entry->beside.due = kAtOnce;
 }
 
 void VerdictCache::deny(const ServerName& name, uint16_t status, TimePoint until) {
@@ -71,7 +71,7 @@ void VerdictCache::deny(const ServerName& name, uint16_t status, TimePoint until
 bool VerdictCache::forget(const ServerName& name) {
   denied_.erase(name);
   const auto dropped = allowed_.erase(name.text());
-  return !dropped.empty() && dropped.front().beside.due != WallTime::min();
+  return !dropped.empty() && dropped.front().beside.due != kNever;
 }
 
 }  // namespace latchkey

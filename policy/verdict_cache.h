@@ -27,19 +27,20 @@ class VerdictCache {
   explicit VerdictCache(Limits limits);
 
   // The endpoint has said yes. True when the store's row is to be replaced by `record`: there is
-  // one (see keep()), and it grants something else, or half of its life has passed. It then counts
-  // as replaced.
+  // to be one (see keep()), and it could not be written, grants something else, or half of its life
+  // has passed. It then counts as replaced.
   bool allow(const ServerName& name, VerdictRecord record);
-  // The name's yes is to have a row. Not null: this one is to be written, and counts as written.
+  // The name's yes is to have a row from now on. Not null: this one is to be written, and counts as
+  // written.
   RecordPtr keep(const ServerName& name);
-  // A yes as the store has it.
+  // A yes as the store has it: it is kept.
   void learn(const ServerName& name, VerdictRecord stored);
   // Its row could not be written.
   void not_stored(const ServerName& name);
 
   // `status`: the HTTP status that said no. Forgets the yes. A mark that has ended already is none.
   void deny(const ServerName& name, uint16_t status, TimePoint until);
-  // True when a yes was in memory that has a row in the store.
+  // True when a yes was in memory that is kept: the store may have a row.
   bool forget(const ServerName& name);
   void forget_denial(const ServerName& name) { denied_.erase(name); }
   void forget_denials() { denied_.clear(); }
@@ -55,9 +56,10 @@ class VerdictCache {
   size_t bytes() const { return allowed_.cost(); }  // of the yeses, roughly
 
  private:
+  static constexpr WallTime kNever = WallTime::max();  // not kept: it lives in memory only
+  static constexpr WallTime kAtOnce = WallTime::min();
   struct Row {
-    // When the store's row should be written anew; min: there is none, as far as we know.
-    WallTime due = WallTime::min();
+    WallTime due = kNever;  // when the store's row should be written anew
   };
 
   void put(const ServerName& name, VerdictRecord record, Row row);

@@ -9,11 +9,11 @@ VerdictWriter::VerdictWriter(size_t max_waiting, Store& store, Log& log, Lost lo
     : max_waiting_(max_waiting), store_(store), log_(log), lost_(std::move(lost)) {}
 
 VerdictWriter::~VerdictWriter() {
+  for (const ServerName& name : undeleted_) waiting_.push_front({name, std::nullopt});
   for (const bool deletes : {true, false}) {
     for (const Change& change : waiting_) {
       if (change.verdict.has_value() == deletes) continue;
-      Task<> writing = change.verdict ? store_.put_verdict(change.name, *change.verdict)
-                                      : store_.delete_verdict(change.name);
+      Task<> writing = task_of(change);
       writing.start();  // accepted is as good as done
     }
   }
@@ -62,6 +62,7 @@ void VerdictWriter::add(Change change) {
     lost_(unwritten);
     if (waiting_.size() >= max_waiting_) return;
   }
+  undeleted_.erase(change.name);
   waiting_.push_back(std::move(change));
   index_.emplace(waiting_.back().name.text(), std::prev(waiting_.end()));
   if (!writing_) tasks_.spawn(write());
@@ -72,6 +73,11 @@ void VerdictWriter::forget(Changes::iterator change) {
   waiting_.erase(change);
 }
 
+Task<> VerdictWriter::task_of(const Change& change) {
+  return change.verdict ? store_.put_verdict(change.name, *change.verdict)
+                        : store_.delete_verdict(change.name);
+}
+
 Task<> VerdictWriter::write() {
   writing_ = true;
   while (!waiting_.empty()) {
@@ -80,8 +86,7 @@ Task<> VerdictWriter::write() {
     one.splice(one.begin(), waiting_, waiting_.begin());
     Change& change = one.front();
     if (!change.verdict) removing_ = change.name;
-    Task<> writing = change.verdict ? store_.put_verdict(change.name, *change.verdict)
-                                    : store_.delete_verdict(change.name);
+    Task<> writing = task_of(change);
     const Result<> written = co_await std::move(writing).result();
     removing_.reset();
     report(written, change);
@@ -93,17 +98,25 @@ Task<> VerdictWriter::write() {
 void VerdictWriter::report(const Result<>& written, const Change& change) {
   if (written) {
     failing_ = false;
-    undeleted_.erase(change.name);
-    if (!undeleted_.empty()) remove(ServerName(*undeleted_.begin()));
+    retry_a_delete();
     return;
   }
-  if (!change.verdict && undeleted_.size() < max_waiting_) undeleted_.insert(change.name);
+  const bool superseded = index_.find(change.name.text()) != index_.end();
+  if (!change.verdict && !superseded && undeleted_.size() < max_waiting_) {
+    undeleted_.insert(change.name);
+  }
   if (!std::exchange(failing_, true)) {
     log_.error("verdict_not_stored",
                written.error().message + ": verdicts are kept in memory only until this works",
                {{"domain", change.name.text()}});
   }
   lost_(change.name);
+}
+
+void VerdictWriter::retry_a_delete() {
+  if (undeleted_.empty() || waiting_.size() >= max_waiting_) return;
+  const ServerName name = *undeleted_.begin();
+  remove(name);
 }
 
 }  // namespace latchkey

@@ -26,7 +26,8 @@ class VerdictWriter {
   VerdictWriter(const VerdictWriter&) = delete;
 
   void put(const ServerName& name, VerdictRecord verdict);
-  // Deletes the name's row. Takes the place of a waiting put when there is no room.
+  // Deletes the name's row. Takes the place of a waiting put when there is no room. When it fails
+  // it is tried again behind the next change that works, and at our end.
   void remove(const ServerName& name);
   // Somebody else sees to the name's row from now on. True when its state was still waiting here.
   bool drop(const ServerName& name);
@@ -45,8 +46,10 @@ class VerdictWriter {
 
   void add(Change change);
   void forget(Changes::iterator change);
+  Task<> task_of(const Change& change);
   Task<> write();
   void report(const Result<>& written, const Change& change);
+  void retry_a_delete();
 
   const size_t max_waiting_;
   Store& store_;
@@ -55,7 +58,8 @@ class VerdictWriter {
   Changes waiting_;  // the oldest first; <= max_waiting_, about 500 bytes each
   std::unordered_map<std::string_view, Changes::iterator> index_;  // keys: views into waiting_
   std::optional<ServerName> removing_;                             // the delete under way
-  std::set<ServerName> undeleted_;  // failed deletes, for when the store works; <= max_waiting_
+  // Failed deletes of names that are not waiting; <= max_waiting_.
+  std::set<ServerName> undeleted_;
   bool writing_ = false;
   bool failing_ = false;  // the last write failed, and that was said
   TaskSet tasks_;         // last: its end ends the write

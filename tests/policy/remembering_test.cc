@@ -1,4 +1,5 @@
-// What the policy remembers of the ask endpoint's answers, in memory and in the store.
+// What the policy remembers of the ask endpoint's answers, in memory (verdict_rows_test.cc: in the
+// store).
 
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -6,68 +7,14 @@
 #include <fstream>
 #include <limits>
 
-#include "tests/policy/policy_fixture.h"
+#include "tests/policy/remembering_fixture.h"
 
 namespace latchkey {
 namespace {
 
 using namespace std::chrono_literals;
 
-class RememberingTest : public PolicyFixture {
- protected:
-  void SetUp() override { make(nullptr, endpoint()); }
-
-  static HttpReply reply(int status, std::string cache_control = "", std::string body = "") {
-    HttpReply made;
-    made.status = status;
-    if (!cache_control.empty()) {
-      made.headers.emplace_back("cache-control", std::move(cache_control));
-    }
-    made.body = std::move(body);
-    return made;
-  }
-  Decision done(Task<Decision>& task) {
-    if (!task.done() || !task.outcome()) {
-      ADD_FAILURE() << "undecided, or failed";
-      return {};
-    }
-    return *task.outcome();
-  }
-  // Must be asked, and is answered so.
-  Decision asked(std::string_view text, HttpReply answer,
-                 std::optional<VerdictRecord> stored = {}) {
-    auto task = policy->decide(name(text), AskReason::kIssue, std::move(stored));
-    task.start();
-    EXPECT_EQ(http.open(), 1u) << text << " was not asked";
-    if (http.open() == 1) http.answer(0, std::move(answer));
-    Decision decision = done(task);
-    if (admitted && decision.verdict == Verdict::kAllow) policy->keep(name(text));
-    return decision;
-  }
-  bool admitted = true;  // names that are allowed get certificates
-  Decision asked(std::string_view text, int status) { return asked(text, reply(status)); }
-  // Must not be asked.
-  Decision unasked(std::string_view text, std::optional<VerdictRecord> stored = {}) {
-    auto task = policy->decide(name(text), AskReason::kIssue, std::move(stored));
-    task.start();
-    EXPECT_EQ(http.open(), 0u) << text << " was asked";
-    return done(task);
-  }
-  Decision afresh(std::string_view text, HttpReply answer) {
-    auto task = policy->decide_afresh(name(text), AskReason::kRenew);
-    task.start();
-    EXPECT_EQ(http.open(), 1u) << text << " was not asked";
-    if (http.open() == 1) http.answer(0, std::move(answer));
-    return done(task);
-  }
-  void outage() {
-    while (!policy->ask()->out_of_order()) asked("any.example.com", 500);
-  }
-  VerdictRecord row(std::string_view text) const {
-    const auto found = store.verdicts.find(name(text));
-    return found == store.verdicts.end() ? VerdictRecord() : found->second;
-  }
-};
+class RememberingTest : public RememberingFixture {};
 
 TEST_F(RememberingTest, AYesHoldsForAnHour) {
   const Decision fresh = asked("a.test", 200);
@@ -214,113 +161,6 @@ TEST_F(RememberingTest, ASecondOpinionIsRemembered) {
   }
 }
 
-TEST_F(RememberingTest, YesesAreStoredWithWhatTheyGrant) {
-  asked("a.test", reply(200, "max-age=600", R"({"tenant": "acme"})"));
-  ASSERT_EQ(store.verdicts.count(name("a.test")), 1u);
-  EXPECT_EQ(row("a.test").asked, clock.wall_now());
-  EXPECT_EQ(row("a.test").until, clock.wall_now() + 600s);
-  EXPECT_EQ(row("a.test").stale_until, clock.wall_now() + 600s + 24h);
-  EXPECT_EQ(row("a.test").grant.tenant, "acme");
-}
-
-TEST_F(RememberingTest, AYesIsNotWrittenBeforeTheNameIsAdmitted) {
-  admitted = false;
-  for (int i = 0; i < 100; ++i) asked("n" + std::to_string(i) + ".test", 200);
-  asked("a.test", 200);
-  clock.advance(20h);
-  asked("a.test", reply(200, "", R"({"tenant": "acme"})"));
-  asked("n0.test", 403);
-  EXPECT_EQ(store.writes, 0);
-  policy->keep(name("a.test"));
-  policy->keep(name("a.test"));
-  policy->keep(name("unknown.test"));
-  EXPECT_EQ(store.verdict_puts, 1);
-  EXPECT_EQ(row("a.test").grant.tenant, "acme");
-}
-
-TEST_F(RememberingTest, AnUnchangedYesIsWrittenRarely) {
-  for (int hours = 0; hours < 24; ++hours) {
-    asked("a.test", 200);
-    clock.advance(1h);
-  }
-  EXPECT_EQ(store.verdict_puts, 2);
-  asked("a.test", reply(200, "", R"({"tenant": "t"})"));
-  EXPECT_EQ(store.verdict_puts, 3) << "another grant";
-}
-
-TEST_F(RememberingTest, AStoredYesIsWorthAsMuchAsOneInMemory) {
-  asked("a.test", reply(200, "", R"({"tenant": "acme"})"));
-  const VerdictRecord stored = row("a.test");
-  clock.advance(30min);
-  make(nullptr, endpoint());  // a restart
-  const Decision decision = unasked("a.test", stored);
-  EXPECT_EQ(decision.source, VerdictSource::kRemembered);
-  EXPECT_EQ(decision.grant->tenant, "acme");
-  EXPECT_EQ(decision.fresh_until, stored.until);
-  EXPECT_EQ(unasked("a.test").verdict, Verdict::kAllow) << "it is in memory now";
-  EXPECT_EQ(policy->remembered(name("a.test"))->grant.tenant, "acme");
-  make(nullptr, endpoint());
-  clock.advance(1h);
-  EXPECT_EQ(asked("a.test", reply(500), stored).source, VerdictSource::kStale);
-  outage();
-  make(nullptr, endpoint());
-  clock.advance(24h);
-  EXPECT_EQ(asked("a.test", reply(500), stored).verdict, Verdict::kUnknown);
-  EXPECT_EQ(store.verdict_puts, 1);
-}
-
-TEST_F(RememberingTest, ADenialIsNotUndoneByTheRowThatItDeletes) {
-  options.negative_ttl = 0ms;
-  make(nullptr, endpoint());
-  asked("a.test", 200);
-  const VerdictRecord stored = row("a.test");
-  clock.advance(1h);
-  store.broken = Error{ErrorCode::kIo, "the disk is gone"};
-  EXPECT_EQ(asked("a.test", reply(403), stored).verdict, Verdict::kDeny);
-  // The row is still there.
-  EXPECT_EQ(asked("a.test", reply(403), stored).verdict, Verdict::kDeny);
-  EXPECT_EQ(asked("a.test", reply(500), stored).verdict, Verdict::kUnknown);
-}
-
-TEST_F(RememberingTest, MemoryKnowsBetterThanTheStore) {
-  asked("a.test", reply(200, "", R"({"tenant": "old"})"));
-  const VerdictRecord old = row("a.test");
-  clock.advance(1h);
-  asked("a.test", reply(200, "", R"({"tenant": "new"})"));
-  EXPECT_EQ(unasked("a.test", old).grant->tenant, "new");
-  clock.advance(1h);
-  auto task = policy->decide(name("a.test"), AskReason::kIssue, old);
-  task.start();
-  http.answer(0, 500);
-  EXPECT_EQ(done(task).grant->tenant, "new");
-}
-
-TEST_F(RememberingTest, ARowFromTheFutureLastsNoLongerThanItsLife) {
-  VerdictRecord ahead;
-  ahead.asked = clock.wall_now() + 24h * 365;
-  ahead.until = ahead.asked + 1h;
-  ahead.stale_until = ahead.until + 24h;
-  EXPECT_EQ(unasked("a.test", ahead).fresh_until, clock.wall_now() + 1h);
-}
-
-TEST_F(RememberingTest, ANoDeletesTheRow) {
-  asked("a.test", 200);
-  clock.advance(1h);
-  asked("a.test", 403);
-  EXPECT_TRUE(store.verdicts.empty());
-  // After a restart memory does not know of the row, but its reader does.
-  asked("b.test", 200);
-  const VerdictRecord stored = row("b.test");
-  make(nullptr, endpoint());
-  clock.advance(1h);
-  asked("b.test", reply(403), stored);
-  EXPECT_TRUE(store.verdicts.empty());
-  // Or finds it while the denial holds.
-  store.verdicts[name("b.test")] = stored;
-  EXPECT_EQ(unasked("b.test", stored).verdict, Verdict::kDeny);
-  EXPECT_TRUE(store.verdicts.empty());
-}
-
 TEST_F(RememberingTest, ANameThatWasNeverAllowedCostsNoWrite) {
   for (int i = 0; i < 1000; ++i) asked("n" + std::to_string(i) + ".test", 403);
   for (int i = 0; i < 1000; ++i) unasked("n" + std::to_string(i) + ".test");
@@ -332,43 +172,6 @@ TEST_F(RememberingTest, ANameThatWasNeverAllowedCostsNoWrite) {
   EXPECT_EQ(policy->counts().denied.value(), 2000u);
   EXPECT_EQ(policy->counts().unknown.value(), 1005u);
   EXPECT_EQ(policy->counts().allowed.value(), 0u);
-}
-
-TEST_F(RememberingTest, ABrokenStoreCostsNothingButMemory) {
-  store.broken = Error{ErrorCode::kIo, "the disk is gone"};
-  EXPECT_EQ(asked("a.test", 200).verdict, Verdict::kAllow);
-  EXPECT_EQ(unasked("a.test").verdict, Verdict::kAllow);
-  EXPECT_EQ(store.verdict_puts, 1);
-  store.broken.reset();
-  clock.advance(1h);
-  asked("a.test", 200);
-  EXPECT_EQ(store.verdict_puts, 2) << "tried again with the next answer";
-  EXPECT_EQ(store.verdicts.size(), 1u);
-}
-
-TEST_F(RememberingTest, ASlowStoreKeepsNobodyWaiting) {
-  store.clock = &clock;
-  store.delay = 10s;
-  EXPECT_EQ(asked("a.test", 200).verdict, Verdict::kAllow);
-  EXPECT_EQ(asked("b.test", 200).verdict, Verdict::kAllow);
-  EXPECT_EQ(store.verdict_puts, 1);
-  clock.advance(20s);
-  EXPECT_EQ(store.verdicts.size(), 2u);
-}
-
-TEST_F(RememberingTest, WhatIsForgottenIsAskedAgainAndNotWritten) {
-  store.clock = &clock;
-  store.delay = 1s;
-  asked("a.test", 200);
-  asked("b.test", 200);
-  asked("no.test", 403);
-  for (const char* gone : {"b.test", "no.test"}) policy->forget(name(gone));
-  EXPECT_EQ(policy->remembered(name("b.test")), nullptr);
-  clock.advance(10s);
-  EXPECT_EQ(store.verdicts.count(name("a.test")), 1u);
-  EXPECT_EQ(store.verdicts.count(name("b.test")), 0u);
-  asked("b.test", 200);
-  asked("no.test", 200);
 }
 
 TEST_F(RememberingTest, QuestionsMayBeDroppedAtAnyMoment) {

@@ -172,5 +172,55 @@ TEST_F(VerdictWriterTest, ADeleteThatFailedIsTriedAgainWhenTheStoreWorks) {
   EXPECT_FALSE(store.verdicts.contains(numbered(9)));
 }
 
+TEST_F(VerdictWriterTest, ADeleteThatFailedDoesNotUndoALaterYes) {
+  store.broken = Error{ErrorCode::kIo, "the disk is gone"};
+  writer->remove(numbered(8));
+  writer->remove(numbered(9));
+  clock.advance(10ms);
+  writer->put(numbered(9), yes("http://late"));  // the delete is under way
+  clock.advance(10ms);
+  EXPECT_TRUE(writer->removing(numbered(8)));
+  EXPECT_FALSE(writer->removing(numbered(9)));
+  store.broken.reset();
+  writer->put(numbered(8), yes("http://later"));  // the delete has failed
+  EXPECT_FALSE(writer->removing(numbered(8)));
+  clock.advance(1s);
+  EXPECT_EQ(store.verdicts.size(), 2u);
+  EXPECT_EQ(store.verdicts.at(numbered(9)).grant.upstream, "http://late");
+  EXPECT_EQ(store.verdicts.at(numbered(8)).grant.upstream, "http://later");
+}
+
+TEST_F(VerdictWriterTest, AllDeletesThatFailedAreTriedAgainAndAtTheEndToo) {
+  for (int i = 0; i < 3; ++i) store.verdicts[numbered(i)] = yes();
+  store.broken = Error{ErrorCode::kIo, "the disk is gone"};
+  for (int i = 0; i < 3; ++i) writer->remove(numbered(i));
+  clock.advance(1s);
+  const int before = store.writes;
+  writer->put(numbered(9), yes());
+  clock.advance(1s);
+  EXPECT_EQ(store.writes, before + 1) << "not all of them with every change, while it is broken";
+  store.broken.reset();
+  writer->put(numbered(9), yes());
+  clock.advance(1s);
+  EXPECT_EQ(store.verdicts.size(), 1u);
+
+  store.verdicts[numbered(0)] = yes();
+  store.broken = Error{ErrorCode::kIo, "the disk is gone again"};
+  writer->remove(numbered(0));
+  clock.advance(1s);
+  store.broken.reset();
+  store.clock = nullptr;
+  writer.reset();
+  EXPECT_EQ(store.verdicts.count(numbered(0)), 0u);
+}
+
+TEST_F(VerdictWriterTest, WhoeverSeesToTheRowEndsADeleteThatFailed) {
+  store.broken = Error{ErrorCode::kIo, "the disk is gone"};
+  writer->remove(numbered(0));
+  clock.advance(1s);
+  writer->drop(numbered(0));
+  EXPECT_FALSE(writer->removing(numbered(0)));
+}
+
 }  // namespace
 }  // namespace latchkey
