@@ -4,6 +4,8 @@
 #include <filesystem>
 #include <utility>
 
+#include "edge/control_plane.h"
+
 namespace latchkey::edge {
 namespace {
 
@@ -17,6 +19,7 @@ std::string joined(const std::vector<std::string>& items) {
 
 Reloader::Reloader(Config config, Hooks hooks, Loop& loop, Log& log)
     : as_written_(std::move(config)),
+      as_read_(as_written_),
       current_(as_written_),
       hooks_(std::move(hooks)),
       loop_(loop),
@@ -37,7 +40,9 @@ void Reloader::files_changed() {
     files_changed_ = true;
     return;
   }
+  ++file_loads_;
   loader_.load(current_, [this](Result<std::shared_ptr<const Allowlist>> list) {
+    --file_loads_;
     if (!list) {
       log_.error("allowlist_reload_failed", "the old allowlist stays: " + list.error().message);
       return;
@@ -61,15 +66,21 @@ void Reloader::begin() {
     return end(Error{ErrorCode::kNotFound, "there is no configuration file to read again"});
   }
   auto config = hooks_.reread();
-  if (!config) return end(config.error());
+  if (!config) return refuse(config.error());
   auto routes = make_routes(*config);
-  if (!routes) return end(routes.error());
+  if (!routes) return refuse(routes.error());
+  if (auto files = check_files(*config); !files) return refuse(files.error());
   auto fallback = Fallback::load(*config);
-  if (!fallback) return end(fallback.error());
+  if (!fallback) return refuse(fallback.error());
   auto watching = watch(*config);  // before the files are read: no change is missed
-  loader_.load(*config, [this, config = *config, routes = *routes, fallback = *fallback,
-                         watching](Result<std::shared_ptr<const Allowlist>> list) {
-    if (!list) return end(std::move(list).error().in("on_demand.allow_files"));
+  // A load for the watch that is still queued is served by ours, of files that may come to nothing.
+  const bool shared = file_loads_ > 0;
+  loader_.load(*config, [this, config = *config, routes = *routes, fallback = *fallback, watching,
+                         shared](Result<std::shared_ptr<const Allowlist>> list) {
+    if (!list) {
+      files_changed_ = files_changed_ || shared;
+      return refuse(std::move(list).error().in("on_demand.allow_files"));
+    }
     const Snapshot snapshot{config, routes, fallback, *list};
     end(take(snapshot, watching));
   });
@@ -79,6 +90,8 @@ Reloaded Reloader::take(const Snapshot& snapshot, std::shared_ptr<FileWatch> wat
   Reloaded out;
   out.took_effect = changed_keys(current_, snapshot.config);
   out.needs_restart = keys_for_restart(as_written_, snapshot.config);
+  const std::vector<std::string> rewritten = as_read_.changed(snapshot.config);
+  out.needs_restart.insert(out.needs_restart.end(), rewritten.begin(), rewritten.end());
   std::erase_if(out.took_effect, [&](const std::string& key) {
     return std::count(out.needs_restart.begin(), out.needs_restart.end(), key) > 0;
   });
@@ -92,12 +105,18 @@ Reloaded Reloader::take(const Snapshot& snapshot, std::shared_ptr<FileWatch> wat
   return out;
 }
 
+void Reloader::refuse(Error why) {
+  why.code = ErrorCode::kInvalid;  // whatever reading it has met: the operator mends it
+  end(why);
+}
+
 void Reloader::end(const Result<Reloaded>& outcome) {
   if (!outcome) {
     log_.error("reload_failed", "the old configuration stays: " + outcome.error().message);
   } else {
     if (!outcome->needs_restart.empty()) {
-      log_.warning("reload_needs_restart", "these keys have changed and need a restart",
+      log_.warning("reload_needs_restart",
+                   "these keys, or the files that they name, have changed and need a restart",
                    {{"keys", joined(outcome->needs_restart)}});
     }
     log_.info("reloaded",

@@ -10,6 +10,7 @@
 #include "edge/allowlist_loader.h"
 #include "edge/config.h"
 #include "edge/fallback.h"
+#include "edge/file_prints.h"
 
 namespace latchkey::edge {
 
@@ -37,16 +38,22 @@ class Reloader {
     std::function<void(std::shared_ptr<const Allowlist>)> apply_allowlist;
   };
 
-  // Watches the allow files of `config` from now on: read them after this.
+  // Watches the allow files of `config` from now on, and reads those that a reload does not take:
+  // read them after this.
   Reloader(Config config, Hooks hooks, Loop& loop, Log& log);
   Reloader(const Reloader&) = delete;
 
   // The allowlist that the process began with.
   void compare_with(const Allowlist& list) { loader_.compare_with(current_, list); }
 
-  // Reloads come one after the other; each tells its outcome once, to the log, too.
+  // Reloads come one after the other; each tells its outcome once, to the log, too. Errors are
+  // kInvalid (the configuration, or a file that it names, is bad: the old one stays) or kNotFound:
+  // there is no file to read again.
   using Told = std::function<void(const Result<Reloaded>&)>;
   void reload(Told told);
+
+  // Loads the allowlist of the configuration in force; the watch calls it.
+  void files_changed();
 
   WallTime loaded() const { return loaded_; }
   const std::vector<std::string>& needs_restart() const { return needs_restart_; }
@@ -55,17 +62,19 @@ class Reloader {
   std::shared_ptr<FileWatch> watch(const Config& config);
   void begin();
   Reloaded take(const Snapshot& snapshot, std::shared_ptr<FileWatch> watch);
+  void refuse(Error why);
   void end(const Result<Reloaded>& outcome);
-  void files_changed();
 
   const Config as_written_;
+  const FilePrints as_read_;
   Config current_;
   const Hooks hooks_;
   Loop& loop_;
   Log& log_;
   AllowlistLoader loader_;
   std::shared_ptr<FileWatch> watch_;  // null: no files
-  bool files_changed_ = false;        // during a reload
+  size_t file_loads_ = 0;             // under way or queued, for files_changed()
+  bool files_changed_ = false;        // to be told once no reload is under way
   std::vector<Told> telling_;         // of the reload under way; empty: none is
   std::vector<Told> next_;            // of the one after it
   WallTime loaded_;

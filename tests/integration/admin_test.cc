@@ -167,6 +167,10 @@ TEST_F(AdminTest, ReloadTellsItsOutcome) {
   EXPECT_EQ(answer.status, 400);
   EXPECT_THAT(answer.body, HasSubstr("workres"));
   EXPECT_TRUE(served("listed.test"));
+  std::filesystem::remove(site_.edge.config_file());
+  const auto gone = site_.edge.admin("POST", "/config:reload");
+  EXPECT_EQ(gone.status, 400);
+  EXPECT_THAT(gone.body, HasSubstr(site_.edge.config_file().string()));
 }
 
 TEST_F(AdminTest, BudgetShowsTheLimitsAndWhatIsLeft) {

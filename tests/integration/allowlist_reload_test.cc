@@ -108,7 +108,7 @@ TEST_F(AllowlistReloadTest, AFileThatIsGoneLeavesTheOldListInForce) {
   ASSERT_TRUE(site_.edge.start());
   std::filesystem::remove(file_);
   const auto answer = site_.edge.admin("POST", "/config:reload");
-  EXPECT_EQ(answer.status, 502) << answer.body;
+  EXPECT_EQ(answer.status, 400) << answer.body;
   EXPECT_NE(answer.body.find("domains.txt"), std::string::npos) << answer.body;
   EXPECT_TRUE(site_.connect("good.test").handshake().done);
   replace("good.test\nother.test\nthird.test\n");
