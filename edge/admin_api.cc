@@ -90,8 +90,15 @@ std::optional<std::string> percent_decode(std::string_view text) {
   return out;
 }
 
-Result<ServerName> parse_name(std::string_view text) {
-  return ServerName::parse(text, ServerNameRules{.underscore = true});
+// What is only looked at or deleted may be of an earlier configuration.
+constexpr ServerNameRules kLenient{.underscore = true};
+
+Result<ServerName> parse_name(std::string_view text, ServerNameRules rules) {
+  auto name = ServerName::parse(text, rules);
+  if (name || rules.underscore || text.find('_') == std::string_view::npos) return name;
+  Error error = std::move(name).error();
+  if (ServerName::parse(text, kLenient)) error.message += " (on_demand.underscore allows '_')";
+  return error;
 }
 
 std::string shown(std::string_view name) {
@@ -128,7 +135,8 @@ Task<AdminReply> answer_name(Steering& steering, std::string method, std::string
 
   const std::optional<std::string> text = percent_decode(path.name);
   if (!text) co_return refused(400, "the path has a % without two hexadecimal digits behind it");
-  Result<ServerName> name = parse_name(*text);
+  const bool orders = path.verb == Verb::kObtain;
+  Result<ServerName> name = parse_name(*text, orders ? steering.name_rules() : kLenient);
   if (!name) {
     const std::string which = text->empty() ? "" : shown(*text) + ": ";
     co_return refused(400, which + name.error().message);
@@ -165,13 +173,14 @@ const JsonValue* list_in(const JsonValue& body) {
 }
 
 struct Sorted {
-  std::vector<ServerName> good;
+  const ServerNameRules rules;
+  std::vector<ServerName> good{};
   size_t bad = 0;
-  std::string first_bad;  // kShownBad of them: JSON objects
+  std::string first_bad{};  // kShownBad of them: JSON objects
 
   void take(const JsonValue& item) {
     Result<ServerName> name = item.is(JsonValue::Kind::kString)
-                                  ? parse_name(item.text)
+                                  ? parse_name(item.text, rules)
                                   : Error{ErrorCode::kInvalid, "expected a string"};
     if (name) {
       good.push_back(*std::move(name));
@@ -201,7 +210,7 @@ AdminReply prefetch(Steering& steering, const std::string& body) {
                    R"(strings, got )" +
                        json_show(*json));
   }
-  Sorted names;
+  Sorted names{steering.name_rules()};
   if (list->is(JsonValue::Kind::kString)) {
     names.take(*list);
   } else {

@@ -14,8 +14,9 @@ namespace latchkey::edge {
 //   POST   /names/{n}:ask       asks the policy anew
 //   DELETE /names/{n}
 //   POST   /config:reload
-// Errors are {"error": "..."} with 400 (what was sent is wrong), 404, 405, 409 (the name was
-// refused: policy), 413, 502 (a CA, the endpoint), 503 (come back later, with retry_after seconds).
+// Errors are {"error": "..."} with 400 (what was sent, or the configuration, is wrong), 404, 405,
+// 409 (the name was refused: policy), 413, 502 (a CA, the endpoint), 503 (come back later, with
+// retry_after seconds).
 Task<AdminReply> answer_admin(Steering& steering, AdminRequest request);
 
 }  // namespace latchkey::edge

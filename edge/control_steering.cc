@@ -2,6 +2,8 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "base/json.h"
 #include "base/pending.h"
 #include "edge/steering_json.h"
@@ -9,6 +11,9 @@
 
 namespace latchkey::edge {
 namespace {
+
+// Of the admin server's 64 connections some are left to those who look.
+constexpr size_t kMaxVisits = 48;
 
 int64_t number(const Counter& counter) {
   return static_cast<int64_t>(counter.value());
@@ -108,15 +113,27 @@ std::string says(const Known& known, WallTime now) {
   return "The next visitor's handshake asks the policy: " + known.decision.reason + ".";
 }
 
-std::string says_after_forgetting(const Decision& decision) {
-  switch (decision.verdict) {
-    case Verdict::kAllow:
-      return "All about it is deleted. It is still allowed (" + decision.reason +
-             "): the next visitor gets a new certificate.";
-    case Verdict::kDeny:
-      return "All about it is deleted, and it is refused from now on: " + decision.reason + ".";
-    case Verdict::kUnknown:
-      break;
+// Not by a wildcard.
+bool names_it(const CertificatePtr& certificate, const ServerName& name) {
+  if (certificate == nullptr) return false;
+  const auto& names = certificate->names();
+  return std::find(names.begin(), names.end(), name.text()) != names.end();
+}
+
+// `wildcard`: what still covers the name; may be null.
+std::string says_after_forgetting(const Decision& decision, bool refused,
+                                  const CertificatePtr& wildcard) {
+  if (refused) {
+    return "All about it is deleted, and it is refused from now on: " + decision.reason + ".";
+  }
+  if (wildcard != nullptr) {
+    return "All of its own is deleted. A wildcard certificate that covers it is still served, "
+           "until " +
+           iso_time(wildcard->not_after()) + ".";
+  }
+  if (decision.verdict == Verdict::kAllow) {
+    return "All about it is deleted. It is still allowed (" + decision.reason +
+           "): the next visitor gets a new certificate.";
   }
   return "All about it is deleted. The next visitor's handshake asks the endpoint again.";
 }
@@ -124,7 +141,9 @@ std::string says_after_forgetting(const Decision& decision) {
 // An operator who waits for a flight of the gate counts as a visitor, until he goes.
 class Visit {
  public:
-  Visit(Gate<CertificatePtr>& gate, ServerName name) : gate_(gate), name_(std::move(name)) {
+  Visit(Gate<CertificatePtr>& gate, ServerName name, size_t& visits)
+      : gate_(gate), name_(std::move(name)), visits_(visits) {
+    ++visits_;
     gate_.join(
         name_, Lane::kHandshake,
         [to = std::weak_ptr(answer_)](const auto& outcome) {
@@ -133,6 +152,7 @@ class Visit {
         this);
   }
   ~Visit() {
+    --visits_;
     if (!done_) gate_.visitor_left(name_, this);
   }
   Visit(const Visit&) = delete;
@@ -143,12 +163,17 @@ class Visit {
  private:
   Gate<CertificatePtr>& gate_;
   const ServerName name_;
+  size_t& visits_;
   const std::shared_ptr<Pending<CertificatePtr>> answer_ =
       std::make_shared<Pending<CertificatePtr>>();
   bool done_ = false;
 };
 
 }  // namespace
+
+ServerNameRules ControlSteering::name_rules() const {
+  return {.underscore = parts_.config.on_demand.underscore};
+}
 
 std::string ControlSteering::status() {
   const Process process = parts_.process();
@@ -276,7 +301,12 @@ Task<std::string> ControlSteering::obtain(ServerName name) {
   plane.policy().forget_denial(name);
   Task<> forgiving = plane.coordinator().forget_failures(name);
   co_await std::move(forgiving);
-  Visit visit(plane.certificates(), name);
+  if (visits_ >= kMaxVisits) {
+    co_return Error{
+        ErrorCode::kThrottled,
+        "too many wait for their certificates: send names that may wait to POST /names"};
+  }
+  Visit visit(plane.certificates(), name, visits_);
   Pending<CertificatePtr>& waiting = visit.answer();
   Result<CertificatePtr> outcome = co_await waiting;
   visit.done();
@@ -306,24 +336,35 @@ Task<std::string> ControlSteering::forget(ServerName name) {
   const bool in_flight = plane.call_off(name);
   Task<NameRecord> finding = plane.store().find_name(name);
   Result<NameRecord> record = co_await std::move(finding).result();
+  const bool certified =
+      (record && names_it(record->certificate, name)) || names_it(plane.cache().find(name), name);
   const bool failed = plane.coordinator().ledger().find(name) != nullptr;
   Task<> forgetting = plane.coordinator().forget(name);
   co_await std::move(forgetting);
   // A visit that came meanwhile has read what was there before.
   plane.call_off(name);
   plane.coordinator().forget_in_memory(name);
+  Task<NameRecord> looking = plane.store().find_name(name);
+  Result<NameRecord> left = co_await std::move(looking).result();
+  CertificatePtr wildcard = left ? left->certificate : nullptr;
+  const WallTime now = parts_.loop.clock().wall_now();
+  if (wildcard != nullptr && (names_it(wildcard, name) || wildcard->expired_at(now))) {
+    wildcard = nullptr;
+  }
   const Decision decision = plane.policy().decide_without_asking(name);
+  const bool refused = decision.verdict == Verdict::kDeny &&
+                       (wildcard == nullptr || parts_.config.on_demand.refuse_denied);
   const char* allowed = decision.verdict == Verdict::kAllow  ? "true"
                         : decision.verdict == Verdict::kDeny ? "false"
                                                              : "null";
   co_return JsonObject()
       .text("name", name.text())
-      .number("certificates", record && record->certificate != nullptr ? 1 : 0)
+      .number("certificates", certified ? 1 : 0)
       .boolean("verdict", record && record->verdict.has_value())
       .boolean("failure", failed || (record && record->failure.has_value()))
       .boolean("in_flight", in_flight)
       .raw("still_allowed", allowed)
-      .text("says", says_after_forgetting(decision))
+      .text("says", says_after_forgetting(decision, refused, wildcard))
       .str();
 }
 

@@ -37,6 +37,7 @@ class ControlSteering final : public Steering {
 
   explicit ControlSteering(Parts parts) : parts_(std::move(parts)) {}
 
+  ServerNameRules name_rules() const override;
   std::string status() override;
   std::string budget() override;
   Task<std::string> explain(ServerName name) override;
@@ -48,6 +49,7 @@ class ControlSteering final : public Steering {
 
  private:
   const Parts parts_;
+  size_t visits_ = 0;  // operators who wait for obtain()
 };
 
 }  // namespace latchkey::edge

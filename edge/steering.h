@@ -15,6 +15,9 @@ class Steering {
  public:
   virtual ~Steering() = default;
 
+  // Of names that are to get a certificate: the configuration's.
+  virtual ServerNameRules name_rules() const = 0;
+
   virtual std::string status() = 0;
   virtual std::string budget() = 0;
   // Everything that is known about the name without asking anybody.

@@ -97,6 +97,21 @@ TEST_F(AdminApiTest, ABadNameIsSaidAndGoesNoFurther) {
   EXPECT_TRUE(steering.calls.empty());
 }
 
+TEST_F(AdminApiTest, NamesThatAreToGetACertificateFollowTheConfiguredRule) {
+  steering.rules.underscore = false;
+  const AdminReply obtained = call("POST", "/names/a_b.test:obtain");
+  EXPECT_EQ(obtained.status, 400);
+  EXPECT_NE(error_of(obtained).find("on_demand.underscore"), std::string::npos);
+  EXPECT_EQ(call("POST", "/names", R"(["a_b.test"])").status, 400);
+  EXPECT_EQ(call("POST", "/names", R"(["a_b.test", "ab.test"])").status, 200);
+  EXPECT_EQ(steering.prefetch_names, std::vector<std::string>{"ab.test"});
+  EXPECT_TRUE(steering.calls.empty());
+  // What there is of an earlier configuration can be looked at, and deleted.
+  EXPECT_EQ(call("GET", "/names/a_b.test").status, 200);
+  EXPECT_EQ(call("POST", "/names/a_b.test:ask").status, 200);
+  EXPECT_EQ(call("DELETE", "/names/a_b.test").status, 200);
+}
+
 TEST_F(AdminApiTest, ErrorsBecomeStatuses) {
   const std::pair<ErrorCode, int> codes[] = {
       {ErrorCode::kInvalid, 400},   {ErrorCode::kDenied, 409},  {ErrorCode::kNotFound, 404},

@@ -21,12 +21,14 @@ class FakeSteering final : public Steering {
   std::string held_verb;
   size_t under_way = 0, dropped = 0;
   Prefetched prefetched{};
+  ServerNameRules rules{.underscore = true};
   std::vector<std::string> prefetch_names;
 
   void release() {
     if (pending_ != nullptr) pending_->resolve(Unit{});
   }
 
+  ServerNameRules name_rules() const override { return rules; }
   std::string status() override { return R"({"state":"ready","uptime_seconds":7200})"; }
   std::string budget() override { return R"({"issuers":[]})"; }
   Task<std::string> explain(ServerName name) override { return answer("explain", name.text()); }
