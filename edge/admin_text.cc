@@ -265,8 +265,6 @@ std::string explain_text(const JsonValue& name) {
   if (const JsonValue* const verdict = object_of(name, "verdict")) {
     rows.add("policy", verdict_text(*verdict));
     rows.add("granted", grant_text(*verdict));
-  } else {
-    rows.add("policy", "nothing is remembered");
   }
   if (const JsonValue* const certificate = object_of(name, "certificate")) {
     add_certificate(rows, *certificate);

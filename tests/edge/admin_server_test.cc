@@ -235,6 +235,19 @@ TEST_F(AdminServerTest, AClientThatHasSaidAllStillGetsItsAnswer) {
   EXPECT_NE(raw.received.find("{\"name\":\"a.test\"}"), std::string::npos);
 }
 
+// It is not told from one that waits; what bounds it is how long any half-closed one may wait.
+TEST_F(AdminServerTest, AClientThatHasSaidAllAndIsGoneHoldsItsPlaceForSecondsOnly) {
+  steering.held_verb = "obtain";
+  RawClient raw(path);
+  raw.say(request("POST", "/names/a.test:obtain"));
+  raw.finish_writing();
+  until([&] { return steering.under_way == 1; });
+  for (int i = 0; i < 10; ++i) uv_run(&loop.uv(), UV_RUN_NOWAIT);
+  raw.hang_up();
+  until([&] { return steering.under_way == 0; });
+  EXPECT_EQ(steering.dropped, 1U);
+}
+
 TEST_F(AdminServerTest, TheServerMayGoWhileQuestionsAreOpen) {
   steering.held_verb = "obtain";
   RawClient busy(path), idle(path), halfway(path);

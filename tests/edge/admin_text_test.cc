@@ -98,9 +98,10 @@ TEST(AdminTextTest, TheDocumentedName) {
 }
 
 TEST(AdminTextTest, AnUnknownNameIsShort) {
-  EXPECT_EQ(explain_text(json(R"({"name":"a.test","says":"It is asked for.","verdict":null,
+  EXPECT_EQ(explain_text(json(R"({"name":"a.test","says":"It is asked for.",
+      "verdict":{"verdict":"unknown","source":"no_endpoint","reason":"nobody was asked"},
       "allowlist":null,"certificate":null,"failure":null,"in_flight":null,"budget":[]})")),
-            "a.test\n  It is asked for.\n\n  policy       nothing is remembered\n"
+            "a.test\n  It is asked for.\n\n  policy       unknown: nobody was asked (no endpoint)\n"
             "  certificate  none\n");
 }
 
