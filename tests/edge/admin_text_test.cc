@@ -80,7 +80,8 @@ TEST(AdminTextTest, WhatIsHeldAndWhatIsEmptySaysForHowLong) {
 TEST(AdminTextTest, TheDocumentedName) {
   EXPECT_EQ(explain_text(documented("GET /names/{n}")),
             "shop.example.com\n"
-            "  It is served from memory; its certificate is renewed from 2026-04-30 on.\n"
+            "  It is served from memory, by a certificate that is valid until "
+            "2026-05-30T10:59:59Z.\n"
             "\n"
             "  policy       allowed: the ask endpoint answered 200 (ask remembered, 2 min old, "
             "holds for 58 min)\n"
