@@ -302,6 +302,7 @@ void Budget::give_back(size_t issuer, const OrderPlan& plan, Unused what) {
                Bucket* bucket = rate && meant ? find(kind, issuer, key) : nullptr;
                if (bucket == nullptr) return;
                bucket->gcra.give_back(*rate);
+               bucket->given_back = true;
                changed(*bucket);
              });
 }

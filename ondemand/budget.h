@@ -132,6 +132,7 @@ class Budget {
     TimePoint end() const { return std::max(gcra.full_at, gcra.held_until); }
 
     Gcra gcra;
+    bool given_back = false;  // its row may say less than there is
     LimitKind kind;
     size_t issuer;                     // kOurs: none
     const std::string* key = nullptr;  // in the map that owns us; null: there is only one

@@ -1,5 +1,6 @@
 // Budget as rows of the store, and as people look at it.
 #include <tuple>
+#include <utility>
 
 #include "base/check.h"
 #include "ondemand/budget.h"
@@ -70,7 +71,8 @@ std::vector<BucketRecord> Budget::take_changes(TimePoint now, WallTime wall) {
   while (!changed_.alone()) {
     Bucket& bucket = static_cast<Bucket&>(changed_.next());
     bucket.unlink();
-    if (bucket.gcra.idle(now)) continue;
+    // Full again: its row is skipped at the next load, unless it says what was given back since.
+    if (bucket.gcra.idle(now) && !std::exchange(bucket.given_back, false)) continue;
     BucketRecord& record = records.emplace_back();
     if (bucket.issuer != kOurs) record.issuer = issuers_[bucket.issuer].name;
     record.kind = to_string(bucket.kind);

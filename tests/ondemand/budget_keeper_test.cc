@@ -71,6 +71,17 @@ TEST_F(BudgetKeeperTest, AnOrderlyEndLosesNothing) {
   EXPECT_EQ(taken_until_empty(), 6u);
 }
 
+TEST_F(BudgetKeeperTest, WhatWasGivenBackIsThereAfterARestart) {
+  const OrderPlan plan{*ServerName::parse("a.test"), "test"};
+  EXPECT_TRUE(take("a.test"));
+  clock.advance(1s);
+  side->budget.give_back(0, plan, Budget::Unused::kOrder);
+  side->keeper.changed();
+  clock.advance(1s);
+  start();
+  EXPECT_EQ(taken_until_empty(), 10u);
+}
+
 TEST_F(BudgetKeeperTest, AHoldOutlivesARestart) {
   side->budget.hold(0, LimitKind::kRequests, "newOrder", clock.now() + 1h);
   side->keeper.changed();

@@ -93,8 +93,9 @@ class Herd {
         if (place) {
           (failures == 0 ? first_tries : repeats).note(clock_.now() - due, true);
           const Millis first = about(10s, 20), second = about(10s, 20);
+          place->ordered();
           co_await sleep(clock_, first);
-          if (failures == 0) place->take_another();
+          if (failures == 0 && place->take_another()) place->ordered();
           co_await sleep(clock_, second);
           budget_.authorization_failed(0, name_of(name), clock_.now());
           break;
@@ -127,6 +128,8 @@ class Herd {
       Waits& waits = lane == Lane::kRenewal ? renewals : good;
       waits.note(clock_.now() - came, place.has_value());
       if (place) {
+        place->ordered();
+        place->issued();
         co_await sleep(clock_, 3s);
         co_return Unit{};
       }
