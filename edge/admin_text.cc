@@ -81,7 +81,6 @@ std::string line_of(const JsonValue& value) {
     case Kind::kBool:
       return value.boolean ? "yes" : "no";
     case Kind::kNumber:
-      return printable(value.text);
     case Kind::kString:
       return printable(value.text);
     case Kind::kArray:

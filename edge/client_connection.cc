@@ -166,8 +166,8 @@ CacheHit ClientConnection::look_up(const ServerName& name) const {
 
 GrantPtr ClientConnection::grant_of(std::string_view host) const {
   if (server_name_ && host == server_name_->text()) {
-    CacheHit hit = look_up(*server_name_);
-    return hit.exact ? std::move(hit.grant) : grant_;
+    const CacheHit hit = look_up(*server_name_);
+    return hit.exact ? hit.grant : grant_;
   }
   const auto name = ServerName::parse(host, {.underscore = context_.shared.underscore_names});
   return name ? look_up(*name).grant : nullptr;
