@@ -292,6 +292,7 @@ std::vector<OrderQueue::Waiter*> OrderQueue::candidates(Lane lane) {
   auto& groups = lanes_[index(lane)].groups;
   std::erase_if(groups, [](const auto& group) { return group.second.empty(); });
   std::vector<Waiter*> waiters;
+  waiters.reserve(groups.size());
   for (const auto& [group, members] : groups) waiters.push_back(*members.begin());
   std::sort(waiters.begin(), waiters.end(), Earlier());
   if (waiters.empty() || !has_visitors(lane)) return waiters;
