@@ -10,6 +10,8 @@
 #include "acme/order.h"
 #include "acme/pacer.h"
 #include "acme/problem.h"
+#include "acme/renewal_info.h"
+#include "acme/revocation.h"
 #include "base/clock.h"
 #include "base/http_client.h"
 #include "base/log.h"
@@ -34,15 +36,27 @@ struct IssuanceFailure {
 struct IssuanceJob {
   ServerName name;
   int failures = 0;        // the tries in a row that have failed before
-  std::string profile{};   // asked for if the CA offers it; "" for none
+  std::string profile{};   // asked for if the CA offers it; "" for the issuer's own
   std::string key_type{};  // "p256" (also ""), "p384", "rsa2048"
+  // The name's certificate that is to be replaced: the order says so (RFC 9773, 5) where the CA
+  // knows of renewals. What the CA does not accept is left out of a second try. Null: none.
+  CertificatePtr predecessor{};
+  // An order that the store has of an earlier life: it is gone on with where that is possible, and
+  // replaced by a new one where it is not.
+  std::optional<PendingOrder> pending{};
   // Asked before a second order tries the other challenge type; false: there is none.
   std::function<bool()> may_order_again{};
   std::function<void()> authorization_failed{};  // each time that the CA refused our proof
-  std::function<void()> ordered{};               // each time that the CA has accepted an order
+  std::function<void()> ordered{};  // each time that the CA has accepted a new order
   std::function<void()> slow{};  // once, when the CA has been making the certificate for 30 s
   // Called just before obtain() fails (not when it is dropped).
   std::function<void(const IssuanceFailure&)> on_failure{};
+};
+
+// What a CA gave us to bind our account to one that we have there by other means.
+struct ExternalAccount {
+  std::string kid;
+  std::string hmac_key;  // decoded; a secret
 };
 
 struct IssuerOptions {
@@ -51,10 +65,25 @@ struct IssuerOptions {
   std::string email;      // "" for none
   bool accept_terms = false;
   std::vector<ChallengeType> challenges{ChallengeType::kTlsAlpn01, ChallengeType::kHttp01};
+  std::optional<ExternalAccount> eab{};  // RFC 8555, 7.3.4
+  std::string profile{};                 // asked for where a job names none
+  // The common name of a certificate's issuer: of the chains that the CA offers the first that ends
+  // under it is taken; "" or none such: the CA's own choice. RFC 8555, 7.4.2.
+  std::string preferred_chain{};
   Millis first_poll{20};   // then doubled up to 5 s; Retry-After is obeyed
   Pacer* pacer = nullptr;  // of the requests to this CA; outlives us
   // The control thread's: RSA keys are then made on a thread of our own, else in place.
   std::optional<Mailbox::Address> home{};
+};
+
+// For people.
+struct AccountStatus {
+  std::string directory;
+  std::string url;      // "" before it is registered
+  std::string status;   // the CA's word: "valid", "deactivated", "revoked"; "" when not asked
+  std::string eab_kid;  // "" for none
+  std::vector<std::string> contact{};
+  bool deactivated = false;  // by us
 };
 
 // One CA's account: everything from the directory to a chain that was judged. Control thread.
@@ -72,10 +101,29 @@ class AcmeIssuer {
   // or registers the account. Its failure costs nothing.
   Task<> prepare();
 
+  // The account's URL, once it is known; "" before.
+  std::string account_url() const;
+
+  // What the operator may do with the account. A change of its key survives a crash at any point:
+  // the next start finds out which of the two keys the CA has.
+  Task<> roll_key();
+  // RFC 8555, 7.3.6. Nothing is ordered here any more, until reactivate() registers a new account.
+  Task<> deactivate();
+  Task<> reactivate();
+  Task<AccountStatus> account_status();
+
+  // RFC 8555, 7.6: by our account, or by the certificate's own key where the account may not. A
+  // certificate that is revoked already is a success.
+  Task<> revoke(CertificatePtr certificate, RevocationReason reason);
+  // RFC 9773. kNotFound: this CA has no such resource, or the certificate no identifier.
+  Task<RenewalInfo> renewal_info(CertificatePtr certificate);
+
   // One order for one name; a second one when the first challenge type failed and another is left,
   // but only where job.failures is 0: later tries take the types in turn, one order each. The
   // certificate that comes back was judged (the name asked for, our key, valid now, chain in order)
-  // but not stored. Ends within 10 minutes. Dropping the task abandons the order.
+  // but not stored. Ends within 10 minutes. The order and the certificate's key are in the store
+  // (PendingOrder) from before it is finalized, and taken out when it has come to nothing; a
+  // certificate takes its own out. Dropping the task leaves the order to be gone on with.
   Task<CertificatePtr> obtain(IssuanceJob job);
   Task<CertificatePtr> obtain(ServerName name, int failures = 0);
 

@@ -19,6 +19,9 @@ enum class Resource {
   kChallenge,
   kFinalize,
   kCertificate,
+  kAccount,  // changes of our account: "account", "keyChange" are one
+  kRevocation,
+  kRenewalInfo,
 };
 std::string_view to_string(Resource resource);  // as directories have it: "newNonce", "newOrder"
 

@@ -1,8 +1,10 @@
 #include "base/server_name.h"
 
+#include <arpa/inet.h>
 #include <idn2.h>
 
 #include <algorithm>
+#include <array>
 
 namespace latchkey {
 namespace {
@@ -82,11 +84,29 @@ Result<ServerName> ServerName::parse(std::string_view text, ServerNameRules rule
   return ServerName(std::move(name));
 }
 
+Result<ServerName> ServerName::parse_ip(std::string_view text) {
+  const std::string address(text);
+  for (const int family : {AF_INET, AF_INET6}) {
+    in6_addr bytes{};
+    std::array<char, INET6_ADDRSTRLEN> canonical{};
+    if (::inet_pton(family, address.c_str(), &bytes) != 1) continue;
+    ::inet_ntop(family, &bytes, canonical.data(), canonical.size());
+    return ServerName(canonical.data());
+  }
+  return bad("expected an IP address like 192.0.2.7 or 2001:db8::7");
+}
+
+// No other name ends in a number (parse() sees to it).
+bool ServerName::is_ip() const {
+  return text_.find(':') != std::string::npos || all_digits(text_.substr(text_.rfind('.') + 1));
+}
+
 size_t ServerName::labels() const {
   return 1 + static_cast<size_t>(std::count(text_.begin(), text_.end(), '.'));
 }
 
 std::string_view ServerName::parent() const {
+  if (is_ip()) return {};
   const size_t dot = text_.find('.');
   return dot == std::string::npos ? std::string_view() : std::string_view(text_).substr(dot + 1);
 }

@@ -19,9 +19,14 @@ class ServerName {
   // `text` is untrusted. The error (kInvalid) names the rule that it breaks.
   static Result<ServerName> parse(std::string_view text, ServerNameRules rules = {});
 
+  // An IP address in its canonical spelling: "192.0.2.7", "2001:db8::7" (RFC 8738). Only the
+  // configuration may name one: parse(), which is for what strangers say, refuses it.
+  static Result<ServerName> parse_ip(std::string_view text);
+  bool is_ip() const;
+
   const std::string& text() const { return text_; }
   size_t labels() const;
-  // The name behind the first label, or "" for a single label: "a.b.test" -> "b.test".
+  // The name behind the first label, or "" for a single label or an address: "a.b.test" -> "b.test".
   std::string_view parent() const;
 
   friend bool operator==(const ServerName&, const ServerName&) = default;

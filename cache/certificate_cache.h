@@ -23,6 +23,9 @@ struct CacheHit {
   GrantPtr grant{};              // null too when it was found by a wildcard
   bool recheck_due = false;      // said to one caller in a minute: it should see to it
   bool exact = false;            // found by its own name: the grant is what there is to know
+  // Said to one caller in a while (a day, less for short lives; the first time at once): the use is
+  // to be noted, for names that nobody visits are not renewed.
+  bool note_use = false;
 };
 
 // The certificates in memory, shared by all threads: shards of an LRU, each behind a mutex that is
@@ -46,6 +49,9 @@ class CertificateCache {
   // For `name`, and for the wildcard names of the certificate; replaces what was there, save that
   // a wildcard stays with a newer certificate. What is larger than a shard's bytes is not kept.
   void put(const ServerName& name, CertificatePtr certificate, NameExtras extras = {});
+  // The same, but only where there is one for exactly that name, or for a wildcard of it, and
+  // leaves what is kept beside it: a renewal. False: there was none.
+  bool replace(const ServerName& name, CertificatePtr certificate);
   // Replaces what is kept beside the certificate of exactly that name, if there is one.
   void set_extras(const ServerName& name, NameExtras extras);
   // From `at` on look_up() says of every name, once, that the policy is to be asked again. O(n), a

@@ -8,16 +8,21 @@
 #include "base/server_name.h"
 #include "base/task.h"
 #include "cache/certificate.h"
+#include "cache/event.h"
 #include "cache/failure.h"
 #include "cache/grant.h"
+#include "cache/renewal.h"
 
 namespace latchkey {
 
 // An ACME account as the store keeps it. The key is the most valuable secret of all.
 struct AccountRecord {
-  std::string directory;  // the CA's directory URL: the account's identity here
-  std::string url;        // the account URL (kid)
-  std::string key_der;    // PKCS#8
+  std::string directory;       // the CA's directory URL: the account's identity here
+  std::string url;             // the account URL (kid)
+  std::string key_der;         // PKCS#8
+  std::string next_key_der{};  // that the CA may have taken for it: a key rollover under way
+  std::string eab_kid{};       // of the external account it is bound to, or ""
+  bool deactivated = false;    // by the operator; nothing is ordered with it
 };
 
 // A positive answer of the ask endpoint; a row of the table `verdict`.
@@ -40,8 +45,28 @@ struct BucketRecord {
 // All that is stored about a name.
 struct NameRecord {
   CertificatePtr certificate{};  // as find_certificate()
+  std::optional<CertificateInfo> info{};  // of the certificate
   std::optional<FailureRecord> failure{};
   std::optional<VerdictRecord> verdict{};
+  std::optional<PendingOrder> order{};
+};
+
+// What the scheduler is to look at.
+struct DueCertificates {
+  std::vector<CertificateInfo> due;      // look_at has come, the longest ago first
+  WallTime next = RenewalPlan::kNever;  // when the first of the others is due
+};
+
+// A page of the certificates, by name.
+struct CertificateQuery {
+  std::string after{};     // names behind this one
+  std::string contains{};  // only names with this in them
+  std::optional<WallTime> ends_before{};
+  size_t limit = 100;      // <= 1000
+};
+
+struct SweepReport {
+  std::vector<std::string> deleted;  // names whose expired certificates went; at most 1000 are told
 };
 
 // The persistent tier. Called on the control thread; the work is done on the store's own threads.
@@ -57,16 +82,35 @@ class Store {
   // The certificate for `name`, exact before wildcard, the newest; null if there is none. May be
   // expired. A row that cannot be read is quarantined and reported, and counts as none.
   virtual Task<CertificatePtr> find_certificate(ServerName name) = 0;
-  // Certificate and key in one transaction; replaces the name's earlier one. `issuer`: its name in
-  // the configuration.
+  // Certificate and key in one transaction; replaces the name's earlier one. The name's pending order ends in the same transaction.
   virtual Task<> put_certificate(ServerName name, CertificatePtr certificate,
-                                 std::string issuer) = 0;
+                                 CertificateOrigin origin) = 0;
   virtual Task<> delete_certificate(ServerName name) = 0;
 
   // One job: the certificate as find_certificate(), and the name's other rows.
   virtual Task<NameRecord> find_name(ServerName name) = 0;
-  // All that is stored about the name, its certificate's key included.
+  // All that is stored about the name, its certificate's key included, save its events.
   virtual Task<> delete_name(ServerName name) = 0;
+
+  // By the index on look_at: the cost does not depend on how many there are.
+  virtual Task<DueCertificates> find_due(WallTime now, size_t limit) = 0;
+  // Of the row with that id; nothing happens where it has gone.
+  virtual Task<> put_plan(int64_t id, RenewalPlan plan) = 0;
+  // These names were visited at `now`; one transaction. What was left alone for want of visits
+  // (look_at kNever) is looked at again.
+  virtual Task<> note_uses(std::vector<ServerName> names, WallTime now) = 0;
+  virtual Task<std::vector<CertificateInfo>> list_certificates(CertificateQuery query) = 0;
+
+  // An order under way: replaces the name's earlier one.
+  virtual Task<> put_order(PendingOrder order) = 0;
+  virtual Task<> delete_order(ServerName name) = 0;
+  // Those that a crash has left, the oldest first.
+  virtual Task<std::vector<PendingOrder>> load_orders(size_t limit) = 0;
+
+  // In one transaction; of each name the newest 100 stay (of those without a name 10 000).
+  virtual Task<> put_events(std::vector<Event> events) = 0;
+  // The newest first. `name`: "" for all.
+  virtual Task<std::vector<Event>> find_events(std::string name, size_t limit) = 0;
 
   // Replaces the name's earlier row.
   virtual Task<> put_failure(ServerName name, FailureRecord failure) = 0;
@@ -82,14 +126,23 @@ class Store {
   // Deletes some of what time has made useless (at most 100 000 rows of each table, in pieces
   // between which other writes come; the next call goes on behind them): verdicts that are stale
   // for good and failures whose next try lies over 30 days back, of names without a certificate;
-  // buckets that are full and not held.
-  virtual Task<> sweep(WallTime now) = 0;
+  // buckets that are full and not held; events whose time is over; orders that are older than 7
+  // days; certificates that expired `keep_expired` ago, with their keys.
+  virtual Task<SweepReport> sweep(WallTime now, Millis keep_expired) = 0;
+
+  // Seals anew, a bounded piece at a time, what is sealed with a key that is not the newest. True:
+  // nothing is left, older keys may be taken out of the key file.
+  virtual Task<bool> reseal() = 0;
 
   // Called on the control thread after every put_certificate() that is on disk, before its task
   // goes on and also when that was dropped, with the name it was put for and the certificate. One
   // listener; null unsets it.
   using Stored = std::function<void(const ServerName& name, const Certificate& certificate)>;
   virtual void on_stored(Stored listener) = 0;
+
+  // The same for a certificate that could not be read and was moved aside: its name, and why.
+  using Quarantined = std::function<void(const std::string& name, const std::string& cause)>;
+  virtual void on_quarantined(Quarantined listener) = 0;
 
   virtual Task<std::optional<AccountRecord>> find_account(std::string directory) = 0;
   virtual Task<> put_account(AccountRecord account) = 0;

@@ -13,6 +13,7 @@
 #include "base/result.h"
 #include "edge/routes.h"
 #include "ondemand/limits.h"
+#include "ondemand/renewal_plan.h"
 
 namespace latchkey::edge {
 
@@ -38,6 +39,32 @@ struct RateConfig {
 // A certificate in files.
 struct CertificateFiles {
   std::string cert_file, key_file;
+};
+
+// What a CA gave the operator to bind his account there to.
+struct EabConfig {
+  std::string kid;
+  std::string hmac_key_file;  // base64url, as the CA gave it
+};
+
+// Where events go beside the table.
+struct WebhookConfig {
+  std::string url;
+  std::optional<std::string> secret_file{};  // for the HMAC; none: unsigned
+  std::vector<std::string> kinds{};          // empty: all
+  Millis timeout{10'000};
+};
+struct HookConfig {
+  std::string program;               // a path; is given the event as JSON on its standard input
+  std::vector<std::string> kinds{};  // empty: all
+  Millis timeout{30'000};
+};
+
+// Certificates that have expired.
+enum class ExpiredPolicy {
+  kServe,       // a short wait for a fresh one, then the old one
+  kSelfSigned,  // ... then one that says so
+  kRefuse,
 };
 
 // The limits of an issuer: one of the tables that we know, or that with the operator's own rates.
@@ -75,6 +102,9 @@ struct Config {
     bool accept_terms = false;
     std::optional<std::string> ca_file;
     std::vector<std::string> challenges{"tls-alpn-01", "http-01"};
+    std::optional<EabConfig> eab{};
+    std::optional<std::string> profile{};
+    std::optional<std::string> preferred_chain{};  // the common name of its last issuer
     std::optional<LimitsConfig> limits{};  // none: by the directory's host; see limits_of
     int64_t max_orders = 0;                // at once at this issuer; 0: on_demand.max_orders
   };
@@ -99,6 +129,14 @@ struct Config {
   OnDemand on_demand;
   FallbackKeys fallback;
   std::vector<Acme> issuers;
+  // Names and IP addresses that get certificates without a visit, and keep them.
+  std::vector<std::string> managed;
+  RenewalRules renewal;
+  ExpiredPolicy expired = ExpiredPolicy::kServe;
+  bool http_fallback = false;
+  Millis keep_expired{2'592'000'000};  // 30 d
+  std::optional<WebhookConfig> webhook{};
+  std::optional<HookConfig> hook{};
   std::string store_sqlite = "latchkey.db";
   std::string encryption_key_file = "encryption.key";
   int64_t cache_max_certificates = 100'000;

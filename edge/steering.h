@@ -6,6 +6,8 @@
 #include "base/result.h"
 #include "base/server_name.h"
 #include "base/task.h"
+#include "cache/renewal.h"
+#include "cache/store.h"
 
 namespace latchkey::edge {
 
@@ -40,6 +42,28 @@ class Steering {
   // Ends the name: certificate, key, verdict and failures are deleted, work under way is called
   // off. Says what was there, and whether the policy would still allow it.
   virtual Task<std::string> forget(ServerName name) = 0;
+
+  // The stored certificates: {"certificates": [...], "next": "the last one's name" or null}.
+  virtual Task<std::string> list_certificates(CertificateQuery query) = 0;
+  // One certificate in full: names, chain (PEM), serial, dates, plan, account; never the key.
+  virtual Task<std::string> show_certificate(ServerName name) = 0;
+  // Gets a new certificate now, though the old one is good; waits for it.
+  virtual Task<std::string> renew(ServerName name) = 0;
+  // At the CA, by RFC 5280's word; then the certificate is served no more, its key is deleted, and
+  // a new one is obtained in the background if policy allows the name.
+  virtual Task<std::string> revoke(ServerName name, std::string reason) = 0;
+  // Out of memory; the next visit reads the store.
+  virtual Task<std::string> evict(ServerName name) = 0;
+  // Forgets the failures and tries in the background.
+  virtual Task<std::string> retry(ServerName name) = 0;
+  // The newest first. `name`: nullopt for all.
+  virtual Task<std::string> events(std::optional<ServerName> name, size_t limit) = 0;
+
+  // The accounts at the CAs; what can be done with one, by the issuer's name. kNotFound: no such
+  // issuer.
+  virtual Task<std::string> accounts() = 0;
+  enum class AccountAct { kRollKey, kDeactivate, kReactivate };
+  virtual Task<std::string> change_account(std::string issuer, AccountAct act) = 0;
 
   // Reads the configuration anew, as HUP does. The value says which keys need a restart.
   virtual Task<std::string> reload() = 0;

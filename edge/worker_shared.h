@@ -28,6 +28,13 @@ struct HandshakeCounts {
   Counter failed;               // the client's side: no TLS, timeout, gone
 };
 
+// What port 80 does for a name.
+enum class NameState {
+  kUnknown,   // not served here
+  kServed,    // it is, or would be, served over TLS: a redirect
+  kPlainOnly  // its certificate has expired and cannot be renewed: http_fallback
+};
+
 // Counts a connection for as long as it lives.
 class ConnectionPlace {
  public:
@@ -44,7 +51,7 @@ class ConnectionPlace {
 // What all workers share. It outlives them.
 struct WorkerShared {
   using Outcome = std::function<void(const Result<CertificatePtr>&)>;
-  using Answer = std::function<void(bool)>;
+  using Answer = std::function<void(NameState)>;
 
   CertificateCache& cache;
   acme::ChallengeTable& challenges;
@@ -70,8 +77,9 @@ struct WorkerShared {
   // somebody does again.
   std::function<void(const ServerName&, Mailbox::Address)> visitors_left;
   std::function<void(const ServerName&, Mailbox::Address)> visitors_back;
-  // CacheHit::recheck_due was said to this worker.
+  // CacheHit::recheck_due, and CacheHit::note_use, were said to this worker.
   std::function<void(const ServerName&)> recheck;
+  std::function<void(const ServerName&)> note_use;
 };
 
 }  // namespace latchkey::edge

@@ -41,6 +41,7 @@ struct OrderPlan {
   Lane lane = Lane::kHandshake;
   bool renewal = false;   // the same name had a certificate of this account
   bool replaces = false;  // ... and ARI's `replaces` says so (RFC 9773, 5)
+  bool resumed = false;   // the CA has it already: it takes a place, but no tokens
 };
 
 // What we may ask of the CAs: token buckets, several at once, all or nothing. Pure: no I/O, time is

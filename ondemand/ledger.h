@@ -39,8 +39,10 @@ class Ledger {
 
   // The name's own failure: the next try is 1 min, 10 min, 100 min, then a day away, with a jitter
   // of a fifth (only later for the day, so that no day sees a fifth failure), and never before the
-  // error's retry_after. On disk when the task is done; where that fails, in memory all the same.
-  Task<> failed(ServerName name, FailureClass failure, Error error, std::string issuer);
+  // error's retry_after. `longest`: no wait between two tries is longer, for renewals. On disk when
+  // the task is done; where that fails, in memory all the same.
+  Task<> failed(ServerName name, FailureClass failure, Error error, std::string issuer,
+                Millis longest = Millis::max());
   // Trouble at the CA or with our limits, for which the name is not to blame: a short wait (15 s,
   // or retry_after) that does not grow. In memory only: limits have a memory of their own.
   void trouble(const ServerName& name, FailureClass failure, const Error& error,

@@ -9,6 +9,7 @@
 #include "cache/certificate.h"
 #include "cache/failure.h"
 #include "cache/grant.h"
+#include "cache/renewal.h"
 
 namespace latchkey {
 
@@ -17,6 +18,10 @@ struct OrderJob {
   ServerName name;
   int failures = 0;  // tries in a row that have failed before
   GrantPtr grant{};  // profile, key type
+  // A renewal: the certificate in use. Its issuer and account say whether the CA counts it as one.
+  CertificatePtr predecessor{};
+  std::string predecessor_issuer{}, predecessor_account{};
+  std::optional<PendingOrder> pending{};  // to be gone on with, at its issuer
   // Called by the issuer; all may be empty.
   std::function<void()> ordered{};               // the CA has accepted an order; it costs now
   std::function<bool()> may_order_again{};       // before a second order: are there tokens for it?
@@ -35,7 +40,15 @@ struct OrderFailure {
 struct OrderOutcome {
   CertificatePtr certificate{};  // null: failed
   std::string issuer{};          // that made it, or that was last tried
+  std::string account{};         // URL
   std::optional<OrderFailure> failure{};
+};
+
+// When an issuer wants a certificate renewed, by its own word.
+struct RenewalAdvice {
+  RenewalWindow window;
+  Millis poll_after{0};
+  std::string explanation_url{};
 };
 
 // An issuer of the configuration: an account at a CA. Control thread.
@@ -45,6 +58,10 @@ class CertificateSource {
   virtual const std::string& name() const = 0;
   // Never fails as a task. Says nothing to the store. Dropping the task abandons the order.
   virtual Task<OrderOutcome> order(OrderJob job) = 0;
+  // RFC 9773. kNotFound: it has no word on that. REQUIRES: the certificate is of this issuer.
+  virtual Task<RenewalAdvice> renewal_advice(CertificatePtr certificate) = 0;
+  // `reason`: one of RFC 5280's words, checked.
+  virtual Task<> revoke(CertificatePtr certificate, std::string reason) = 0;
 };
 
 }  // namespace latchkey

@@ -1,0 +1,103 @@
+#pragma once
+#include <functional>
+#include <memory>
+#include <optional>
+#include <random>
+#include <string>
+#include <unordered_map>
+
+#include "base/clock.h"
+#include "base/link.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "base/pending.h"
+#include "base/server_name.h"
+#include "base/task.h"
+#include "base/task_set.h"
+#include "base/turnstile.h"
+#include "cache/certificate_cache.h"
+#include "cache/store.h"
+#include "ondemand/events.h"
+#include "ondemand/lane.h"
+#include "ondemand/ledger.h"
+#include "ondemand/order.h"
+#include "ondemand/renewal_plan.h"
+
+namespace latchkey {
+
+// Makes orders, one at a time for a name, whoever wants them: visitors, the scheduler, the operator.
+// What comes of one is on disk before anybody has it; what came of none is in the ledger and in the
+// events. It goes on when those who want it have left. Control thread.
+class Issuances {
+ public:
+  struct Counts {
+    Counter orders, obtained, renewed, failed;
+  };
+  struct Job {
+    ServerName name;
+    GrantPtr grant{};
+    CertificatePtr predecessor{};           // in use, or expired; null: there is none
+    std::optional<CertificateInfo> info{};  // of it
+    std::optional<PendingOrder> pending{};
+    NameExtras extras{};  // to keep beside a first certificate
+    bool renewal = false;  // the predecessor is good for a while: failures are retried by its life
+  };
+  // See OrderDesk::order().
+  using Order = std::function<Task<OrderOutcome>(OrderJob job, Want& want, bool& began)>;
+  // A certificate for the name is wanted though nobody waits, in so long.
+  using Later = std::function<void(const ServerName& name, Millis delay)>;
+
+  struct Parts {
+    Store& store;
+    CertificateCache& cache;
+    Ledger& ledger;
+    Order order;
+    Later later;
+    EventSink& events;
+    Clock& clock;
+    Log& log;
+  };
+  Issuances(Parts parts, RenewalRules rules);
+  ~Issuances();
+  Issuances(const Issuances&) = delete;
+
+  // The outcome of the order under way for the name, started with `job` if there is none. `want`:
+  // how urgent it is to this caller, and whether it still is. Dropping the task leaves the order.
+  Task<CertificatePtr> issue(Job job, Want& want);
+
+  // How long the order under way for the name has been; nullopt: there is none.
+  std::optional<Millis> running_for(const ServerName& name) const;
+  // Ends the order under way; those who wait get `why`.
+  bool call_off(const ServerName& name, const Error& why);
+
+  // Does the store work? Tested anew after every failure, but not for every caller.
+  Task<> test_store();
+  // Of the last self-test; null: none known.
+  const Error* store_trouble() const { return store_trouble_ ? &*store_trouble_ : nullptr; }
+  const Counts& counts() const { return counts_; }
+  const RenewalRules& rules() const { return rules_; }
+  size_t running() const { return flights_.size(); }
+
+ private:
+  struct Flight;
+  struct Waiter;
+
+  Task<> fly(Job job, Flight& flight);
+  Task<CertificatePtr> order_and_store(Job job, Want& want);
+  Task<CertificatePtr> keep(const Job& job, OrderOutcome& outcome);
+  Task<> record_failure(const Job& job, OrderOutcome outcome, bool began);
+  void tell_failure(const Job& job, const OrderOutcome& outcome, int failures);
+
+  const Parts parts_;
+  const RenewalRules rules_;
+  Counts counts_;
+  Turnstile testing_;
+  bool store_works_ = false;            // its self-test passed, and nothing failed since
+  std::optional<Error> store_trouble_;  // of the last self-test
+  TimePoint store_tested_{};            // when it failed
+  std::minstd_rand random_{std::random_device()()};
+  std::unordered_map<ServerName, std::unique_ptr<Flight>> flights_;  // <= the gates' flights
+  TaskSet tasks_;                                                    // goes first
+};
+
+}  // namespace latchkey
