@@ -130,6 +130,12 @@ std::string_view to_string(Resource resource) {
       return "finalize";
     case Resource::kCertificate:
       return "certificate";
+    case Resource::kAccount:
+      return "account";
+    case Resource::kRevocation:
+      return "revokeCert";
+    case Resource::kRenewalInfo:
+      return "renewalInfo";
   }
   return "unknown";
 }
