@@ -1,7 +1,6 @@
 #include "tests/support/small_disk.h"
 
 #include <fcntl.h>
-#include <sched.h>
 #include <sys/mount.h>
 #include <unistd.h>
 
@@ -9,17 +8,6 @@
 #include "tests/support/temp_folder.h"
 
 namespace latchkey::test {
-
-bool enter_own_mounts() {
-  if (unshare(CLONE_NEWNS) != 0) {
-    const std::string uid = std::to_string(geteuid()), gid = std::to_string(getegid());
-    if (unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0) return false;
-    write_text("/proc/self/setgroups", "deny");
-    write_text("/proc/self/uid_map", "0 " + uid + " 1");
-    write_text("/proc/self/gid_map", "0 " + gid + " 1");
-  }
-  return mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0;
-}
 
 SmallDisk::SmallDisk(std::filesystem::path path, const std::string& size) : path_(std::move(path)) {
   std::filesystem::create_directories(path_);

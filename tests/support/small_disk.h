@@ -2,11 +2,9 @@
 #include <filesystem>
 #include <string>
 
-namespace latchkey::test {
+#include "tests/support/namespaces.h"
 
-// Gives this process, and what it starts, a view of the file systems of its own. Call it before
-// any thread is started. False where the kernel does not let us.
-bool enter_own_mounts();
+namespace latchkey::test {
 
 // A small file system in memory, mounted on `path` (which is made). After enter_own_mounts().
 class SmallDisk {
@@ -16,9 +14,9 @@ class SmallDisk {
   SmallDisk(const SmallDisk&) = delete;
 
   bool mounted() const { return mounted_; }
-  void fill();  // to the last byte
-  void free();  // what fill() took
-  bool make_read_only();
+  void fill();            // to the last byte
+  void free();            // what fill() took
+  bool make_read_only();  // fails while a file in it is open for writing
 
  private:
   std::filesystem::path path_;

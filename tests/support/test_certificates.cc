@@ -72,6 +72,44 @@ void set_common_name(X509_NAME* name, const std::string& text) {
                                    static_cast<int>(text.size()), -1, 0));
 }
 
+// SHA-1 of the key, as RFC 5280, 4.2.1.2 has it.
+bssl::UniquePtr<ASN1_OCTET_STRING> key_id(EVP_PKEY* key) {
+  uint8_t* bytes = nullptr;
+  const int length = i2d_PUBKEY(key, &bytes);
+  CHECK(length > 0);
+  std::array<uint8_t, EVP_MAX_MD_SIZE> digest{};
+  unsigned size = 0;
+  CHECK(EVP_Digest(bytes, static_cast<size_t>(length), digest.data(), &size, EVP_sha1(), nullptr));
+  OPENSSL_free(bytes);
+  bssl::UniquePtr<ASN1_OCTET_STRING> id(ASN1_OCTET_STRING_new());
+  CHECK(ASN1_STRING_set(id.get(), digest.data(), static_cast<int>(size)));
+  return id;
+}
+
+// Of its own key and its issuer's: ARI names a certificate by the latter.
+void add_key_ids(X509* certificate, EVP_PKEY* own, EVP_PKEY* issuer) {
+  const auto subject = key_id(own);
+  CHECK(X509_add1_ext_i2d(certificate, NID_subject_key_identifier, subject.get(), 0, 0));
+  const bssl::UniquePtr<AUTHORITY_KEYID> authority(AUTHORITY_KEYID_new());
+  authority->keyid = key_id(issuer).release();
+  CHECK(X509_add1_ext_i2d(certificate, NID_authority_key_identifier, authority.get(), 0, 0));
+}
+
+bssl::UniquePtr<X509_REQ> parse_csr(std::string_view der) {
+  const auto* at = reinterpret_cast<const uint8_t*>(der.data());
+  bssl::UniquePtr<X509_REQ> csr(d2i_X509_REQ(nullptr, &at, static_cast<long>(der.size())));
+  CHECK(csr != nullptr);
+  return csr;
+}
+
+// An address of a CSR or certificate as text.
+std::string address_text(const ASN1_OCTET_STRING* address) {
+  std::array<char, INET6_ADDRSTRLEN> text{};
+  const int family = ASN1_STRING_length(address) == 4 ? AF_INET : AF_INET6;
+  CHECK(inet_ntop(family, ASN1_STRING_get0_data(address), text.data(), text.size()) != nullptr);
+  return text.data();
+}
+
 struct Form {
   std::string common_name;    // of the subject; none when empty
   const TestCa::Names names;  // none: a CA
@@ -103,6 +141,7 @@ std::string make(const Form& form, EVP_PKEY* public_key, std::string_view issuer
   constraints->ca = ca ? 0xff : 0;
   CHECK(X509_add1_ext_i2d(made.get(), NID_basic_constraints, constraints.get(), 1, 0));
   if (!ca) add_names(made.get(), form.names);
+  add_key_ids(made.get(), public_key, signer);
   CHECK(X509_sign(made.get(), signer, EVP_sha256()));
   return to_der(made.get());
 }
@@ -161,30 +200,42 @@ std::string TestCa::issue_pem(const Names& names, WallTime not_before, WallTime 
 }
 
 std::string TestCa::issue_for_csr(std::string_view csr_der) const {
-  const auto* at = reinterpret_cast<const uint8_t*>(csr_der.data());
-  const bssl::UniquePtr<X509_REQ> csr(
-      d2i_X509_REQ(nullptr, &at, static_cast<long>(csr_der.size())));
-  CHECK(csr != nullptr);
-  const PrivateKey public_key(X509_REQ_get_pubkey(csr.get()), EVP_PKEY_free);
-  return issue_pem(names_of_csr(csr_der), public_key);
+  return issue_pem(names_of_csr(csr_der), public_key_of_csr(csr_der));
+}
+
+std::string TestCa::issue_for_csr(std::string_view csr_der, WallTime not_before,
+                                  WallTime not_after) const {
+  return issue_pem(names_of_csr(csr_der), not_before, not_after, public_key_of_csr(csr_der));
+}
+
+PrivateKey TestCa::public_key_of_csr(std::string_view csr_der) {
+  return {X509_REQ_get_pubkey(parse_csr(csr_der).get()), EVP_PKEY_free};
 }
 
 TestCa::Names TestCa::names_of_csr(std::string_view csr_der) {
-  const auto* at = reinterpret_cast<const uint8_t*>(csr_der.data());
-  const bssl::UniquePtr<X509_REQ> csr(
-      d2i_X509_REQ(nullptr, &at, static_cast<long>(csr_der.size())));
-  CHECK(csr != nullptr);
+  const auto csr = parse_csr(csr_der);
   const bssl::UniquePtr<X509_EXTENSIONS> extensions(X509_REQ_get_extensions(csr.get()));
   const bssl::UniquePtr<GENERAL_NAMES> all(static_cast<GENERAL_NAMES*>(
       X509V3_get_d2i(extensions.get(), NID_subject_alt_name, nullptr, nullptr)));
   Names names;
   for (size_t i = 0; all != nullptr && i < sk_GENERAL_NAME_num(all.get()); ++i) {
     const GENERAL_NAME* one = sk_GENERAL_NAME_value(all.get(), i);
+    if (one->type == GEN_IPADD) names.push_back(address_text(one->d.iPAddress));
     if (one->type != GEN_DNS) continue;
     names.emplace_back(reinterpret_cast<const char*>(ASN1_STRING_get0_data(one->d.dNSName)),
                        static_cast<size_t>(ASN1_STRING_length(one->d.dNSName)));
   }
   return names;
+}
+
+std::string common_name(const std::string& pem) {
+  const bssl::UniquePtr<BIO> bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
+  const bssl::UniquePtr<X509> certificate(PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr));
+  if (!certificate) return "";
+  std::array<char, 256> text{};
+  const int length = X509_NAME_get_text_by_NID(X509_get_subject_name(certificate.get()),
+                                               NID_commonName, text.data(), text.size());
+  return length < 0 ? "" : std::string(text.data(), static_cast<size_t>(length));
 }
 
 std::string private_key_pem(const PrivateKey& key) {

@@ -32,8 +32,11 @@ class TestCa {
                         const PrivateKey& key) const;
   // ACME's finalize: the names asked for in the CSR and its key. REQUIRES: a CSR that parses.
   std::string issue_for_csr(std::string_view csr_der) const;
-  // The dNSNames of a CSR in DER.
+  std::string issue_for_csr(std::string_view csr_der, WallTime not_before,
+                            WallTime not_after) const;
+  // The dNSNames and addresses of a CSR in DER.
   static Names names_of_csr(std::string_view csr_der);
+  static PrivateKey public_key_of_csr(std::string_view csr_der);
 
  private:
   struct Keys;
@@ -43,6 +46,8 @@ class TestCa {
   const std::string intermediate_der_;
 };
 
+// The subject's common name of a certificate in PEM, or "".
+std::string common_name(const std::string& pem);
 // The PEM (PKCS#8) of a private key.
 std::string private_key_pem(const PrivateKey& key);
 PrivateKey generate_rsa_key(int bits = 2048);

@@ -1,5 +1,7 @@
 #include "tests/support/tls_client.h"
 
+#include <arpa/inet.h>
+#include <openssl/asn1.h>
 #include <openssl/bn.h>
 #include <openssl/err.h>
 #include <openssl/mem.h>
@@ -46,6 +48,12 @@ std::string serial_of(const X509* certificate) {
   return text;
 }
 
+std::chrono::seconds left_of(const X509* certificate) {
+  int days = 0, seconds = 0;
+  CHECK(ASN1_TIME_diff(&days, &seconds, nullptr, X509_get0_notAfter(certificate)) == 1);
+  return std::chrono::hours(24 * days) + std::chrono::seconds(seconds);
+}
+
 }  // namespace
 
 SSL_SESSION* newest_session(const SSL* ssl) {
@@ -76,7 +84,13 @@ std::shared_ptr<SSL> make_connection(SSL_CTX* context, int fd, const TlsOptions&
   if (!options.sni.empty()) CHECK(SSL_set_tlsext_host_name(ssl.get(), options.sni.c_str()) == 1);
   const std::string& name = options.name.empty() ? options.sni : options.name;
   X509_VERIFY_PARAM* parameters = SSL_get0_param(ssl.get());
-  if (!name.empty()) CHECK(X509_VERIFY_PARAM_set1_host(parameters, name.data(), name.size()) == 1);
+  in6_addr address{};
+  if (inet_pton(AF_INET, name.c_str(), &address) == 1 ||
+      inet_pton(AF_INET6, name.c_str(), &address) == 1) {
+    CHECK(X509_VERIFY_PARAM_set1_ip_asc(parameters, name.c_str()) == 1);
+  } else if (!name.empty()) {
+    CHECK(X509_VERIFY_PARAM_set1_host(parameters, name.data(), name.size()) == 1);
+  }
   std::string alpn;
   for (const auto& protocol : options.alpn) {
     alpn.append(1, static_cast<char>(protocol.size())).append(protocol);
@@ -97,7 +111,10 @@ std::optional<Handshake> judge(SSL* ssl, int result) {
     handshake.resumed = SSL_session_reused(ssl) == 1;
     handshake.verified = SSL_get_verify_result(ssl) == X509_V_OK;
     const bssl::UniquePtr<X509> leaf(SSL_get_peer_certificate(ssl));
-    if (leaf) handshake.serial = serial_of(leaf.get());
+    if (leaf) {
+      handshake.serial = serial_of(leaf.get());
+      handshake.left = left_of(leaf.get());
+    }
     const uint8_t* protocol = nullptr;
     unsigned length = 0;
     SSL_get0_alpn_selected(ssl, &protocol, &length);

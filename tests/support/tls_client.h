@@ -24,6 +24,7 @@ struct Handshake {
   std::string error;   // "" when done
   std::string serial;  // of the leaf, hex, lower case
   std::string alpn;
+  std::chrono::seconds left{0};  // of the leaf's life when the handshake was done; < 0: expired
   Millis took{0};
 };
 
@@ -38,7 +39,7 @@ using TlsSession = std::shared_ptr<ssl_session_st>;
 struct TlsOptions {
   uint16_t port = 0;
   std::string sni;    // "" for none; sent as it is
-  std::string name;   // that the certificate must be for; "" means `sni`
+  std::string name;   // or address, that the certificate must be for; "" means `sni`
   std::string roots;  // PEM
   std::vector<std::string> alpn{};
   TlsSession session{};  // to resume
