@@ -13,7 +13,8 @@ constexpr long kConnectionsPerCa = 8;  // one is enough for HTTP/2
 constexpr Millis kSameThrottle = 10s;
 constexpr Millis kLongestTurn = 5s;  // a request that has to wait for longer is not made
 
-acme::IssuerOptions issuer_options(const Config::Acme& from, acme::Pacer& pacer, Loop& loop) {
+acme::IssuerOptions issuer_options(const Config::Acme& from, std::string eab_key,
+                                   acme::Pacer& pacer, Loop& loop) {
   acme::IssuerOptions out;
   out.name = from.name;
   out.directory = from.directory;
@@ -24,6 +25,9 @@ acme::IssuerOptions issuer_options(const Config::Acme& from, acme::Pacer& pacer,
     out.challenges.push_back(word == "http-01" ? acme::ChallengeType::kHttp01
                                                : acme::ChallengeType::kTlsAlpn01);
   }
+  if (from.eab) out.eab = acme::ExternalAccount{from.eab->kid, std::move(eab_key)};
+  out.profile = from.profile.value_or("");
+  out.preferred_chain = from.preferred_chain.value_or("");
   out.pacer = &pacer;
   out.home = loop.address();
   return out;
@@ -67,7 +71,7 @@ std::string user_agent() {
   return std::string("latchkey/") + LATCHKEY_VERSION;
 }
 
-AcmeSource::AcmeSource(const Config& config, size_t index, Parts parts)
+AcmeSource::AcmeSource(const Config& config, size_t index, std::string eab_key, Parts parts)
     : index_(index), parts_(parts) {
   const Config::Acme& from = config.issuers[index];
   CurlHttpClient::Options http;
@@ -75,9 +79,9 @@ AcmeSource::AcmeSource(const Config& config, size_t index, Parts parts)
   http.max_connections_per_host = kConnectionsPerCa;
   if (from.ca_file) http.ca_file = config.file(*from.ca_file).string();
   http_ = std::make_unique<CurlHttpClient>(parts_.loop.uv(), std::move(http));
-  issuer_ = std::make_unique<acme::AcmeIssuer>(issuer_options(from, *this, parts_.loop), *http_,
-                                               parts_.loop.clock(), parts_.store, parts_.challenges,
-                                               parts_.log);
+  issuer_ = std::make_unique<acme::AcmeIssuer>(
+      issuer_options(from, std::move(eab_key), *this, parts_.loop), *http_, parts_.loop.clock(),
+      parts_.store, parts_.challenges, parts_.log);
 }
 
 Task<OrderOutcome> AcmeSource::order(OrderJob job) {
@@ -87,6 +91,8 @@ Task<OrderOutcome> AcmeSource::order(OrderJob job) {
     issuance.profile = job.grant->profile;
     issuance.key_type = job.grant->key_type;
   }
+  if (replaces(job)) issuance.predecessor = job.predecessor;
+  issuance.pending = std::move(job.pending);
   issuance.ordered = job.ordered;
   issuance.may_order_again = job.may_order_again;
   issuance.authorization_failed = job.authorization_failed;
@@ -97,6 +103,7 @@ Task<OrderOutcome> AcmeSource::order(OrderJob job) {
   Result<CertificatePtr> certificate = co_await std::move(obtaining).result();
   OrderOutcome outcome;
   outcome.issuer = name();
+  outcome.account = issuer_->account_url();
   if (certificate) {
     outcome.certificate = *std::move(certificate);
     co_return outcome;
@@ -110,6 +117,29 @@ Task<OrderOutcome> AcmeSource::order(OrderJob job) {
     if (failed->throttle) throttled(*failed->throttle);
   }
   co_return outcome;
+}
+
+// RFC 9773, 5: only orders of the same account.
+bool AcmeSource::replaces(const OrderJob& job) const {
+  return job.predecessor != nullptr && job.predecessor_issuer == name() &&
+         !job.predecessor_account.empty() && job.predecessor_account == issuer_->account_url();
+}
+
+Task<RenewalAdvice> AcmeSource::renewal_advice(CertificatePtr certificate) {
+  Task<acme::RenewalInfo> asking = issuer_->renewal_info(std::move(certificate));
+  const acme::RenewalInfo info = co_await std::move(asking);
+  RenewalAdvice advice;
+  advice.window = info.window;
+  advice.poll_after = info.poll_after;
+  advice.explanation_url = info.explanation_url;
+  co_return advice;
+}
+
+Task<> AcmeSource::revoke(CertificatePtr certificate, std::string reason) {
+  const auto known = acme::revocation_reason_from(reason);
+  if (!known) co_return Error{ErrorCode::kInvalid, "no reason for a revocation: " + reason};
+  Task<> revoking = issuer_->revoke(std::move(certificate), *known);
+  co_return co_await std::move(revoking).result();
 }
 
 Task<> AcmeSource::prepare() {

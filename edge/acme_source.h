@@ -12,6 +12,7 @@
 #include "edge/config.h"
 #include "ondemand/budget.h"
 #include "ondemand/budget_keeper.h"
+#include "ondemand/events.h"
 #include "ondemand/order.h"
 
 namespace latchkey::edge {
@@ -28,18 +29,25 @@ class AcmeSource final : public CertificateSource, private acme::Pacer {
     acme::ChallengeTable& challenges;
     Budget& budget;
     BudgetKeeper& keeper;
+    EventSink& events;
     Log& log;
   };
 
-  // `index`: of the issuer in the configuration and in the budget.
-  AcmeSource(const Config& config, size_t index, Parts parts);
+  // `index`: of the issuer in the configuration and in the budget. `eab_key`: what its
+  // eab.hmac_key_file holds, decoded; "" where there is none.
+  AcmeSource(const Config& config, size_t index, std::string eab_key, Parts parts);
   AcmeSource(const AcmeSource&) = delete;
 
   const std::string& name() const override { return issuer_->name(); }
   Task<OrderOutcome> order(OrderJob job) override;
+  bool replaces(const OrderJob& job) const override;
+  Task<RenewalAdvice> renewal_advice(CertificatePtr certificate) override;
+  Task<> revoke(CertificatePtr certificate, std::string reason) override;
 
   // See AcmeIssuer::prepare().
   Task<> prepare();
+  // The account's acts are the operator's.
+  acme::AcmeIssuer& issuer() { return *issuer_; }
   const acme::AcmeIssuer::Counts& counts() const { return issuer_->counts(); }
 
  private:

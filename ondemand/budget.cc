@@ -187,6 +187,7 @@ Budget::Bucket* Budget::find(LimitKind kind, size_t issuer, std::string_view key
 
 template <typename See>
 void Budget::each_taken(size_t issuer, const OrderPlan& plan, See see) const {
+  if (plan.resumed) return;
   const auto kept = [&](const std::optional<Rate>& rate) {
     return rate && plan.lane != Lane::kHandshake ? rate->burst * kKeptPercent / 100 : 0;
   };

@@ -9,51 +9,71 @@
 #include "base/name_marks.h"
 #include "base/server_name.h"
 #include "base/task.h"
-#include "base/turnstile.h"
 #include "cache/certificate_cache.h"
 #include "cache/store.h"
 #include "ondemand/budget_keeper.h"
+#include "ondemand/issuances.h"
 #include "ondemand/lane.h"
 #include "ondemand/ledger.h"
-#include "ondemand/order.h"
 #include "policy/policy.h"
 
 namespace latchkey {
 
 // What stands between a name without a certificate in memory and a certificate (design 1, "the
-// gate", steps 2 to 8): what is remembered, store, ledger, policy, budget, order, store, cache.
-// The Gate makes sure that it runs once at a time for a name. Control thread.
+// gate", steps 2 to 8): what is remembered, store, ledger, policy, then Issuances. The Gate makes
+// sure that it runs once at a time for a name. Control thread.
 class Coordinator {
  public:
+  // What becomes of a visit whose certificate has expired, when there is no new one.
+  enum class Expired { kServe, kSelfSigned, kRefuse };
+
   struct Options {
-    Millis patience{25'000};          // of visitors, for a place among the orders
     bool refuse_denied = false;       // what policy denies is refused though a certificate is there
     Millis recheck_every{3'600'000};  // with refuse_denied, of names that are served
+    Expired expired = Expired::kServe;
+    Millis expired_patience{5'000};  // so long an order may take before the old one is served
+    bool http_fallback = false;      // port 80 serves names whose certificate cannot be renewed
   };
   struct Counts {
-    Counter from_store, denied, unknown, orders, obtained, failed;
+    Counter from_store, denied, unknown;
     Counter refused_again;  // by what was remembered, without I/O
     Counter too_early;      // by the ledger
     Counter new_names_over_limit;
+    Counter expired_served, self_signed_served;
   };
-  // See OrderDesk::order().
-  using Order = std::function<Task<OrderOutcome>(OrderJob job, Want& want, bool& began)>;
-  // A certificate for the name is wanted though nobody waits, in so long.
-  using Later = std::function<void(const ServerName& name, Millis delay)>;
+  using Later = Issuances::Later;
+  // A certificate that nobody trusts, for a name whose own has expired.
+  using StandIn = std::function<Result<CertificatePtr>(const ServerName& name)>;
+  // What port 80 is to do for a name.
+  enum class Plain { kUnknown, kServed, kPlainOnly };
 
+  struct Parts {
+    Store& store;
+    Policy& policy;
+    Budget& budget;
+    BudgetKeeper& keeper;
+    CertificateCache& cache;
+    Ledger& ledger;
+    Issuances& issuances;
+    Later later;
+    StandIn stand_in;
+    Clock& clock;
+    Log& log;
+  };
   // All outlive us. Listens to the store's writes.
-  Coordinator(Options options, Store& store, Policy& policy, Budget& budget, BudgetKeeper& keeper,
-              CertificateCache& cache, Order order, Later later, Clock& clock, Log& log);
+  Coordinator(Options options, Parts parts);
   ~Coordinator();
   Coordinator(const Coordinator&) = delete;
 
-  // What comes back is stored and cached. Errors: kDenied when policy says no; anything else is a
-  // failure for now (kThrottled: not before retry_after). Dropping the task abandons the order.
+  // What comes back is stored and cached; or, where a certificate has expired and no new one came
+  // in time, what Options::expired says. Errors: kDenied when policy says no; anything else is a
+  // failure for now (kThrottled: not before retry_after). Dropping the task leaves the order to its
+  // end.
   Task<CertificatePtr> obtain(ServerName name, Want& want);
 
   // Is the name served, or would it be at a visit? For redirects from port 80. Orders nothing, but
   // an allowed name without a certificate is wanted from then on.
-  Task<bool> may_be_served(ServerName name, Want& want);
+  Task<Plain> may_be_served(ServerName name, Want& want);
 
   // Asks the policy again about a name that is served from memory, and does what it says: a new
   // grant takes effect; a denied name is served on or refused, by refuse_denied.
@@ -66,49 +86,44 @@ class Coordinator {
   // The name may be tried again at once.
   Task<> forget_failures(ServerName name);
 
-  Ledger& ledger() { return ledger_; }
-  // Of the last self-test; null: none known.
-  const Error* store_trouble() const { return store_trouble_ ? &*store_trouble_ : nullptr; }
+  // Writes to the store are told to us; who else wants to know of them does so here.
+  std::function<void(const ServerName& name)> on_stored;
+
   const Counts& counts() const { return counts_; }
 
  private:
+  // A visit as far as it got: what there is of an old certificate.
+  struct Visit {
+    NameRecord record{};
+    CertificatePtr expired{};
+  };
+
+  Task<CertificatePtr> find_or_issue(ServerName name, Want& want, Visit& visit);
   // The error to refuse with at once: nothing usable is stored for the name, and what is remembered
   // of it forbids an order.
   std::optional<Error> remembered_refusal(const ServerName& name);
   // The ledger's word. `known`: what the policy says without asking.
   std::optional<Error> too_early(const ServerName& name, const Decision& known) const;
-  // Null: there is none that can be served. Fills `record`.
-  Task<CertificatePtr> look_in_store(ServerName name, NameRecord& record);
+  // Null: there is none that can be served.
+  Task<CertificatePtr> look_in_store(ServerName name, Visit& visit);
   Task<CertificatePtr> serve_stored(ServerName name, NameRecord record);
   // One token for a name that the endpoint allows and that is new here.
   std::optional<Error> over_new_name_limit(const ServerName& name, const Decision& decision,
                                            const NameRecord& record);
-  Task<CertificatePtr> order_and_store(ServerName name, Decision decision, Want& want);
-  Task<> record_failure(ServerName name, OrderOutcome outcome, bool began);
-  Task<> test_store();
+  CertificatePtr expired_in_memory(const ServerName& name) const;
+  Task<CertificatePtr> issue(Issuances::Job job, Want& want, bool has_expired);
+  Result<CertificatePtr> instead_of_fresh(const ServerName& name, const Visit& visit, Error why);
+  Plain served_or_plain(const ServerName& name, const CertificatePtr& certificate) const;
   Error denied(const ServerName& name, const Decision& decision);
   NameExtras extras(const Decision& decision);
   void stored(const ServerName& name, const Certificate& certificate);
 
   const Options options_;
-  Store& store_;
-  Policy& policy_;
-  Budget& budget_;
-  BudgetKeeper& keeper_;
-  CertificateCache& cache_;
-  const Order order_;
-  const Later later_;
-  Clock& clock_;
-  Log& log_;
+  const Parts parts_;
   Counts counts_;
-  Ledger ledger_{store_, clock_, log_};
   NameMarks absent_{1 << 17};     // nothing usable is stored for them
   NameMarks admitted_{1 << 16};   // have had their token of the limit on new names
   bool endpoint_routes_ = false;  // it has granted an upstream to some name
-  Turnstile testing_{clock_, 1};
-  bool store_works_ = false;            // its self-test passed, and nothing failed since
-  std::optional<Error> store_trouble_;  // of the last self-test
-  TimePoint store_tested_{};            // when it failed
 };
 
 }  // namespace latchkey

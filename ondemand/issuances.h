@@ -4,6 +4,7 @@
 #include <optional>
 #include <random>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 
 #include "base/clock.h"
@@ -25,9 +26,9 @@
 
 namespace latchkey {
 
-// Makes orders, one at a time for a name, whoever wants them: visitors, the scheduler, the operator.
-// What comes of one is on disk before anybody has it; what came of none is in the ledger and in the
-// events. It goes on when those who want it have left. Control thread.
+// Makes orders, one at a time for a name, whoever wants them: visitors, the scheduler, the
+// operator. What comes of one is on disk before anybody has it; what came of none is in the ledger
+// and in the events. It goes on when those who want it have left. Control thread.
 class Issuances {
  public:
   struct Counts {
@@ -39,7 +40,7 @@ class Issuances {
     CertificatePtr predecessor{};           // in use, or expired; null: there is none
     std::optional<CertificateInfo> info{};  // of it
     std::optional<PendingOrder> pending{};
-    NameExtras extras{};  // to keep beside a first certificate
+    NameExtras extras{};   // to keep beside a first certificate
     bool renewal = false;  // the predecessor is good for a while: failures are retried by its life
   };
   // See OrderDesk::order().
@@ -83,10 +84,13 @@ class Issuances {
   struct Waiter;
 
   Task<> fly(Job job, Flight& flight);
+  static void land(Flight& flight, const Result<CertificatePtr>& outcome);
   Task<CertificatePtr> order_and_store(Job job, Want& want);
-  Task<CertificatePtr> keep(const Job& job, OrderOutcome& outcome);
+  Task<> keep(const Job& job, const OrderOutcome& outcome);
   Task<> record_failure(const Job& job, OrderOutcome outcome, bool began);
-  void tell_failure(const Job& job, const OrderOutcome& outcome, int failures);
+  void tell_store(std::string_view kind, std::string text);
+  void tell_success(const Job& job, const OrderOutcome& outcome, bool replaced);
+  void tell_failure(const Job& job, const OrderOutcome& outcome, bool charged);
 
   const Parts parts_;
   const RenewalRules rules_;

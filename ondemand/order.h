@@ -58,6 +58,9 @@ class CertificateSource {
   virtual const std::string& name() const = 0;
   // Never fails as a task. Says nothing to the store. Dropping the task abandons the order.
   virtual Task<OrderOutcome> order(OrderJob job) = 0;
+  // Will the order be told to this CA as the replacement of the job's predecessor (RFC 9773, 5)?
+  // Only orders of the same account are, and no limits hold for them.
+  virtual bool replaces(const OrderJob& job) const = 0;
   // RFC 9773. kNotFound: it has no word on that. REQUIRES: the certificate is of this issuer.
   virtual Task<RenewalAdvice> renewal_advice(CertificatePtr certificate) = 0;
   // `reason`: one of RFC 5280's words, checked.

@@ -57,6 +57,33 @@ std::vector<size_t> OrderDesk::choose(const ServerName& name, const GrantPtr& gr
   return good.empty() ? all : good;
 }
 
+std::optional<size_t> OrderDesk::find(const std::string& name) const {
+  for (size_t i = 0; i < issuers_.size(); ++i) {
+    if (issuers_[i].source->name() == name) return i;
+  }
+  return std::nullopt;
+}
+
+// An order that a CA has already is gone on with there. A renewal by the issuer of the certificate
+// costs the least, and counts as one where that issuer is the first choice, or time is short; else
+// the order of preference rules, as for a new name.
+OrderDesk::Turn OrderDesk::next_turn(const OrderJob& job, const std::vector<size_t>& left,
+                                     Lane lane) const {
+  const auto is_left = [&](const std::optional<size_t>& issuer) {
+    return issuer && std::find(left.begin(), left.end(), *issuer) != left.end();
+  };
+  if (job.pending) {
+    const auto issuer = find(job.pending->issuer);
+    if (is_left(issuer)) return {{*issuer}, false, true};
+  }
+  if (job.predecessor != nullptr) {
+    const auto own = find(job.predecessor_issuer);
+    const bool urgent = lane == Lane::kUrgentRenewal;
+    if (is_left(own) && (*own == left.front() || urgent)) return {{*own}, true, false};
+  }
+  return {left, false, false};
+}
+
 Task<OrderOutcome> OrderDesk::order(OrderJob job, Want& want, Millis patience, bool& began) {
   Task<> loading = keeper_.load();
   Result<> loaded = co_await std::move(loading).result();
@@ -68,13 +95,22 @@ Task<OrderOutcome> OrderDesk::order(OrderJob job, Want& want, Millis patience, b
   OrderOutcome last;
   bool proof_failed = false;
   while (!left.empty()) {
-    OrderQueue::Ask ask{{job.name, registered_domain(job.name), want.lane()}, left, deadline};
+    const Turn turn = next_turn(job, left, want.lane());
+    OrderPlan plan{job.name, registered_domain(job.name), want.lane(), turn.renewal};
+    plan.resumed = turn.resumed;
+    plan.replaces = turn.renewal && issuers_[turn.issuers.front()].source->replaces(job);
+    OrderQueue::Ask ask{std::move(plan), turn.issuers, deadline};
     Task<OrderQueue::Place> waiting = queue_.enter(std::move(ask), want);
     Result<OrderQueue::Place> entered = co_await std::move(waiting).result();
     if (!entered) {
       // What an issuer said is worth more than that the others have no room.
-      if (last.failure) co_return last;
-      co_return refused(FailureClass::kRateLimited, std::move(entered).error());
+      if (!last.failure) last = refused(FailureClass::kRateLimited, std::move(entered).error());
+      if (turn.resumed) job.pending.reset();
+      std::erase_if(left, [&turn](size_t i) {
+        return std::find(turn.issuers.begin(), turn.issuers.end(), i) != turn.issuers.end();
+      });
+      if (want.cancelled()) co_return last;
+      continue;
     }
     OrderQueue::Place place = *std::move(entered);
     keeper_.changed();
@@ -87,6 +123,9 @@ Task<OrderOutcome> OrderDesk::order(OrderJob job, Want& want, Millis patience, b
     }
 
     OrderJob attempt = job;
+    if (!turn.resumed) attempt.pending.reset();
+    if (!turn.renewal) attempt.predecessor = nullptr;
+    if (turn.resumed) job.pending.reset();
     attempt.ordered = [&place] { place.ordered(); };
     attempt.may_order_again = [this, &place] {
       const bool taken = place.take_another();

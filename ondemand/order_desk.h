@@ -1,4 +1,5 @@
 #pragma once
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -39,7 +40,15 @@ class OrderDesk {
     Breaker breaker;
   };
 
+  // One turn's candidates, and what the budget is told of them.
+  struct Turn {
+    std::vector<size_t> issuers;
+    bool renewal = false, resumed = false;
+  };
+
   std::vector<size_t> choose(const ServerName& name, const GrantPtr& grant) const;
+  std::optional<size_t> find(const std::string& name) const;
+  Turn next_turn(const OrderJob& job, const std::vector<size_t>& left, Lane lane) const;
   bool in_order(size_t issuer) const;
   OrderOutcome out_of_order(size_t issuer) const;
   void note(size_t issuer, const OrderOutcome& outcome);

@@ -50,7 +50,7 @@ struct OrderQueue::Waiter {
     if (listening) want.on_change = nullptr;
     leave();
   }
-  Group group() const { return {ask.plan.renewal, ask.issuers}; }
+  Group group() const { return {ask.plan.renewal, ask.plan.resumed, ask.issuers}; }
   void leave() {
     alarm = nullptr;
     if (members == nullptr) return;
@@ -113,6 +113,7 @@ void OrderQueue::Place::issued() {
 bool OrderQueue::Place::take_another() {
   OrderQueue& queue = order_->queue;
   OrderPlan again = order_->plan;
+  again.resumed = false;  // this one is new
   if (again.lane == Lane::kHandshake) again.lane = Lane::kRetry;
   const bool taken = queue.budget_.take_another(order_->issuer, again, queue.clock_.now());
   if (taken) ++order_->unordered;

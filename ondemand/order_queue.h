@@ -78,6 +78,7 @@ class OrderQueue {
   // them can't go, nobody can. Few: what the configuration's issuers make possible.
   struct Group {
     bool renewals = false;
+    bool resumed = false;
     std::vector<size_t> issuers{};
     auto operator<=>(const Group&) const = default;
   };

@@ -14,7 +14,9 @@
 #include <vector>
 
 #include "ondemand/coordinator.h"
+#include "ondemand/events.h"
 #include "ondemand/gate.h"
+#include "ondemand/issuances.h"
 #include "ondemand/order_desk.h"
 #include "ondemand/order_queue.h"
 #include "ondemand/prefetcher.h"
@@ -28,6 +30,16 @@ inline const TestCa& fake_ca() {
   static const TestCa made;
   return made;
 }
+
+class RecordedEvents final : public EventSink {
+ public:
+  void tell(Event event) override { events.push_back(std::move(event)); }
+  size_t count(std::string_view kind) const {
+    return static_cast<size_t>(std::count_if(events.begin(), events.end(),
+                                             [&](const Event& e) { return e.kind == kind; }));
+  }
+  std::vector<Event> events;
+};
 
 // Answers the ask by the status and body that a test sets, after 100 ms.
 class ScriptedAsk final : public HttpClient {
@@ -57,6 +69,7 @@ class ScriptedSource final : public CertificateSource {
 
   Task<OrderOutcome> order(OrderJob job) override {
     ++orders;
+    last_job = job;
     earlier_failures = job.failures;
     most_in_flight = std::max(most_in_flight, ++in_flight);
     struct Leave {
@@ -73,15 +86,39 @@ class ScriptedSource final : public CertificateSource {
       co_return outcome;
     }
     const TestCa::Names names{job.name.text()};
-    outcome.certificate = fake_ca().issue(names);
+    if (life.count() == 0) {
+      outcome.certificate = fake_ca().issue(names);
+    } else {
+      const WallTime from = clock_.wall_now() - std::chrono::minutes(1);
+      outcome.certificate = fake_ca().issue(names, from, from + life);
+    }
+    outcome.account = name_ + "-account";
     co_return outcome;
   }
 
+  bool replaces(const OrderJob& job) const override { return job.predecessor != nullptr; }
+  Task<RenewalAdvice> renewal_advice(CertificatePtr) override {
+    ++advice_asked;
+    co_await sleep(clock_, Millis(50));
+    if (!advice) co_return Error{ErrorCode::kNotFound, "this CA has no renewal information"};
+    co_return *advice;
+  }
+  Task<> revoke(CertificatePtr certificate, std::string) override {
+    revoked.push_back(certificate->serial());
+    co_return Unit{};
+  }
+
+  std::optional<RenewalAdvice> advice;
+  int advice_asked = 0;
+  std::vector<std::string> revoked;  // serials
   std::optional<OrderFailure> trouble;
   bool proof_fails_first = false;  // before trouble of the CA's
   Millis takes{1000};
   int orders = 0, in_flight = 0, most_in_flight = 0, earlier_failures = 0;
   std::vector<TimePoint> authorization_failures;
+  std::optional<OrderJob> last_job;
+  // Of what is issued, from a minute before the clock's calendar time; 0: a fixed, long life.
+  std::chrono::seconds life{0};
 
  private:
   // As the ACME client does: both challenge types at the first try, one order each.
@@ -100,6 +137,9 @@ class ScriptedSource final : public CertificateSource {
 struct OnDemandOptions {
   size_t max_orders = 2;
   bool refuse_denied = false;
+  Coordinator::Expired expired = Coordinator::Expired::kServe;
+  bool http_fallback = false;
+  RenewalRules renewal{};
   std::optional<Rate> new_names{};
   IssuerLimits limits{};         // of the first issuer
   IssuerLimits second_limits{};  // of the other one
@@ -121,6 +161,13 @@ struct OnDemandSide {
     return options;
   }
   static ServerName name_of(const std::string& text) { return *ServerName::parse(text); }
+  Coordinator::Options options() const {
+    Coordinator::Options out;
+    out.refuse_denied = chosen.refuse_denied;
+    out.expired = chosen.expired;
+    out.http_fallback = chosen.http_fallback;
+    return out;
+  }
 
   FakeStore& store;
   ManualClock& clock;
@@ -141,19 +188,25 @@ struct OnDemandSide {
   OrderQueue queue{{chosen.max_orders}, budget, clock};
   OrderDesk desk{{&first, &second}, budget, keeper, queue, clock, log};
   std::vector<std::pair<ServerName, Millis>> put_off;  // wanted later
+  RecordedEvents events;
+  Ledger ledger{store, clock, log};
+  Issuances issuances{
+      {store, cache, ledger,
+       [this](OrderJob job, Want& want, bool& began) {
+         return desk.order(std::move(job), want, std::chrono::seconds(25), began);
+       },
+       [this](const ServerName& name, Millis delay) { put_off.emplace_back(name, delay); }, events,
+       clock, log},
+      chosen.renewal};
   Coordinator coordinator{
-      {std::chrono::seconds(25), chosen.refuse_denied},
-      store,
-      policy,
-      budget,
-      keeper,
-      cache,
-      [this](OrderJob job, Want& want, bool& began) {
-        return desk.order(std::move(job), want, std::chrono::seconds(25), began);
-      },
-      [this](const ServerName& name, Millis delay) { put_off.emplace_back(name, delay); },
-      clock,
-      log};
+      options(),
+      {store, policy, budget, keeper, cache, ledger, issuances,
+       [this](const ServerName& name, Millis delay) { put_off.emplace_back(name, delay); },
+       [](const ServerName& name) -> Result<CertificatePtr> {
+         const TestCa::Names names{name.text()};
+         return TestCa("Stand-in").issue(names);
+       },
+       clock, log}};
   Gate<CertificatePtr> gate{
       [this](ServerName name, Want& want) { return coordinator.obtain(std::move(name), want); },
       1000};

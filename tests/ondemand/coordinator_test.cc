@@ -335,7 +335,7 @@ TEST_F(CoordinatorTest, MayBeCancelledAtEachOfItsWaits) {
 TEST_F(CoordinatorTest, KnowsWhatMayBeServedAndWantsItFromThenOn) {
   const auto may = [&](const std::string& text) {
     Want want(Lane::kHandshake);
-    Task<bool> task = side->coordinator.may_be_served(name_of(text), want);
+    Task<Coordinator::Plain> task = side->coordinator.may_be_served(name_of(text), want);
     task.start();
     clock.advance(3s);
     return task.done() && *task.outcome();
