@@ -12,9 +12,11 @@ constexpr size_t kFewLines = 100;  // a file of so few lines may lose them witho
 struct Sources {
   std::vector<std::string> entries;
   std::vector<std::filesystem::path> files;
+  std::vector<ServerName> managed;
 };
 Sources sources_of(const Config& config) {
-  Sources out{config.on_demand.allow, {}};
+  Sources out{config.on_demand.allow, {}, managed_names(config)};
+  out.files.reserve(config.on_demand.allow_files.size());
   for (const std::string& file : config.on_demand.allow_files) {
     out.files.push_back(config.file(file));
   }
@@ -27,7 +29,7 @@ struct Loaded {
 };
 Loaded load_from(const Sources& sources) {
   Loaded out;
-  out.list = Allowlist::load(sources.entries, sources.files, out.bad);
+  out.list = Allowlist::load(sources.entries, sources.files, out.bad, sources.managed);
   return out;
 }
 

@@ -14,7 +14,8 @@
 
 namespace latchkey::edge {
 
-// The allowlist of a configuration, loaded in this thread; bad lines are logged and left out.
+// The allowlist of a configuration, its managed names and addresses included, loaded in this
+// thread; bad lines are logged and left out.
 Result<std::shared_ptr<const Allowlist>> load_allowlist(const Config& config, Log& log);
 
 // Loads allowlists anew while the process serves, on a thread of its own: a million lines take half

@@ -1,6 +1,7 @@
 #include "edge/config.h"
 
 #include <algorithm>
+#include <unordered_set>
 
 #include "base/check.h"
 #include "base/file.h"
@@ -63,6 +64,25 @@ LimitsConfig limits_of(const Config::Acme& issuer) {
   return out;
 }
 
+Result<ServerName> parse_managed(std::string_view text) {
+  if (auto address = ServerName::parse_ip(text)) {
+    if (!address->text().starts_with("::ffff:")) return address;
+    return Error{ErrorCode::kInvalid, "an IPv4 address is written as 203.0.113.7"};
+  }
+  return ServerName::parse(text, {.underscore = true});
+}
+
+std::vector<ServerName> managed_names(const Config& config) {
+  std::vector<ServerName> out;
+  std::unordered_set<ServerName> seen;
+  out.reserve(config.managed.size());
+  for (const std::string& text : config.managed) {
+    auto name = parse_managed(text);
+    if (name && seen.insert(*name).second) out.push_back(*std::move(name));
+  }
+  return out;
+}
+
 std::filesystem::path Config::state(const std::string& path) const {
   return file(state_dir) / path;  // an absolute path stays what it is
 }
@@ -95,10 +115,11 @@ Result<Config> load_config(const std::filesystem::path& file) {
 
 std::string check_config(const Config& config) {
   const Config::OnDemand& on_demand = config.on_demand;
-  if (on_demand.allow.empty() && on_demand.allow_files.empty() && !on_demand.ask) {
+  if (on_demand.allow.empty() && on_demand.allow_files.empty() && !on_demand.ask &&
+      config.managed.empty()) {
     return "on_demand: neither an allowlist (on_demand.allow, on_demand.allow_files) nor "
-           "on_demand.ask is set: anybody could make this edge order certificates for any name; "
-           "set one of them";
+           "on_demand.ask is set, nor are there managed names: anybody could make this edge order "
+           "certificates for any name; set one of them";
   }
   if (config.issuers.empty()) {
     return "issuers: none is set; add one like {\"name\": \"letsencrypt\", \"acme\": "
@@ -111,6 +132,17 @@ std::string check_config(const Config& config) {
         return "issuers: two are named \"" + config.issuers[i].name + "\"";
       }
     }
+  }
+  if (!on_demand.underscore) {
+    for (const ServerName& name : managed_names(config)) {
+      if (name.text().find('_') == std::string::npos) continue;
+      return "managed: \"" + name.text() +
+             "\" has a \"_\": handshakes for it are refused unless on_demand.underscore is true";
+    }
+  }
+  if (config.http_fallback && config.http.empty()) {
+    return "renewal.http_fallback: listen.http is empty: there is no port 80 to fall back to; add "
+           "an address, or take http_fallback out";
   }
   if (config.routes.empty()) {
     return "routes: none is set; add one like {\"hosts\": [\"*\"], \"upstreams\": "

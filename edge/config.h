@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/result.h"
+#include "base/server_name.h"
 #include "edge/routes.h"
 #include "ondemand/limits.h"
 #include "ondemand/renewal_plan.h"
@@ -105,8 +106,8 @@ struct Config {
     std::optional<EabConfig> eab{};
     std::optional<std::string> profile{};
     std::optional<std::string> preferred_chain{};  // the common name of its last issuer
-    std::optional<LimitsConfig> limits{};  // none: by the directory's host; see limits_of
-    int64_t max_orders = 0;                // at once at this issuer; 0: on_demand.max_orders
+    std::optional<LimitsConfig> limits{};          // none: by the directory's host; see limits_of
+    int64_t max_orders = 0;  // at once at this issuer; 0: on_demand.max_orders
   };
   struct Route {
     std::vector<std::string> hosts{"*"};
@@ -161,6 +162,11 @@ Result<Config> load_config(const std::filesystem::path& file);
 
 // The limits that hold for an issuer: its own, else those that its directory's host is known for.
 LimitsConfig limits_of(const Config::Acme& issuer);
+
+// One entry of `managed`. The error (kInvalid) names the rule that `text` breaks.
+Result<ServerName> parse_managed(std::string_view text);
+// `managed` of a configuration that was judged good, each once.
+std::vector<ServerName> managed_names(const Config& config);
 
 // The rules that span keys; "" when it is complete enough to run. Also for the short start.
 std::string check_config(const Config& config);

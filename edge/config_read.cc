@@ -1,7 +1,9 @@
 #include "edge/config_read.h"
 
 #include <algorithm>
+#include <array>
 
+#include "cache/event.h"
 #include "edge/listener.h"
 #include "policy/allowlist.h"
 
@@ -11,7 +13,18 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr Millis kYear = 365 * 24h;
+constexpr Millis kTenYears = 10 * kYear;
 constexpr size_t kMaxSocketPath = 107;  // what fits into a sockaddr_un
+
+constexpr std::array kEventKinds{
+    event_kind::kObtained,        event_kind::kRenewed,        event_kind::kFailed,
+    event_kind::kRenewalFailed,   event_kind::kRevoked,        event_kind::kDeniedAtRenewal,
+    event_kind::kExpired,         event_kind::kDeleted,        event_kind::kForgotten,
+    event_kind::kNotRenewed,      event_kind::kQuarantined,    event_kind::kUserActionRequired,
+    event_kind::kAccountLost,     event_kind::kAccountChanged, event_kind::kIssuerUnavailable,
+    event_kind::kIssuerAvailable, event_kind::kBudgetLow,      event_kind::kTrafficUnusual,
+    event_kind::kStoreFailed,     event_kind::kStoreWorks,
+};
 
 bool is_listen_address(std::string_view text) {
   return ListenAddress::parse(std::string(text)).has_value();
@@ -23,6 +36,12 @@ bool is_url(std::string_view text) {
 }
 bool is_allow_entry(std::string_view text) {
   return Allowlist::parse_entry(text).has_value();
+}
+bool is_managed(std::string_view text) {
+  return parse_managed(text).has_value();
+}
+bool is_event_kind(std::string_view text) {
+  return std::find(kEventKinds.begin(), kEventKinds.end(), text) != kEventKinds.end();
 }
 bool is_challenge(std::string_view text) {
   return text == "tls-alpn-01" || text == "http-01";
@@ -175,6 +194,13 @@ void read_limits(Section& section, Config::Acme& issuer) {
   }
 }
 
+void read_eab(Section& section, EabConfig& out) {
+  section.text("kid", out.kid, "the key's id, as the CA gave it", is_not_empty);
+  section.text("hmac_key_file", out.hmac_key_file, "a file's path", is_not_empty);
+  require(section, "kid", "the key's id, as the CA gave it");
+  require(section, "hmac_key_file", "a file with the HMAC key, base64url, as the CA gave it");
+}
+
 void read_issuer(Section& section, std::vector<Config::Acme>& out) {
   Config::Acme& issuer = out.emplace_back();
   section.text("name", issuer.name, "a name", is_not_empty);
@@ -188,6 +214,12 @@ void read_issuer(Section& section, std::vector<Config::Acme>& out) {
     acme.optional_text("ca_file", issuer.ca_file, "a file's path or null", is_not_empty);
     acme.texts("challenges", issuer.challenges, "a list of \"tls-alpn-01\" and \"http-01\"",
                is_challenge);
+    acme.optional_text("profile", issuer.profile, "a profile's name or null", is_not_empty);
+    acme.optional_text("preferred_chain", issuer.preferred_chain,
+                       "the common name of a root or intermediate, or null", is_not_empty);
+    read_optional(acme, "eab",
+                  "an object like {\"kid\": \"id\", \"hmac_key_file\": \"eab-key\"}, or null",
+                  issuer.eab, read_eab);
     if (issuer.challenges.empty()) {
       acme.complain_at("challenges", "expected at least one challenge");
     }
@@ -195,6 +227,50 @@ void read_issuer(Section& section, std::vector<Config::Acme>& out) {
   }
   read_limits(section, issuer);
   if (!section.is_null("max_orders")) section.integer("max_orders", 1, 1000, issuer.max_orders);
+}
+
+void read_renewal(Section section, Config& out) {
+  section.number("remaining", 0.05, 0.9, out.renewal.remaining);
+  auto policy = static_cast<size_t>(out.renewal.policy);
+  section.choice("policy", kRenewalPolicies, policy);
+  out.renewal.policy = static_cast<RenewalRules::Policy>(policy);
+  section.duration("forget_after", 1min, kTenYears, out.renewal.forget_after);
+  auto expired = static_cast<size_t>(out.expired);
+  section.choice("expired", kExpiredWords, expired);
+  out.expired = static_cast<ExpiredPolicy>(expired);
+  section.boolean("http_fallback", out.http_fallback);
+}
+
+void read_kinds(Section& section, std::vector<std::string>& out) {
+  section.texts("kinds", out,
+                "a list of kinds of events like \"certificate_renewed\" (docs/operations.md has "
+                "them all)",
+                is_event_kind);
+}
+
+void read_webhook(Section& section, WebhookConfig& out) {
+  section.text("url", out.url, "an http:// or https:// URL", is_url);
+  section.optional_text("secret_file", out.secret_file, "a file's path or null", is_not_empty);
+  read_kinds(section, out.kinds);
+  section.duration("timeout", 100ms, 60s, out.timeout);
+  require(section, "url", "where events are to be posted");
+}
+
+void read_hook(Section& section, HookConfig& out) {
+  section.text("program", out.program, "a program's path", is_not_empty);
+  read_kinds(section, out.kinds);
+  section.duration("timeout", 100ms, 1h, out.timeout);
+  require(section, "program", "what is to be run for each event");
+}
+
+void read_events(Section section, Config& out) {
+  read_optional(section, "webhook",
+                "an object like {\"url\": \"https://example.com/events\", \"secret_file\": "
+                "\"webhook-secret\"}, or null",
+                out.webhook, read_webhook);
+  read_optional(section, "hook",
+                "an object like {\"program\": \"/usr/local/bin/on-certificate\"}, or null",
+                out.hook, read_hook);
 }
 
 void read_headers(Section& route, const char* key, HeaderRules& out) {
@@ -240,10 +316,17 @@ void read_config(Section& top, Config& out) {
   read_on_demand(top.section("on_demand"), out.on_demand);
   read_fallback(top.section("fallback"), out.fallback);
   top.sections("issuers", [&](Section& section) { read_issuer(section, out.issuers); });
+  top.texts("managed", out.managed,
+            "a list of names and IP addresses like \"shop.example.com\" and \"203.0.113.7\" "
+            "(without \"*\")",
+            is_managed);
+  read_renewal(top.section("renewal"), out);
+  read_events(top.section("events"), out);
   {
     Section store = top.section("store");
     store.text("sqlite", out.store_sqlite, "a file's path", is_not_empty);
     store.text("encryption_key_file", out.encryption_key_file, "a file's path", is_not_empty);
+    store.duration("keep_expired", 0ms, kTenYears, out.keep_expired);
   }
   {
     Section cache = top.section("cache");

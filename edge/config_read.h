@@ -14,6 +14,8 @@ namespace latchkey::edge {
 inline const std::vector<std::string> kLogLevels{"debug", "info", "warning", "error"};
 inline const std::vector<std::string> kLogFormats{"auto", "text", "json"};
 inline const std::vector<std::string> kDeniedWords{"serve", "refuse"};
+inline const std::vector<std::string> kRenewalPolicies{"seen", "always", "on_use"};
+inline const std::vector<std::string> kExpiredWords{"serve", "self_signed", "refuse"};
 
 // Takes every key of the document; mistakes are complained about and change nothing.
 void read_config(Section& top, Config& out);

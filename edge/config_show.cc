@@ -1,3 +1,6 @@
+#include <array>
+#include <charconv>
+
 #include "base/url.h"
 #include "edge/config_read.h"
 
@@ -19,6 +22,14 @@ std::string text_or_null(const std::optional<std::string>& text) {
   return text ? json_quote(*text) : "null";
 }
 
+// Six digits: nobody means more.
+std::string show_fraction(double number) {
+  std::array<char, 32> text{};
+  const auto end =
+      std::to_chars(text.data(), text.data() + text.size(), number, std::chars_format::general, 6);
+  return {text.data(), end.ptr};
+}
+
 std::string show_rate(const std::optional<RateConfig>& rate) {
   if (!rate) return "null";
   return JsonObject().number("burst", rate->burst).text("per", show_duration(rate->per)).str();
@@ -37,6 +48,31 @@ std::string show_limits(const LimitsConfig& limits) {
       .raw("registered_domain", show_rate(limits.registered_domain))
       .raw("identifiers", show_rate(limits.identifiers))
       .raw("name_failures", show_rate(limits.name_failures))
+      .str();
+}
+
+std::string show_eab(const std::optional<EabConfig>& eab) {
+  if (!eab) return "null";
+  return JsonObject().text("kid", eab->kid).text("hmac_key_file", eab->hmac_key_file).str();
+}
+
+std::string show_renewal(const Config& config) {
+  const RenewalRules& rules = config.renewal;
+  return JsonObject()
+      .raw("remaining", show_fraction(rules.remaining))
+      .text("policy", kRenewalPolicies[static_cast<size_t>(rules.policy)])
+      .text("forget_after", show_duration(rules.forget_after))
+      .text("expired", kExpiredWords[static_cast<size_t>(config.expired)])
+      .boolean("http_fallback", config.http_fallback)
+      .str();
+}
+
+std::string show_hook(const std::optional<HookConfig>& hook) {
+  if (!hook) return "null";
+  return JsonObject()
+      .text("program", hook->program)
+      .raw("kinds", list(hook->kinds))
+      .text("timeout", show_duration(hook->timeout))
       .str();
 }
 
@@ -76,6 +112,16 @@ class Writer {
         .str();
   }
 
+  std::string webhook(const std::optional<WebhookConfig>& hook) const {
+    if (!hook) return "null";
+    return JsonObject()
+        .text("url", url(hook->url))
+        .raw("secret_file", text_or_null(hook->secret_file))
+        .raw("kinds", list(hook->kinds))
+        .text("timeout", show_duration(hook->timeout))
+        .str();
+  }
+
   std::string on_demand(const Config::OnDemand& on_demand) const {
     return JsonObject()
         .raw("allow", list(on_demand.allow))
@@ -98,6 +144,9 @@ class Writer {
     acme.text("directory", url(issuer.directory)).text("email", issuer.email);
     acme.boolean("accept_terms", issuer.accept_terms);
     acme.raw("ca_file", text_or_null(issuer.ca_file)).raw("challenges", list(issuer.challenges));
+    acme.raw("profile", text_or_null(issuer.profile));
+    acme.raw("preferred_chain", text_or_null(issuer.preferred_chain));
+    acme.raw("eab", show_eab(issuer.eab));
     JsonObject out;
     out.text("name", issuer.name).raw("acme", acme.str());
     out.raw("limits", show_limits(limits_of(issuer)));
@@ -131,9 +180,16 @@ std::string write_config(const Config& config, bool secrets) {
   out.raw("fallback", show_fallback(config.fallback));
   out.raw("issuers",
           list(config.issuers, [&](const auto& issuer) { return writer.issuer(issuer); }));
+  out.raw("managed", list(config.managed));
+  out.raw("renewal", show_renewal(config));
+  out.raw("events", JsonObject()
+                        .raw("webhook", writer.webhook(config.webhook))
+                        .raw("hook", show_hook(config.hook))
+                        .str());
   out.raw("store", JsonObject()
                        .text("sqlite", config.store_sqlite)
                        .text("encryption_key_file", config.encryption_key_file)
+                       .text("keep_expired", show_duration(config.keep_expired))
                        .str());
   out.raw("cache", JsonObject()
                        .number("max_certificates", config.cache_max_certificates)

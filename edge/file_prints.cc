@@ -20,7 +20,10 @@ FilePrints::Prints FilePrints::read(const Config& config) const {
   if (config.on_demand.ask) add("on_demand.ask.token_file", config.on_demand.ask->token_file);
   for (const Config::Acme& issuer : config.issuers) {
     add("issuers[" + issuer.name + "].acme.ca_file", issuer.ca_file);
+    if (!issuer.eab) continue;
+    add("issuers[" + issuer.name + "].acme.eab.hmac_key_file", issuer.eab->hmac_key_file);
   }
+  if (config.webhook) add("events.webhook.secret_file", config.webhook->secret_file);
   return out;
 }
 

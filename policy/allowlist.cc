@@ -96,8 +96,9 @@ Result<Allowlist::Entry> Allowlist::parse_entry(std::string_view text) {
 
 Result<std::shared_ptr<const Allowlist>> Allowlist::load(
     const std::vector<std::string>& entries, const std::vector<std::filesystem::path>& files,
-    std::vector<BadLine>& bad_lines) {
+    std::vector<BadLine>& bad_lines, const std::vector<ServerName>& exact) {
   auto impl = std::make_unique<Impl>();
+  for (const ServerName& name : exact) impl->exact.insert(name.text());
   for (size_t i = 0; i < entries.size(); ++i) {
     std::string what = impl->add(entries[i]);
     if (what.empty()) continue;

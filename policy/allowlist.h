@@ -33,9 +33,10 @@ class Allowlist {
   // `entries`: from the configuration. `files`: one entry a line, '#' starts a comment, blanks
   // ignored; a file that cannot be read is an error (kIo) with its remedy, a bad line is reported
   // and skipped (of each file the first 100, then a count). Blocks: half a second for a million.
+  // `exact`: names that are in it besides, IP addresses too, which entries and lines cannot be.
   static Result<std::shared_ptr<const Allowlist>> load(
       const std::vector<std::string>& entries, const std::vector<std::filesystem::path>& files,
-      std::vector<BadLine>& bad_lines);
+      std::vector<BadLine>& bad_lines, const std::vector<ServerName>& exact = {});
   ~Allowlist();
   Allowlist(const Allowlist&) = delete;
 
