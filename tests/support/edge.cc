@@ -35,12 +35,14 @@ void raw_if(JsonObject& object, const char* key, const std::string& json) {
 }
 
 Process::Options program(const std::filesystem::path& folder, std::vector<std::string> args,
-                         int cpu = -1) {
+                         int cpu = -1,
+                         const std::vector<std::pair<std::string, std::string>>& env = {}) {
   Process::Options options;
   if (cpu >= 0) options.args = {"taskset", "-c", std::to_string(cpu)};
   options.args.emplace_back(LATCHKEY_BINARY);
   options.args.insert(options.args.end(), args.begin(), args.end());
-  options.env = {{"LATCHKEY_NO_PUBLIC_CA", "1"}};
+  options.env = env;
+  options.env.emplace_back("LATCHKEY_NO_PUBLIC_CA", "1");
   options.output = folder / "latchkey.log";
   options.directory = folder;
   return options;
@@ -81,6 +83,9 @@ std::string EdgeSettings::json() const {
   acme.text("directory", directory).boolean("accept_terms", true);
   text_if(acme, "ca_file", ca_file.string());
   if (!challenges.empty()) acme.raw("challenges", list(challenges));
+  raw_if(acme, "eab", eab);
+  text_if(acme, "profile", profile);
+  text_if(acme, "preferred_chain", preferred_chain);
   JsonObject issuer;
   issuer.text("name", "test").raw("acme", acme.str());
   raw_if(issuer, "limits", limits);
@@ -99,6 +104,12 @@ std::string EdgeSettings::json() const {
   if (fallback.str() != "{}") all.raw("fallback", fallback.str());
   if (max_certificates != 0) {
     all.raw("cache", JsonObject().number("max_certificates", max_certificates).str());
+  }
+  if (!managed.empty()) all.raw("managed", list(managed));
+  raw_if(all, "renewal", renewal);
+  raw_if(all, "events", events);
+  if (!keep_expired.empty()) {
+    all.raw("store", JsonObject().text("keep_expired", keep_expired).str());
   }
   if (!routes.empty()) {
     all.raw("routes", routes);
@@ -127,6 +138,11 @@ std::string EdgeSettings::files(const std::filesystem::path& cert_file,
       .str();
 }
 
+std::string EdgeSettings::external_account(std::string_view kid,
+                                           const std::filesystem::path& key_file) {
+  return JsonObject().text("kid", kid).text("hmac_key_file", key_file.string()).str();
+}
+
 std::string EdgeSettings::issuer(std::string_view name, std::string_view directory,
                                  std::string_view limits) {
   const std::string acme =
@@ -148,7 +164,8 @@ void Edge::launch() {
   if (process_) look_for_reports();
   write_text(config_, settings.json());
   end_expected_ = true;
-  process_.emplace(program(folder_, {"run", "--config", config_.string()}, settings.cpu));
+  process_.emplace(
+      program(folder_, {"run", "--config", config_.string()}, settings.cpu, settings.env));
 }
 
 bool Edge::start(Millis limit) {
@@ -175,6 +192,11 @@ std::optional<Process::Exit> Edge::terminate(Millis limit) {
 std::optional<Process::Exit> Edge::interrupt(Millis limit) {
   end_expected_ = true;
   process_->signal(SIGINT);
+  return process_->wait(limit);
+}
+
+std::optional<Process::Exit> Edge::expect_end(Millis limit) {
+  end_expected_ = true;
   return process_->wait(limit);
 }
 

@@ -38,6 +38,8 @@ struct EdgeSettings {
   std::string directory{};
   std::filesystem::path ca_file{};
   std::vector<std::string> challenges{};
+  std::string eab{};  // of our issuer, too; JSON: external_account()
+  std::string profile{}, preferred_chain{};
   std::string limits{};  // of our issuer; JSON: a word in quotes, or an object
   int issuer_max_orders = 0;
   std::string issuers{};       // JSON objects, each with a comma behind it, that stand before ours
@@ -45,6 +47,10 @@ struct EdgeSettings {
   // JSON: files(), or "\"self_signed\"" for the latter.
   std::string default_certificate{}, parking_certificate{};
   int max_certificates = 0;
+  std::vector<std::string> managed{};
+  std::string renewal{};       // JSON: an object
+  std::string events{};        // likewise
+  std::string keep_expired{};  // of the store
   // For host "*". Or the routes as JSON.
   std::string upstream{};
   std::string routes{};
@@ -53,12 +59,14 @@ struct EdgeSettings {
   std::string log_level = "debug";
   std::filesystem::path admin_socket{};  // Edge puts it into its folder
   int cpu = -1;                          // the program runs on this one alone; -1: on all
+  std::vector<std::pair<std::string, std::string>> env{};
 
   std::string json() const;
   // Parts of it. `per`: a duration, "7d".
   static std::string rate(int burst, std::string_view per);
   static std::string files(const std::filesystem::path& cert_file,
                            const std::filesystem::path& key_file);
+  static std::string external_account(std::string_view kid, const std::filesystem::path& key_file);
   static std::string issuer(std::string_view name, std::string_view directory,
                             std::string_view limits = "\"none\"");
 };
@@ -86,6 +94,8 @@ class Edge {
   std::optional<Process::Exit> terminate(Millis limit = Millis(40'000));
   std::optional<Process::Exit> interrupt(Millis limit = Millis(20'000));  // the same with INT
   std::optional<Process::Exit> wait(Millis limit);
+  // The program is to end by itself. Null when it has not within `limit`.
+  std::optional<Process::Exit> expect_end(Millis limit = Millis(20'000));
   void signal(int number) { process_->signal(number); }
   // Writes the settings, sends HUP and waits for the event that tells how it went.
   std::string reload();

@@ -42,17 +42,20 @@ Pebble::Pebble(std::filesystem::path folder, Options options)
   const PemPair https = make_loopback_certificate();
   write_text(ca_file(), https.certificate);
   write_text(folder_ / "key.pem", https.key);
-  const std::string settings = JsonObject()
-                                   .text("listenAddress", loopback(acme_port_))
-                                   .text("managementListenAddress", loopback(management_port_))
-                                   .text("certificate", ca_file().string())
-                                   .text("privateKey", (folder_ / "key.pem").string())
-                                   .number("httpPort", options_.http_port)
-                                   .number("tlsPort", options_.tls_port)
-                                   .text("ocspResponderURL", "")
-                                   .boolean("externalAccountBindingRequired", false)
-                                   .str();
-  write_text(folder_ / "pebble.json", JsonObject().raw("pebble", settings).str());
+  JsonObject keys;
+  for (const auto& [kid, key] : options_.external_accounts) keys.text(kid, key);
+  JsonObject settings;
+  settings.text("listenAddress", loopback(acme_port_))
+      .text("managementListenAddress", loopback(management_port_))
+      .text("certificate", ca_file().string())
+      .text("privateKey", (folder_ / "key.pem").string())
+      .number("httpPort", options_.http_port)
+      .number("tlsPort", options_.tls_port)
+      .text("ocspResponderURL", "")
+      .boolean("externalAccountBindingRequired", !options_.external_accounts.empty())
+      .raw("externalAccountMACKeys", keys.str());
+  if (options_.validity != 0) settings.number("certificateValidityPeriod", options_.validity);
+  write_text(folder_ / "pebble.json", JsonObject().raw("pebble", settings.str()).str());
 
   Process::Options dns;
   dns.args = {"pebble-challtestsrv",
@@ -96,6 +99,9 @@ void Pebble::start() {
   options.args = {"pebble", "-config", (folder_ / "pebble.json").string(), "-dnsserver",
                   loopback(dns_port_)};
   options.env = options_.env;
+  if (options_.alternate_roots != 0) {
+    options.env.emplace_back("PEBBLE_ALTERNATE_ROOTS", std::to_string(options_.alternate_roots));
+  }
   if (!options_.sleeps) options.env.emplace_back("PEBBLE_VA_NOSLEEP", "1");
   options.output = folder_ / "pebble.log";
   pebble_.emplace(std::move(options));
@@ -104,7 +110,17 @@ void Pebble::start() {
   // It says so before it listens.
   CHECK(eventually([&] { return ask(acme_port_, "/dir").status == 200; }, kStart));
   CHECK(eventually([&] { return ask(management_port_, "/roots/0").status == 200; }, kStart));
-  roots_ = ask(management_port_, "/roots/0").body;
+  roots_ = root(0);
+}
+
+std::string Pebble::root(size_t index) const {
+  return ask(management_port_, "/roots/" + std::to_string(index)).body;
+}
+
+std::string Pebble::status_of(const std::string& serial) const {
+  const HttpAnswer answer = ask(management_port_, "/cert-status-by-serial/" + serial);
+  const auto json = parse_json(answer.body);
+  return answer.status == 200 && json ? std::string(json->text_of("Status")) : "";
 }
 
 HttpAnswer Pebble::ask(const ReservedPort& port, std::string_view path) const {

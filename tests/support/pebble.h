@@ -20,6 +20,10 @@ class Pebble {
     uint16_t http_port = 0;  // where it looks for http-01
     uint16_t tls_port = 0;   // and for tls-alpn-01
     bool sleeps = true;      // up to some seconds before each validation
+    int validity = 0;        // of its certificates, in seconds; 0: five years
+    // Accounts must be bound to one of these: kid, and its MAC key in base64url.
+    std::vector<std::pair<std::string, std::string>> external_accounts{};
+    int alternate_roots = 0;
     std::vector<std::pair<std::string, std::string>> env{};
   };
 
@@ -29,6 +33,9 @@ class Pebble {
   std::string directory() const;                       // URL
   std::filesystem::path ca_file() const;               // that verifies its own HTTPS
   const std::string& roots() const { return roots_; }  // PEM, of what it issues now
+  std::string root(size_t index) const;                // 0: of its own choice; then the others
+  // "Valid" or "Revoked"; "" for a serial number (hex) that it does not know.
+  std::string status_of(const std::string& serial) const;
 
   bool running() { return pebble_ && pebble_->running(); }
   std::string log() const { return pebble_ ? pebble_->output() : ""; }

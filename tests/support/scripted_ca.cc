@@ -1,33 +1,60 @@
 #include "tests/support/scripted_ca.h"
 
+#include <ctime>
+
 #include "acme/base64url.h"
-#include "base/json.h"
 
 namespace latchkey::test {
 namespace {
 
-// The payload of a JWS; nobody looks at its signature.
-std::optional<JsonValue> payload_of(const Request& request) {
+// A part of a JWS; nobody looks at its signature. Null where it is no JSON, such as of a
+// POST-as-GET.
+JsonValue part_of(const Request& request, std::string_view part) {
   const auto jws = parse_json(request.body);
-  if (!jws) return std::nullopt;
-  const auto text = acme::base64url_decode(jws->text_of("payload"));
+  const auto text = acme::base64url_decode(jws ? jws->text_of(part) : "");
   auto json = parse_json(text ? *text : "");
-  if (!json) return std::nullopt;
-  return *std::move(json);
+  return json ? *std::move(json) : JsonValue();
+}
+
+bool is_address(std::string_view name) {
+  return name.find(':') != std::string_view::npos ||
+         name.find_first_not_of("0123456789.") == std::string_view::npos;
 }
 
 std::string identifier(const std::string& name) {
-  return JsonObject().text("type", "dns").text("value", name).str();
+  return JsonObject().text("type", is_address(name) ? "ip" : "dns").text("value", name).str();
+}
+
+// "/order" of "/order" and of "/order/7".
+std::string resource(const std::string& path) {
+  return path.substr(0, path.find('/', 1));
 }
 
 }  // namespace
 
-ScriptedCa::ScriptedCa() : server_([this](const Request& request) { return answer(request); }) {}
+ScriptedCa::ScriptedCa(Options options)
+    : options_(std::move(options)),
+      server_([this](const Request& request) { return answer(request); }) {}
 
 size_t ScriptedCa::orders(const std::string& name) const {
   const std::lock_guard lock(mutex_);
   const auto found = order_counts_.find(name);
   return found == order_counts_.end() ? 0 : found->second;
+}
+
+std::vector<ScriptedCa::Wish> ScriptedCa::wishes() const {
+  const std::lock_guard lock(mutex_);
+  return wishes_;
+}
+
+std::vector<ScriptedCa::Revocation> ScriptedCa::revocations() const {
+  const std::lock_guard lock(mutex_);
+  return revocations_;
+}
+
+std::vector<std::string> ScriptedCa::polls() const {
+  const std::lock_guard lock(mutex_);
+  return polls_;
 }
 
 void ScriptedCa::misbehave(std::string path, Response response) {
@@ -38,45 +65,74 @@ void ScriptedCa::misbehave(std::string path, Response response) {
 
 void ScriptedCa::behave() {
   misbehave("", {});
+  const std::lock_guard lock(mutex_);
+  sign_ = nullptr;
+  advice_.reset();
+  refuse_replacements_ = false;
 }
 
-Response ScriptedCa::rate_limited(int retry_after_seconds, std::string_view detail) {
+Response ScriptedCa::problem(int status, std::string_view type, std::string_view detail) {
   Response response;
-  response.status = 429;
-  response.headers = {{"Retry-After", std::to_string(retry_after_seconds)},
-                      {"Content-Type", "application/problem+json"},
-                      {"Replay-Nonce", "limited"}};
+  response.status = status;
+  response.headers = {{"Content-Type", "application/problem+json"}, {"Replay-Nonce", "problem"}};
   response.body = JsonObject()
-                      .text("type", "urn:ietf:params:acme:error:rateLimited")
+                      .text("type", "urn:ietf:params:acme:error:" + std::string(type))
                       .text("detail", detail)
-                      .number("status", 429)
+                      .number("status", status)
                       .str();
   return response;
 }
 
+Response ScriptedCa::rate_limited(int retry_after_seconds, std::string_view detail) {
+  Response response = problem(429, "rateLimited", detail);
+  response.headers.emplace_back("Retry-After", std::to_string(retry_after_seconds));
+  return response;
+}
+
 void ScriptedCa::hand_out(std::string chain_pem) {
+  sign_by([chain = std::move(chain_pem)](const TestCa&, std::string_view) { return chain; });
+}
+
+void ScriptedCa::sign_by(Sign sign) {
   const std::lock_guard lock(mutex_);
-  chain_ = std::move(chain_pem);
+  sign_ = std::move(sign);
+}
+
+void ScriptedCa::advise(Advice advice) {
+  const std::lock_guard lock(mutex_);
+  advice_ = std::move(advice);
+}
+
+void ScriptedCa::refuse_replacements() {
+  const std::lock_guard lock(mutex_);
+  refuse_replacements_ = true;
+}
+
+std::string ScriptedCa::time_text(WallTime time) {
+  const std::time_t seconds = time.time_since_epoch().count();
+  std::tm parts{};
+  gmtime_r(&seconds, &parts);
+  char text[32];
+  return {text, std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts)};
 }
 
 Response ScriptedCa::answer(const Request& request) {
   const std::lock_guard lock(mutex_);
-  if (request.path == bad_path_) return bad_response_;
+  const std::string what = resource(request.path);
+  if (what == "/renewalInfo") polls_.push_back(request.path.substr(what.size() + 1));
+  if (what == bad_path_) return bad_response_;
+  if (what == "/directory") return directory_answer();  // without a nonce: they are to be fetched
+  if (what == "/renewalInfo") return renewal_info(request);
   Response response;
-  if (request.path == "/directory") {
-    JsonObject object;
-    for (const char* key : {"newNonce", "newAccount", "newOrder", "revokeCert", "keyChange"}) {
-      object.text(key, server_.url("/" + std::string(key)));
-    }
-    response.body = object.str();
-    return response;  // without a nonce: they are to be fetched
-  } else if (request.path == "/newAccount") {
+  if (what == "/newAccount") {
     response.status = 201;
     response.headers = {{"Location", server_.url("/account")}};
     response.body = R"({"status":"valid"})";
-  } else if (request.path == "/newOrder") {
-    response = new_order(request);
-  } else if (request.path != "/newNonce") {
+  } else if (what == "/newOrder") {
+    response = new_order(part_of(request, "payload"));
+  } else if (what == "/revokeCert") {
+    response = revoke(request);
+  } else if (what != "/newNonce") {
     response = show(request);
   }
   response.headers.emplace_back("Replay-Nonce", "n" + std::to_string(++nonces_));
@@ -84,70 +140,146 @@ Response ScriptedCa::answer(const Request& request) {
   return response;
 }
 
-Response ScriptedCa::new_order(const Request& request) {
+Response ScriptedCa::directory_answer() const {
+  JsonObject object;
+  for (const char* key : {"newNonce", "newAccount", "newOrder", "revokeCert", "keyChange"}) {
+    object.text(key, server_.url("/" + std::string(key)));
+  }
+  if (options_.renewal_info) object.text("renewalInfo", server_.url("/renewalInfo"));
+  if (!options_.profiles.empty()) {
+    JsonObject profiles;
+    for (const auto& profile : options_.profiles) profiles.text(profile, "https://ca.test/profile");
+    object.raw("meta", JsonObject().raw("profiles", profiles.str()).str());
+  }
   Response response;
-  const auto payload = payload_of(request);
-  const JsonValue* list = payload ? payload->find("identifiers") : nullptr;
+  response.body = object.str();
+  return response;
+}
+
+Response ScriptedCa::new_order(const JsonValue& payload) {
+  const JsonValue* list = payload.find("identifiers");
   if (list == nullptr || list->items.size() != 1) {
-    response.status = 400;
-    return response;
+    return problem(400, "malformed", "one identifier is wanted");
   }
   const std::string name(list->items[0].text_of("value"));
+  const std::string replaces(payload.text_of("replaces"));
+  wishes_.push_back({name, std::string(payload.text_of("profile")), replaces});
+  if (refuse_replacements_ && !replaces.empty()) {
+    return problem(409, "alreadyReplaced", "that certificate was replaced already");
+  }
   const std::string number = std::to_string(orders_.size() + 1);
-  orders_[number] = {.name = name};
+  orders_[number] = {.name = name, .proven = !options_.challenges};
   ++order_counts_[name];
+  Response response;
   response.status = 201;
-  response.headers = {{"Location", server_.url("/order?n=" + number)}};
+  response.headers = {{"Location", url("order", number)}};
   response.body = order_json(number, "pending");
+  return response;
+}
+
+Response ScriptedCa::revoke(const Request& request) {
+  const JsonValue payload = part_of(request, "payload");
+  const auto certificate = acme::base64url_decode(payload.text_of("certificate"));
+  if (!certificate) return problem(400, "malformed", "no certificate");
+  Revocation revocation{*certificate};
+  if (const JsonValue* reason = payload.find("reason")) {
+    revocation.reason = static_cast<int>(reason->number);
+  }
+  revocation.by_account = part_of(request, "protected").find("kid") != nullptr;
+  revocations_.push_back(std::move(revocation));
+  return {};
+}
+
+Response ScriptedCa::renewal_info(const Request&) {
+  if (!advice_) return problem(404, "malformed", "no such certificate");
+  const std::string window =
+      JsonObject().text("start", advice_->start).text("end", advice_->end).str();
+  JsonObject object;
+  object.raw("suggestedWindow", window);
+  if (!advice_->explanation_url.empty()) object.text("explanationURL", advice_->explanation_url);
+  Response response;
+  response.body = object.str();
+  response.headers = {{"Content-Type", "application/json"}};
+  if (advice_->retry_after != 0) {
+    response.headers.emplace_back("Retry-After", std::to_string(advice_->retry_after));
+  }
   return response;
 }
 
 // What belongs to an order, whose number is in the query.
 Response ScriptedCa::show(const Request& request) {
-  Response response;
   const std::string number = request.parameter("n");
   const auto found = orders_.find(number);
-  if (found == orders_.end()) {
-    response.status = 404;
-    return response;
-  }
+  if (found == orders_.end()) return problem(404, "malformed", "no such order");
   Order& order = found->second;
+  Response response;
   if (request.path == "/authorization") {
+    response.body = authorization(number, order);
+  } else if (request.path == "/challenge") {
+    order.proven = true;
     response.body = JsonObject()
+                        .text("type", request.parameter("type"))
+                        .text("url", server_.url(request.target))
                         .text("status", "valid")
-                        .raw("identifier", identifier(order.name))
-                        .raw("challenges", "[]")
                         .str();
   } else if (request.path == "/order") {
-    response.body = order_json(number, order.chain.empty() ? "ready" : "valid");
+    const char* status = !order.proven ? "pending" : order.finalized ? "valid" : "ready";
+    response.body = order_json(number, status);
   } else if (request.path == "/finalize") {
-    const auto payload = payload_of(request);
-    const auto csr = acme::base64url_decode(payload ? payload->text_of("csr") : "");
-    if (!csr || TestCa::names_of_csr(*csr) != TestCa::Names{order.name}) {
-      response.status = 400;
-      return response;
-    }
-    order.chain = chain_.empty() ? authority_.issue_for_csr(*csr) : chain_;
-    response.body = order_json(number, "processing");
-  } else if (request.path == "/certificate") {
+    return finalize(number, order, part_of(request, "payload"));
+  } else if (request.path == "/certificate" && order.finalized) {
     response.body = order.chain;
   } else {
-    response.status = 404;
+    return problem(404, "malformed", "no such thing");
   }
   return response;
 }
 
+Response ScriptedCa::finalize(const std::string& number, Order& order, const JsonValue& payload) {
+  if (!order.proven || order.finalized) return problem(403, "orderNotReady", "not now");
+  const auto csr = acme::base64url_decode(payload.text_of("csr"));
+  if (!csr || TestCa::names_of_csr(*csr) != TestCa::Names{order.name}) {
+    return problem(400, "badCSR", "not the order's name");
+  }
+  order.finalized = true;
+  order.chain = sign_ ? sign_(authority_, *csr) : authority_.issue_for_csr(*csr);
+  Response response;
+  response.body = order_json(number, "processing");
+  return response;
+}
+
+std::string ScriptedCa::authorization(const std::string& number, const Order& order) const {
+  std::string challenges;
+  for (const char* type : {"http-01", "tls-alpn-01"}) {
+    if (!options_.challenges) break;
+    const std::string token = "scripted-token-of-at-least-128-bits-" + number;
+    challenges.append(challenges.empty() ? "" : ",")
+        .append(JsonObject()
+                    .text("type", type)
+                    .text("url", url("challenge", number) + "&type=" + type)
+                    .text("token", token)
+                    .text("status", order.proven ? "valid" : "pending")
+                    .str());
+  }
+  return JsonObject()
+      .text("status", order.proven ? "valid" : "pending")
+      .raw("identifier", identifier(order.name))
+      .raw("challenges", "[" + challenges + "]")
+      .str();
+}
+
 std::string ScriptedCa::order_json(const std::string& number, std::string_view status) const {
-  const auto url = [&](const std::string& what) {
-    return server_.url("/" + what + "?n=" + number);
-  };
   return JsonObject()
       .text("status", status)
       .raw("identifiers", "[" + identifier(orders_.at(number).name) + "]")
-      .raw("authorizations", "[" + json_quote(url("authorization")) + "]")
-      .text("finalize", url("finalize"))
-      .text("certificate", url("certificate"))
+      .raw("authorizations", "[" + json_quote(url("authorization", number)) + "]")
+      .text("finalize", url("finalize", number))
+      .text("certificate", url("certificate", number))
       .str();
+}
+
+std::string ScriptedCa::url(std::string_view what, const std::string& number) const {
+  return server_.url("/" + std::string(what) + "?n=" + number);
 }
 
 }  // namespace latchkey::test

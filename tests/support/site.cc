@@ -28,6 +28,9 @@ Site::Site(Options options)
     ca.tls_port = options.pebble_tls_port != 0 ? options.pebble_tls_port : https.number();
     ca.sleeps = options.sleeps;
     ca.env = std::move(options.pebble_env);
+    ca.validity = options.validity;
+    ca.external_accounts = std::move(options.external_accounts);
+    ca.alternate_roots = options.alternate_roots;
     pebble = std::make_unique<Pebble>(folder / "pebble", std::move(ca));
     edge.settings.directory = pebble->directory();
     edge.settings.ca_file = pebble->ca_file();

@@ -23,6 +23,9 @@ class Site {
     bool pebble = true;
     bool sleeps = false;  // of Pebble's validation
     std::vector<std::pair<std::string, std::string>> pebble_env{};
+    int validity = 0;  // see Pebble::Options
+    std::vector<std::pair<std::string, std::string>> external_accounts{};
+    int alternate_roots = 0;
     uint16_t pebble_tls_port = 0;   // where Pebble looks for tls-alpn-01; 0: at the edge
     uint16_t pebble_http_port = 0;  // likewise
   };
