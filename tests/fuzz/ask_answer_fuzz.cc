@@ -31,7 +31,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     require(answer.complaint.size() <= 1024);
     require(!answer.ttl || (*answer.ttl >= Millis(0) && *answer.ttl <= longest));
     require(is_clean(grant.upstream, 2048));
-    require(grant.upstream.empty() || grant.upstream.starts_with("http://"));
+    require(grant.upstream.empty() || grant.upstream == kUnusableUpstream ||
+            grant.upstream.starts_with("http://"));
     require(grant.upstream.find(' ') == std::string::npos);
     require(is_clean(grant.tenant, 256) && is_clean(grant.issuer, 256));
     require(is_clean(grant.profile, 256));
