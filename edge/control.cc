@@ -53,6 +53,18 @@ size_t worker_count(const Config& config) {
   return std::max(1U, std::thread::hardware_concurrency());
 }
 
+NameState state_of(Coordinator::Plain plain) {
+  switch (plain) {
+    case Coordinator::Plain::kUnknown:
+      return NameState::kUnknown;
+    case Coordinator::Plain::kServed:
+      return NameState::kServed;
+    case Coordinator::Plain::kPlainOnly:
+      return NameState::kPlainOnly;
+  }
+  return NameState::kUnknown;
+}
+
 std::string joined(const std::vector<std::string>& items) {
   std::string out;
   for (const std::string& item : items) out += (out.empty() ? "" : ",") + item;
@@ -181,6 +193,7 @@ WorkerShared Control::make_shared_state() {
       .visitors_left = {},
       .visitors_back = {},
       .recheck = {},
+      .note_use = {},
   };
   // The plane is used on our thread, where the letters are opened; it outlives the loop's turns.
   shared.want_certificate = [this, to_control = loop_.address()](const ServerName& name,
@@ -199,10 +212,11 @@ WorkerShared Control::make_shared_state() {
                                                               Mailbox::Address reply_to,
                                                               WorkerShared::Answer done) {
     to_control.post([this, name, reply_to, done] {
-      plane_->served_names().join(name, Lane::kHandshake,
-                                  [reply_to, done](const Result<bool>& served) {
-                                    reply_to.post([done, yes = served && *served] { done(yes); });
-                                  });
+      plane_->served_names().join(
+          name, Lane::kHandshake, [reply_to, done](const Result<Coordinator::Plain>& plain) {
+            const NameState state = plain ? state_of(*plain) : NameState::kUnknown;
+            reply_to.post([done, state] { done(state); });
+          });
     });
   };
   shared.visitors_left = [this, to_control = loop_.address()](const ServerName& name,
@@ -217,6 +231,9 @@ WorkerShared Control::make_shared_state() {
   };
   shared.recheck = [this, to_control = loop_.address()](const ServerName& name) {
     to_control.post([this, name] { plane_->recheck(name); });
+  };
+  shared.note_use = [this, to_control = loop_.address()](const ServerName& name) {
+    to_control.post([this, name] { plane_->renewals().note_use(name); });
   };
   return shared;
 }

@@ -2,9 +2,11 @@
 
 #include <algorithm>
 
+#include "acme/self_signed.h"
 #include "base/file.h"
 #include "edge/allowlist_loader.h"
 #include "edge/fallback.h"
+#include "edge/secret_files.h"
 
 namespace latchkey::edge {
 namespace {
@@ -15,6 +17,11 @@ constexpr size_t kMaxCaFile = 16 << 20;  // bytes
 constexpr size_t kMaxTokenFile = 4096;   // bytes
 constexpr Millis kFirstSweep = 5min;
 constexpr Millis kSweepEvery = 1h;
+constexpr Millis kWatchEvery = 1min;
+constexpr Millis kResealPause = 50ms;  // between two pieces: other writes come first
+constexpr Millis kResealRetry = 1min;
+constexpr size_t kMaxResumed = 1000;  // orders that a crash has left
+constexpr std::chrono::hours kStandInLife{24};
 
 Result<std::string> read_token(const std::filesystem::path& file) {
   auto token = read_file(file, kMaxTokenFile);
@@ -37,6 +44,27 @@ bool is_clear_to_elsewhere(std::string_view url) {
   return !url.starts_with("127.") && !url.starts_with("localhost") && !url.starts_with("[::1]");
 }
 
+Coordinator::Expired expired_policy(ExpiredPolicy policy) {
+  switch (policy) {
+    case ExpiredPolicy::kServe:
+      return Coordinator::Expired::kServe;
+    case ExpiredPolicy::kSelfSigned:
+      return Coordinator::Expired::kSelfSigned;
+    case ExpiredPolicy::kRefuse:
+      return Coordinator::Expired::kRefuse;
+  }
+  return Coordinator::Expired::kServe;
+}
+
+// Says in its name why it is there: browsers show that.
+Result<CertificatePtr> stand_in_for(const ServerName& name) {
+  acme::SelfSigned what;
+  what.common_name = "certificate expired, renewal is under way";
+  what.dns_name = name.text();
+  what.life = kStandInLife;
+  return acme::make_self_signed(what);
+}
+
 std::optional<Rate> rate_of(const std::optional<RateConfig>& from) {
   return from ? std::optional(Rate::of(from->burst, from->per)) : std::nullopt;
 }
@@ -57,6 +85,12 @@ Result<> check_files(const Config& config) {
                                             " holds no certificate in PEM"};
     }
   }
+  if (auto secrets = check_secret_files(config); !secrets) return secrets;
+  if (config.hook) {
+    if (auto program = check_program(config.file(config.hook->program).string()); !program) {
+      return std::move(program).error().in("events.hook.program");
+    }
+  }
   if (auto fallback = Fallback::load(config); !fallback) return fallback.error();
   return Unit{};
 }
@@ -73,8 +107,10 @@ Result<std::unique_ptr<ControlPlane>> ControlPlane::open(const Config& config, L
                                                          Log& log) {
   std::unique_ptr<ControlPlane> plane(new ControlPlane(config, loop, cache, challenges, log));
   if (auto ok = plane->open_state(); !ok) return ok.error();
+  if (auto ok = plane->open_events(); !ok) return ok.error();
   if (auto ok = plane->open_policy(); !ok) return ok.error();
-  plane->open_issuers();
+  if (auto ok = plane->open_issuers(); !ok) return ok.error();
+  plane->open_issuances();
   plane->open_gates();
   return plane;
 }
@@ -95,6 +131,40 @@ Result<> ControlPlane::open_state() {
   auto store = SqliteStore::open(std::move(options), loop_.address(), log_);
   if (!store) return std::move(store).error().in("store");
   store_ = *std::move(store);
+  return Unit{};
+}
+
+Result<> ControlPlane::open_events() {
+  std::vector<EventLog::Listener> listeners;
+  if (config_.webhook) {
+    std::string secret;
+    if (config_.webhook->secret_file) {
+      auto read = read_secret(config_.file(*config_.webhook->secret_file));
+      if (!read) return std::move(read).error().in("events.webhook.secret_file");
+      secret = *std::move(read);
+    }
+    CurlHttpClient::Options http;
+    http.user_agent = user_agent();
+    webhook_http_ = std::make_unique<CurlHttpClient>(loop_.uv(), std::move(http));
+    webhook_ = std::make_unique<Webhook>(*config_.webhook, std::move(secret), *webhook_http_,
+                                         loop_.clock(), log_);
+    listeners.emplace_back([this](const Event& event) { webhook_->tell(event); });
+  }
+  if (config_.hook) {
+    HookConfig hook = *config_.hook;
+    hook.program = config_.file(hook.program).string();
+    hook_ = std::make_unique<HookProgram>(std::move(hook), loop_.uv(), loop_.clock(), log_);
+    listeners.emplace_back([this](const Event& event) { hook_->tell(event); });
+  }
+  events_ = std::make_unique<EventLog>(*store_, std::move(listeners), loop_.clock(), log_);
+  watch_ = std::make_unique<Watch>(*events_, log_);
+  store_->on_quarantined([this](const std::string& name, const std::string& cause) {
+    Event event;
+    event.kind = event_kind::kQuarantined;
+    event.name = name;
+    event.text = "its stored certificate cannot be used and was set aside: " + cause;
+    events_->tell(std::move(event));
+  });
   return Unit{};
 }
 
@@ -136,7 +206,7 @@ Result<> ControlPlane::open_policy() {
   return Unit{};
 }
 
-void ControlPlane::open_issuers() {
+Result<> ControlPlane::open_issuers() {
   const Config::OnDemand& on_demand = config_.on_demand;
   std::vector<Budget::Issuer> limited;
   OrderQueue::Options places;
@@ -151,19 +221,22 @@ void ControlPlane::open_issuers() {
   queue_ = std::make_unique<OrderQueue>(std::move(places), *budget_, loop_.clock());
   std::vector<CertificateSource*> sources;
   for (size_t i = 0; i < config_.issuers.size(); ++i) {
+    std::string eab_key;
+    if (const auto& eab = config_.issuers[i].eab) {
+      auto key = read_eab_key(config_.file(eab->hmac_key_file));
+      if (!key) return std::move(key).error().in("issuer " + config_.issuers[i].name);
+      eab_key = *std::move(key);
+    }
     sources_.push_back(std::make_unique<AcmeSource>(
-        config_, i, AcmeSource::Parts{loop_, *store_, challenges_, *budget_, *keeper_, log_}));
+        config_, i, std::move(eab_key),
+        AcmeSource::Parts{loop_, *store_, challenges_, *budget_, *keeper_, *events_, log_}));
     sources.push_back(sources_.back().get());
   }
   desk_ = std::make_unique<OrderDesk>(std::move(sources), *budget_, *keeper_, *queue_,
                                       loop_.clock(), log_);
 }
 
-void ControlPlane::open_gates() {
-  Coordinator::Options options;
-  options.patience = config_.on_demand.park_timeout;
-  options.refuse_denied = config_.on_demand.refuse_denied;
-  if (config_.on_demand.ask) options.recheck_every = config_.on_demand.ask->positive_ttl;
+void ControlPlane::open_issuances() {
   prefetcher_ = std::make_unique<Prefetcher>(
       Prefetcher::Options(),
       [this](const ServerName& name, Prefetcher::Done done) {
@@ -173,20 +246,60 @@ void ControlPlane::open_gates() {
                             });
       },
       loop_.clock());
-  coordinator_ = std::make_unique<Coordinator>(
-      options, *store_, *policy_, *budget_, *keeper_, cache_,
-      [this, patience = options.patience](OrderJob job, Want& want, bool& began) {
-        return desk_->order(std::move(job), want, patience, began);
-      },
-      [this](const ServerName& name, Millis delay) {
-        prefetcher_->add(name, Prefetcher::From::kVisit, delay);
-      },
-      loop_.clock(), log_);
+  ledger_ = std::make_unique<Ledger>(*store_, loop_.clock(), log_);
+  Issuances::Parts parts{
+      .store = *store_,
+      .cache = cache_,
+      .ledger = *ledger_,
+      .order = [this, patience = config_.on_demand.park_timeout](
+                   OrderJob job, Want& want,
+                   bool& began) { return desk_->order(std::move(job), want, patience, began); },
+      .later = [this](const ServerName& name,
+                      Millis delay) { prefetcher_->add(name, Prefetcher::From::kVisit, delay); },
+      .events = *events_,
+      .clock = loop_.clock(),
+      .log = log_};
+  issuances_ = std::make_unique<Issuances>(std::move(parts), config_.renewal);
+  Renewals::Parts renewing{.store = *store_,
+                           .policy = *policy_,
+                           .ledger = *ledger_,
+                           .issuances = *issuances_,
+                           .cache = cache_,
+                           .sources = {},
+                           .events = *events_,
+                           .clock = loop_.clock(),
+                           .log = log_};
+  for (const auto& source : sources_) renewing.sources.push_back(source.get());
+  renewals_ = std::make_unique<Renewals>(Renewals::Options(), std::move(renewing));
+}
+
+void ControlPlane::open_gates() {
+  Coordinator::Options options;
+  options.refuse_denied = config_.on_demand.refuse_denied;
+  options.expired = expired_policy(config_.expired);
+  options.http_fallback = config_.http_fallback;
+  if (config_.on_demand.ask) options.recheck_every = config_.on_demand.ask->positive_ttl;
+  Coordinator::Parts parts{
+      .store = *store_,
+      .policy = *policy_,
+      .budget = *budget_,
+      .keeper = *keeper_,
+      .cache = cache_,
+      .ledger = *ledger_,
+      .issuances = *issuances_,
+      .later = [this](const ServerName& name,
+                      Millis delay) { prefetcher_->add(name, Prefetcher::From::kVisit, delay); },
+      .stand_in = stand_in_for,
+      .clock = loop_.clock(),
+      .log = log_};
+  coordinator_ = std::make_unique<Coordinator>(options, std::move(parts));
+  // What is new is due for its CA's word on when to renew it.
+  coordinator_->on_stored = [this](const ServerName&) { renewals_->look_soon(); };
   const auto max_names = static_cast<size_t>(config_.on_demand.max_parked);
   certificates_ = std::make_unique<Gate<CertificatePtr>>(
       [this](ServerName name, Want& want) { return coordinator_->obtain(std::move(name), want); },
       max_names);
-  served_names_ = std::make_unique<Gate<bool>>(
+  served_names_ = std::make_unique<Gate<Coordinator::Plain>>(
       [this](ServerName name, Want& want) {
         return coordinator_->may_be_served(std::move(name), want);
       },
@@ -205,12 +318,42 @@ bool ControlPlane::call_off(const ServerName& name) {
   prefetcher_->remove(name);
   served_names_->call_off(name, why);
   rechecks_->call_off(name, why);
-  return certificates_->call_off(name, why);
+  const bool visited = certificates_->call_off(name, why);
+  const bool ordering = issuances_->call_off(name, why);
+  return visited || ordering;
 }
 
 void ControlPlane::start() {
   for (const auto& source : sources_) tasks_.spawn(prepare(*source));
+  tasks_.spawn(resume_orders());
+  want_managed_names();
+  renewals_->start();
   tasks_.spawn(sweep());
+  tasks_.spawn(reseal());
+  tasks_.spawn(watch());
+}
+
+// The names are wanted as if somebody had listed them: each finds its order in the store.
+Task<> ControlPlane::resume_orders() {
+  Task<std::vector<PendingOrder>> loading = store_->load_orders(kMaxResumed);
+  const Result<std::vector<PendingOrder>> orders = co_await std::move(loading).result();
+  if (!orders) {
+    log_.error("store_read_failed", "looking for unfinished orders: " + orders.error().message);
+    co_return Unit{};
+  }
+  for (const PendingOrder& order : *orders) {
+    log_.info("order_resumed", "going on with an order of an earlier life",
+              {{"name", order.name.text()}, {"issuer", order.issuer}, {"order", order.url}});
+    // A renewal's turn comes by its plan, which has not moved.
+    if (!order.renewal) prefetcher_->add(order.name, Prefetcher::From::kOperator);
+  }
+  co_return Unit{};
+}
+
+void ControlPlane::want_managed_names() {
+  for (const ServerName& name : managed_names(config_)) {
+    prefetcher_->add(name, Prefetcher::From::kOperator);
+  }
 }
 
 Task<> ControlPlane::prepare(AcmeSource& source) {
@@ -227,10 +370,44 @@ Task<> ControlPlane::prepare(AcmeSource& source) {
 Task<> ControlPlane::sweep() {
   co_await sleep(loop_.clock(), kFirstSweep);
   for (;;) {
-    Task<> sweeping = store_->sweep(loop_.clock().wall_now());
-    const Result<> swept = co_await std::move(sweeping).result();
+    Task<SweepReport> sweeping = store_->sweep(loop_.clock().wall_now(), config_.keep_expired);
+    const Result<SweepReport> swept = co_await std::move(sweeping).result();
     if (!swept) log_.error("store_write_failed", "sweeping the store: " + swept.error().message);
+    if (swept) {
+      for (const std::string& name : swept->deleted) {
+        Event event;
+        event.kind = event_kind::kDeleted;
+        event.name = name;
+        event.text = "its certificate had expired long ago and nobody came: deleted with its key";
+        events_->tell(std::move(event));
+      }
+    }
     co_await sleep(loop_.clock(), kSweepEvery);
+  }
+}
+
+// After a change of the encryption key: a piece at a time, until older keys are needed no more.
+Task<> ControlPlane::reseal() {
+  for (;;) {
+    Task<bool> sealing = store_->reseal();
+    const Result<bool> done = co_await std::move(sealing).result();
+    if (done && *done) break;
+    if (!done) log_.error("store_write_failed", "sealing keys anew: " + done.error().message);
+    co_await sleep(loop_.clock(), done ? kResealPause : kResealRetry);
+  }
+  co_return Unit{};
+}
+
+Task<> ControlPlane::watch() {
+  for (;;) {
+    co_await sleep(loop_.clock(), kWatchEvery);
+    std::vector<Watch::Traffic> traffic;
+    traffic.reserve(sources_.size());
+    for (const auto& source : sources_) {
+      traffic.push_back({source->name(), source->counts().requests.value()});
+    }
+    const TimePoint now = loop_.clock().now();
+    watch_->tick(budget_->view(now, 0), traffic, now);
   }
 }
 
@@ -244,14 +421,19 @@ void ControlPlane::replace_allowlist(std::shared_ptr<const Allowlist> allowlist)
 void ControlPlane::log_counts() const {
   const auto number = [](const Counter& counter) { return static_cast<int64_t>(counter.value()); };
   const Coordinator::Counts& counts = coordinator_->counts();
+  const Issuances::Counts& made = issuances_->counts();
+  const Renewals::Counts& renewed = renewals_->counts();
   int64_t asked = 0, orders = 0;
   if (policy_->ask() != nullptr) asked = number(policy_->ask()->counts().calls);
   for (const auto& source : sources_) orders += number(source->counts().orders);
   log_.info("counts_issuance", "since the start",
             {{"ask_calls", asked},
              {"orders", orders},
-             {"obtained", number(counts.obtained)},
-             {"failed", number(counts.failed)},
+             {"obtained", number(made.obtained)},
+             {"renewed", number(made.renewed)},
+             {"failed", number(made.failed)},
+             {"looked_at", number(renewed.looked)},
+             {"expired_served", number(counts.expired_served)},
              {"from_store", number(counts.from_store)},
              {"denied", number(counts.denied)},
              {"unknown", number(counts.unknown)},

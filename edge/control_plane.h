@@ -14,13 +14,20 @@
 #include "cache/state_lock.h"
 #include "edge/acme_source.h"
 #include "edge/config.h"
+#include "edge/event_log.h"
+#include "edge/hook_program.h"
+#include "edge/watch.h"
+#include "edge/webhook.h"
 #include "ondemand/budget.h"
 #include "ondemand/budget_keeper.h"
 #include "ondemand/coordinator.h"
 #include "ondemand/gate.h"
+#include "ondemand/issuances.h"
+#include "ondemand/ledger.h"
 #include "ondemand/order_desk.h"
 #include "ondemand/order_queue.h"
 #include "ondemand/prefetcher.h"
+#include "ondemand/renewals.h"
 #include "policy/policy.h"
 
 namespace latchkey::edge {
@@ -39,7 +46,7 @@ class ControlPlane {
 
   Gate<CertificatePtr>& certificates() { return *certificates_; }
   // Whether names are, or would be, served: for port 80.
-  Gate<bool>& served_names() { return *served_names_; }
+  Gate<Coordinator::Plain>& served_names() { return *served_names_; }
   // A name in memory about which the policy is to be asked again.
   void recheck(const ServerName& name);
 
@@ -47,7 +54,8 @@ class ControlPlane {
   bool call_off(const ServerName& name);
 
   // Finds or makes the accounts at the CAs, in the background, so that the first handshake need
-  // not wait for it. A CA that is down is logged and costs nothing.
+  // not wait for it: a CA that is down is logged and costs nothing. Goes on with the orders that an
+  // earlier life has left, gets certificates for the managed names, renews what is due.
   void start();
 
   void replace_allowlist(std::shared_ptr<const Allowlist> allowlist);
@@ -61,6 +69,12 @@ class ControlPlane {
   Coordinator& coordinator() { return *coordinator_; }
   Prefetcher& prefetcher() { return *prefetcher_; }
   CertificateCache& cache() { return cache_; }
+  Renewals& renewals() { return *renewals_; }
+  Issuances& issuances() { return *issuances_; }
+  Ledger& ledger() { return *ledger_; }
+  EventLog& events() { return *events_; }
+  const Webhook* webhook() const { return webhook_.get(); }  // null: there is none
+  std::vector<std::unique_ptr<AcmeSource>>& sources() { return sources_; }
 
   void log_counts() const;
 
@@ -70,10 +84,16 @@ class ControlPlane {
 
   Result<> open_state();
   Result<> open_policy();
-  void open_issuers();
+  Result<> open_events();
+  Result<> open_issuers();
+  void open_issuances();
   void open_gates();
   Task<> prepare(AcmeSource& source);
+  Task<> resume_orders();
+  void want_managed_names();
   Task<> sweep();
+  Task<> reseal();
+  Task<> watch();
 
   const Config config_;
   Loop& loop_;
@@ -83,6 +103,11 @@ class ControlPlane {
 
   std::unique_ptr<StateLock> lock_;  // first to come, last to go: the store is ours alone
   std::unique_ptr<SqliteStore> store_;
+  std::unique_ptr<CurlHttpClient> webhook_http_;
+  std::unique_ptr<Webhook> webhook_;
+  std::unique_ptr<HookProgram> hook_;
+  std::unique_ptr<EventLog> events_;
+  std::unique_ptr<Watch> watch_;
   std::unique_ptr<CurlHttpClient> ask_http_;
   std::unique_ptr<Policy> policy_;
   std::unique_ptr<Budget> budget_;
@@ -91,9 +116,12 @@ class ControlPlane {
   std::vector<std::unique_ptr<AcmeSource>> sources_;
   std::unique_ptr<OrderDesk> desk_;
   std::unique_ptr<Prefetcher> prefetcher_;
+  std::unique_ptr<Ledger> ledger_;
+  std::unique_ptr<Issuances> issuances_;
+  std::unique_ptr<Renewals> renewals_;
   std::unique_ptr<Coordinator> coordinator_;
   std::unique_ptr<Gate<CertificatePtr>> certificates_;
-  std::unique_ptr<Gate<bool>> served_names_;
+  std::unique_ptr<Gate<Coordinator::Plain>> served_names_;
   std::unique_ptr<Gate<Unit>> rechecks_;
   TaskSet tasks_;
 };

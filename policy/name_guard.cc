@@ -39,6 +39,7 @@ Error broken(std::string_view rule) {
 }  // namespace
 
 Result<> guard_name(const ServerName& name) {
+  if (name.is_ip()) return broken("an IP address gets a certificate only where it is listed");
   const size_t labels = name.labels();
   if (labels < 2) return broken("a name on demand needs at least two labels");
   if (labels > kMaxLabels) return broken("a name on demand has at most ten labels");
@@ -48,6 +49,7 @@ Result<> guard_name(const ServerName& name) {
 }
 
 std::string registered_domain(const ServerName& name) {
+  if (name.is_ip()) return name.text();
   const std::string& text = name.text();
   const psl_ctx_t* const list = public_suffixes();
   if (list != nullptr) {
