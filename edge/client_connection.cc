@@ -77,7 +77,8 @@ void ClientConnection::established() {
   }
   HandshakeCounts& counts = context_.shared.counts;
   (notice_ ? counts.parking_pages : counts.served).add();
-  if (!server_name_) counts.default_certificate.add();
+  if (!notice_ && certificate_->expired_at(context_.clock.wall_now())) counts.served_expired.add();
+  if (!server_name_) (by_address_ ? counts.address_certificate : counts.default_certificate).add();
   deadline_.reset();
   outcome_.reset();
   tls_.set_events(nullptr);
@@ -110,12 +111,24 @@ HelloHandler::Answer ClientConnection::on_client_hello(const ssl_early_callback_
   return serve(std::move(cached.certificate));
 }
 
-// Never an order, never the ask: nobody said for what name.
+// The operator's default, or what there is for the address that the client came to. Never an order,
+// never the ask: nobody said for what name.
 HelloHandler::Answer ClientConnection::greet_without_name(ssl_st* ssl) {
   const Fallback* const fallback = context_.fallback.get();
-  if (fallback == nullptr || fallback->no_sni == nullptr) return refuse(SSL_AD_UNRECOGNIZED_NAME);
-  bind_session_to_nobody(ssl);
-  return serve(fallback->no_sni);
+  if (fallback != nullptr && fallback->no_sni != nullptr) {
+    bind_session_to_nobody(ssl);
+    return serve(fallback->no_sni);
+  }
+  const auto address = ServerName::parse_ip(tls_.local_address());
+  if (!address) return refuse(SSL_AD_UNRECOGNIZED_NAME);
+  CacheHit cached = look_up(*address);
+  if (cached.certificate == nullptr || !cached.exact ||
+      cached.certificate->expired_at(context_.clock.wall_now())) {
+    return refuse(SSL_AD_UNRECOGNIZED_NAME);
+  }
+  bind_session_to(ssl, *address);
+  by_address_ = true;
+  return serve(std::move(cached.certificate));
 }
 
 HelloHandler::Answer ClientConnection::park() {
@@ -146,6 +159,11 @@ HelloHandler::Answer ClientConnection::go_on_after_parking(ssl_st* ssl) {
     // The outcome is only the certificate; who obtained it has left what belongs to it in the cache
     // (a very small one may have lost it by now: then the routes alone decide).
     grant_ = look_up(*server_name_).grant;
+    // The next visit is to see what is fresh by then.
+    const Certificate& outcome = ***outcome_;
+    if (outcome.expired_at(context_.clock.wall_now()) || is_self_signed(outcome)) {
+      allow_no_session(ssl);
+    }
     return serve(**outcome_);
   }
   const Error& why = outcome_->error();
@@ -159,9 +177,7 @@ HelloHandler::Answer ClientConnection::go_on_after_parking(ssl_st* ssl) {
 }
 
 CacheHit ClientConnection::look_up(const ServerName& name) const {
-  CacheHit hit = context_.shared.cache.look_up(name, context_.clock.wall_now());
-  if (hit.recheck_due) context_.shared.recheck(name);
-  return hit;
+  return edge::look_up(context_.shared, name, context_.clock.wall_now());
 }
 
 GrantPtr ClientConnection::grant_of(std::string_view host) const {

@@ -94,6 +94,7 @@ class ClientConnection final : private HelloHandler, private Parked, private Tra
   std::list<std::unique_ptr<ClientConnection>>::iterator place_;  // in the worker's list
   int alert_ = 0;
   bool challenge_ = false;
+  bool by_address_ = false;  // no SNI: served what there is for the address
   bool parked_ = false;
   bool buried_ = false;
 };

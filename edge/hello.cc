@@ -3,6 +3,7 @@
 #include <openssl/bytestring.h>
 #include <openssl/sha.h>
 #include <openssl/ssl.h>
+#include <openssl/x509.h>
 
 #include "base/check.h"
 
@@ -64,8 +65,15 @@ void bind_session_to_nobody(ssl_st* ssl) {
 }
 
 void allow_no_session(ssl_st* ssl) {
-  bind_to_text(ssl, "(parking page)");
+  bind_to_text(ssl, "(no session)");
   SSL_set_options(ssl, SSL_OP_NO_TICKET);
+}
+
+bool is_self_signed(const Certificate& certificate) {
+  if (certificate.chain().size() != 1) return false;
+  const bssl::UniquePtr<X509> leaf(X509_parse_from_buffer(certificate.chain().front()));
+  return leaf != nullptr &&
+         X509_NAME_cmp(X509_get_subject_name(leaf.get()), X509_get_issuer_name(leaf.get())) == 0;
 }
 
 }  // namespace latchkey::edge

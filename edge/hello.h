@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "base/server_name.h"
+#include "cache/certificate.h"
 
 struct ssl_early_callback_ctx;
 struct ssl_st;
@@ -24,7 +25,11 @@ Hello read_hello(const ssl_early_callback_ctx& hello, ServerNameRules rules);
 void bind_session_to(ssl_st* ssl, const ServerName& name);
 // The same for a handshake without a name.
 void bind_session_to_nobody(ssl_st* ssl);
-// For a parking page: no ticket is made, none is taken, not even one of the name's own.
+// For what is served only until there is better (a parking page, an expired certificate or what
+// stands in for it): no ticket is made, none is taken, not even one of the name's own.
 void allow_no_session(ssl_st* ssl);
+
+// A leaf that names itself as its issuer: nobody's word but ours.
+bool is_self_signed(const Certificate& certificate);
 
 }  // namespace latchkey::edge

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "edge/socket_address.h"
 #include "edge/socket_options.h"
 
 namespace latchkey::edge {
@@ -38,21 +39,6 @@ bool fill(const ListenAddress& address, sockaddr_storage& out, socklen_t& size) 
     return true;
   }
   return false;
-}
-
-std::string address_text(const sockaddr_storage& from) {
-  char text[INET6_ADDRSTRLEN] = "";
-  if (from.ss_family == AF_INET) {
-    inet_ntop(AF_INET, &reinterpret_cast<const sockaddr_in&>(from).sin_addr, text, sizeof text);
-  } else if (from.ss_family == AF_INET6) {
-    const in6_addr& v6 = reinterpret_cast<const sockaddr_in6&>(from).sin6_addr;
-    if (IN6_IS_ADDR_V4MAPPED(&v6)) {
-      inet_ntop(AF_INET, v6.s6_addr + 12, text, sizeof text);
-    } else {
-      inet_ntop(AF_INET6, &v6, text, sizeof text);
-    }
-  }
-  return text;
 }
 
 }  // namespace

@@ -25,7 +25,7 @@ class PlainConnection {
   PlainConnection(const Context& context, int fd, std::string peer)
       : place_in_(context.shared.connections),
         socket_(context.loop, fd),
-        session_(socket_, context.http, client(std::move(peer)),
+        session_(socket_, context.http, client(context, std::move(peer)),
                  [this, &context] { context.bury(*this); }) {}
   PlainConnection(const PlainConnection&) = delete;
 
@@ -34,9 +34,16 @@ class PlainConnection {
  private:
   friend class Worker;
 
-  static ClientInfo client(std::string peer) {
+  // The context outlives it.
+  static ClientInfo client(const Context& context, std::string peer) {
     ClientInfo info;
     info.address = std::move(peer);
+    info.grant_of = [&context](std::string_view host) -> GrantPtr {
+      const WorkerShared& shared = context.shared;
+      const auto name = ServerName::parse(host, {.underscore = shared.underscore_names});
+      if (!name) return nullptr;
+      return look_up(shared, *name, context.http.clock.wall_now()).grant;
+    };
     return info;
   }
 

@@ -194,6 +194,8 @@ void ProxyStream::on_response_head(ResponseHead& head) {
   answering_ = true;
   tunnel_ = head.status == 101;
   forward_response(head, response_rules());
+  // RFC 6797, 7.2: it does not belong into what comes without TLS.
+  if (!stream_.client().secure) head.headers.remove("strict-transport-security");
   stream_.send_head(head);
 }
 

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "edge/socket_address.h"
 
 namespace latchkey::edge {
 namespace {
@@ -67,6 +68,10 @@ TlsSession::~TlsSession() {
   SSL_free(ssl_);
   poll_.reset();
   ::close(fd_);
+}
+
+std::string TlsSession::local_address() const {
+  return edge::local_address(fd_);
 }
 
 template <typename Call>

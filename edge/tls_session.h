@@ -38,6 +38,8 @@ class TlsSession final : public Transport, private SendGather::Owner {
   void watch_hangup(std::function<void()> gone);
 
   ssl_st& ssl() { return *ssl_; }
+  // The address of ours that the client came to, as local_address() has it.
+  std::string local_address() const;
 
   void set_events(Events* events) override { events_ = events; }
   void want(bool read, bool write) override;

@@ -41,13 +41,22 @@ Worker::Worker(Loop& loop, const WorkerShared& shared, Settings settings, Socket
              .pool = origins_,
              .routes = std::move(settings.routes),
              .limits = {.response_time = settings.response_timeout}},
-      plain_site_{.challenges = shared.challenges,
-                  .may_be_served =
-                      [this](const ServerName& name, std::function<void(bool)> answer) {
-                        shared_.may_be_served(name, loop_.address(), std::move(answer));
-                      },
-                  .https_port = static_cast<uint16_t>(shared.https_port),
-                  .rules = {.underscore = shared.underscore_names}},
+      plain_site_{
+          .challenges = shared.challenges,
+          .may_be_served =
+              [this](const ServerName& name, std::function<void(NameState)> answer) {
+                // Strangers may name any address: control hears only of those that have a
+                // certificate, for nobody is asked about the others.
+                if (name.is_ip() && shared_.cache.find(name) == nullptr) {
+                  return answer(NameState::kUnknown);
+                }
+                shared_.may_be_served(name, loop_.address(), std::move(answer));
+              },
+          .proxy = [this](RequestHead head, ResponseStream& stream) -> std::unique_ptr<Exchange> {
+            return std::make_unique<ProxyStream>(proxy_, std::move(head), stream);
+          },
+          .https_port = static_cast<uint16_t>(shared.https_port),
+          .rules = {.underscore = shared.underscore_names}},
       https_{loop.clock(),
              [this](RequestHead head, ResponseStream& stream) -> std::unique_ptr<Exchange> {
                if (stream.client().notice != nullptr) return std::make_unique<NoticePage>(stream);

@@ -25,6 +25,8 @@ struct HandshakeCounts {
   Counter overflows_total, overflows_name, overflows_prefix;  // park_overflows by the bound
   Counter parking_pages;        // handshakes finished with the parking certificate
   Counter default_certificate;  // of `served`: without SNI, with the default certificate
+  Counter address_certificate;  // of `served`: without SNI, with that of the address they came to
+  Counter served_expired;       // of `served`: with a certificate that has expired
   Counter failed;               // the client's side: no TLS, timeout, gone
 };
 
@@ -81,5 +83,13 @@ struct WorkerShared {
   std::function<void(const ServerName&)> recheck;
   std::function<void(const ServerName&)> note_use;
 };
+
+// What the cache has for a name that somebody wants; tells control what it asks to be told.
+inline CacheHit look_up(const WorkerShared& shared, const ServerName& name, WallTime now) {
+  CacheHit hit = shared.cache.look_up(name, now);
+  if (hit.recheck_due) shared.recheck(name);
+  if (hit.note_use) shared.note_use(name);
+  return hit;
+}
 
 }  // namespace latchkey::edge

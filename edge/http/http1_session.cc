@@ -70,6 +70,8 @@ void Http1Session::leave() {
   if (out_.broken()) over_ = true;
   if (!over_ && lingering_) begin_linger();
   depth_ = 0;
+  // Flushed outside of on_writable(), which does not come for an output that is empty.
+  if (!over_ && owes_room()) kick();
   if (over_) {
     exchange_.reset();
     kick_.reset();
@@ -361,10 +363,18 @@ void Http1Session::on_writable() {
   if (out_.size() < before || lingering_) progress_ = context_.clock.now();
   if (tunnel_ && answer_ == Answer::kDone && out_.empty()) end_output();
   if (lingering_ && read_ended_ && out_.empty() && transport_.unsent() == 0) over_ = true;
-  if (was_full_ && out_.size() < Outbox::kFull / 4) {
-    was_full_ = false;
-    if (exchange_ != nullptr && answer_ == Answer::kBody) exchange_->on_writable();
-  }
+  tell_of_room();
+}
+
+// The exchange was told to stop, and may go on.
+bool Http1Session::owes_room() const {
+  return was_full_ && out_.size() < Outbox::kFull / 4;
+}
+
+void Http1Session::tell_of_room() {
+  if (!owes_room()) return;
+  was_full_ = false;
+  if (exchange_ != nullptr && answer_ == Answer::kBody) exchange_->on_writable();
 }
 
 // All is said: tells the client so, once it is written, and waits until the client has seen it. To
@@ -387,7 +397,7 @@ void Http1Session::end_output() {
 void Http1Session::note_output() {
   if (!out_.blocked()) progress_ = context_.clock.now();
   if (depth_ > 0) return;
-  if (out_.broken()) {
+  if (out_.broken() || owes_room()) {
     kick();
   } else if (out_.blocked()) {
     update_interest();
@@ -399,6 +409,7 @@ void Http1Session::kick() {
   kick_ = context_.clock.after(Millis(0), [this] {
     const Alarm fired = std::move(kick_);
     const Entry entry(*this);
+    tell_of_room();
   });
 }
 

@@ -77,6 +77,8 @@ class Http1Session final : public ResponseStream, private Transport::Events {
   void leave();
   void kick();
   void note_output();
+  bool owes_room() const;
+  void tell_of_room();
   void update_interest();
   void update_deadline();
   TimePoint deadline() const;
