@@ -79,9 +79,17 @@ AcmeSource::AcmeSource(const Config& config, size_t index, std::string eab_key, 
   http.max_connections_per_host = kConnectionsPerCa;
   if (from.ca_file) http.ca_file = config.file(*from.ca_file).string();
   http_ = std::make_unique<CurlHttpClient>(parts_.loop.uv(), std::move(http));
-  issuer_ = std::make_unique<acme::AcmeIssuer>(
-      issuer_options(from, std::move(eab_key), *this, parts_.loop), *http_, parts_.loop.clock(),
-      parts_.store, parts_.challenges, parts_.log);
+  acme::IssuerOptions options = issuer_options(from, std::move(eab_key), *this, parts_.loop);
+  options.account_lost = [this](const std::string& old_url) {
+    Event event;
+    event.kind = event_kind::kAccountLost;
+    event.issuer = name();
+    event.text = "the CA does not know our account " + old_url +
+                 " any more; its key is being registered anew";
+    parts_.events.tell(std::move(event));
+  };
+  issuer_ = std::make_unique<acme::AcmeIssuer>(std::move(options), *http_, parts_.loop.clock(),
+                                               parts_.store, parts_.challenges, parts_.log);
 }
 
 Task<OrderOutcome> AcmeSource::order(OrderJob job) {
