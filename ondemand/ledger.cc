@@ -12,7 +12,7 @@ using std::chrono::seconds;
 
 constexpr std::array<Millis, 4> kWaits{1min, 10min, 100min, 24h};
 constexpr Millis kTroubleWait = 15s;
-// No row has a longer wait (a day, its jitter, a CA's Retry-After of at most a day), unless it
+// No record has a longer wait (a day, its jitter, a CA's Retry-After of at most a day), unless it
 // comes from a clock that was wrong.
 constexpr seconds kLongestWait = 30h;
 constexpr size_t kMaxMessage = 2048;  // bytes
@@ -39,8 +39,7 @@ const FailureRecord* Ledger::find(const ServerName& name) const {
 
 void Ledger::learn(const ServerName& name, FailureRecord record) {
   if (find(name) != nullptr) return;
-  const WallTime now = clock_.wall_now();
-  if (record.next_try - now > kLongestWait) record.next_try = now;
+  if (left_of(record) <= 0s) record.next_try = std::min(record.next_try, clock_.wall_now());
   remember(name, std::move(record));
 }
 
@@ -50,8 +49,19 @@ void Ledger::remember(const ServerName& name, FailureRecord record) {
       records_.put(name.text(), std::make_shared<const FailureRecord>(std::move(record)), 1);
 }
 
-std::optional<Error> Ledger::refusal(const FailureRecord& record) const {
+std::optional<WallTime> Ledger::next_try(const ServerName& name) const {
+  const FailureRecord* record = find(name);
+  if (record == nullptr || left_of(*record) <= 0s) return std::nullopt;
+  return record->next_try;
+}
+
+seconds Ledger::left_of(const FailureRecord& record) const {
   const seconds left = record.next_try - clock_.wall_now();
+  return left > kLongestWait ? 0s : left;
+}
+
+std::optional<Error> Ledger::refusal(const FailureRecord& record) const {
+  const seconds left = left_of(record);
   if (left <= 0s) return std::nullopt;
   return Error{code_of(record.failure),
                "the last try failed (" + std::string(to_string(record.failure)) +
@@ -70,7 +80,17 @@ Millis Ledger::jittered(Millis wait, bool later_only) {
   return wait + wait / 100 * percent;
 }
 
-Task<> Ledger::failed(ServerName name, FailureClass failure, Error error, std::string issuer) {
+seconds Ledger::wait_after(int failures, Millis longest) {
+  const size_t step = std::min<size_t>(static_cast<size_t>(failures) - 1, kWaits.size() - 1);
+  const seconds wait = whole_seconds(jittered(kWaits[step], step + 1 == kWaits.size()));
+  if (wait <= longest) return wait;
+  // Those of one length must not come back all at once.
+  const int percent = std::uniform_int_distribution<int>(80, 100)(random_);
+  return std::chrono::floor<seconds>(longest / 100 * percent);
+}
+
+Task<> Ledger::failed(ServerName name, FailureClass failure, Error error, std::string issuer,
+                      Millis longest) {
   const FailureRecord* before = find(name);
   const WallTime now = clock_.wall_now();
   FailureRecord record;
@@ -80,9 +100,8 @@ Task<> Ledger::failed(ServerName name, FailureClass failure, Error error, std::s
   record.count = before == nullptr ? 1 : before->count + 1;
   record.first = before == nullptr || before->count == 0 ? now : before->first;
   record.last = now;
-  const size_t step = std::min<size_t>(static_cast<size_t>(record.count) - 1, kWaits.size() - 1);
-  const Millis wait = jittered(kWaits[step], step + 1 == kWaits.size());
-  record.next_try = now + whole_seconds(std::max(wait, error.retry_after));
+  record.next_try =
+      now + std::max(wait_after(record.count, longest), whole_seconds(error.retry_after));
   remember(name, record);
   const FailureRecord* kept = find(name);
   FailureRecord row = kept == nullptr ? record : *kept;

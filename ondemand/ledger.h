@@ -37,10 +37,14 @@ class Ledger {
   // Tries in a row that have failed.
   int failures(const ServerName& name) const;
 
+  // When it may be tried again; nullopt: now. A time that no wait reaches comes from a clock that
+  // was wrong, and counts as now.
+  std::optional<WallTime> next_try(const ServerName& name) const;
+
   // The name's own failure: the next try is 1 min, 10 min, 100 min, then a day away, with a jitter
-  // of a fifth (only later for the day, so that no day sees a fifth failure), and never before the
-  // error's retry_after. `longest`: no wait between two tries is longer, for renewals. On disk when
-  // the task is done; where that fails, in memory all the same.
+  // of a fifth (only later for the day, so that no day sees a fifth failure). `longest`: no wait is
+  // longer, its jitter included; for renewals. Never before the error's retry_after: a CA's word
+  // goes before ours. On disk when the task is done; where that fails, in memory all the same.
   Task<> failed(ServerName name, FailureClass failure, Error error, std::string issuer,
                 Millis longest = Millis::max());
   // Trouble at the CA or with our limits, for which the name is not to blame: a short wait (15 s,
@@ -55,6 +59,9 @@ class Ledger {
 
  private:
   void remember(const ServerName& name, FailureRecord record);
+  // <= 0: it may be tried.
+  std::chrono::seconds left_of(const FailureRecord& record) const;
+  std::chrono::seconds wait_after(int failures, Millis longest);
   Millis jittered(Millis wait, bool later_only);
 
   Store& store_;
