@@ -1,0 +1,54 @@
+#pragma once
+#include <uv.h>
+
+#include <memory>
+#include <string>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "base/result.h"
+#include "cache/event.h"
+#include "edge/config.h"
+
+namespace latchkey::edge {
+
+// That the program can be run: a regular file, named with its folder, that we may execute. The
+// error names it and the remedy.
+Result<> check_program(const std::string& path);
+
+// Runs a program for each event: without arguments, in a session of its own, with PATH,
+// LATCHKEY_EVENT (the kind) and LATCHKEY_NAME as its whole environment, the event as a line of JSON
+// on its standard input, and no descriptor of ours. What it writes is logged: 2 KiB of each, output
+// at debug, errors as a warning. When its time is up it gets SIGTERM, with whatever it has started,
+// and SIGKILL 2 s later. A program that fails is reported, not run again.
+//
+// At most 4 run at once, <= 1000 events wait, then the oldest go. Control thread.
+class HookProgram {
+ public:
+  struct Counts {
+    Counter started, failed, dropped;
+  };
+
+  // All outlive us.
+  HookProgram(HookConfig config, uv_loop_t& loop, Clock& clock, Log& log);
+  // Programs that run get SIGTERM; nobody waits for them.
+  ~HookProgram();
+  HookProgram(const HookProgram&) = delete;
+
+  // A bounded event (edge/event_json.h); the program is started from the loop.
+  void tell(const Event& event);
+
+  size_t queued() const;
+  size_t running() const;
+  const Counts& counts() const { return counts_; }
+
+ private:
+  struct Output;
+  struct Run;
+  struct Impl;
+  Counts counts_;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace latchkey::edge
