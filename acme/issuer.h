@@ -5,8 +5,10 @@
 #include <string>
 #include <vector>
 
+#include "acme/account_status.h"
 #include "acme/challenges.h"
 #include "acme/counts.h"
+#include "acme/external_account.h"
 #include "acme/order.h"
 #include "acme/pacer.h"
 #include "acme/problem.h"
@@ -53,12 +55,6 @@ struct IssuanceJob {
   std::function<void(const IssuanceFailure&)> on_failure{};
 };
 
-// What a CA gave us to bind our account to one that we have there by other means.
-struct ExternalAccount {
-  std::string kid;
-  std::string hmac_key;  // decoded; a secret
-};
-
 struct IssuerOptions {
   std::string name;       // in the configuration: "letsencrypt"
   std::string directory;  // URL
@@ -74,16 +70,8 @@ struct IssuerOptions {
   Pacer* pacer = nullptr;  // of the requests to this CA; outlives us
   // The control thread's: RSA keys are then made on a thread of our own, else in place.
   std::optional<Mailbox::Address> home{};
-};
-
-// For people.
-struct AccountStatus {
-  std::string directory;
-  std::string url;      // "" before it is registered
-  std::string status;   // the CA's word: "valid", "deactivated", "revoked"; "" when not asked
-  std::string eab_kid;  // "" for none
-  std::vector<std::string> contact{};
-  bool deactivated = false;  // by us
+  // The CA does not know the account of that URL any more: the same key is being registered anew.
+  std::function<void(const std::string& old_url)> account_lost{};
 };
 
 // One CA's account: everything from the directory to a chain that was judged. Control thread.

@@ -7,12 +7,15 @@
 
 namespace latchkey::acme {
 
-// The key of an ACME account (P-256, ES256). Cheap to copy; immutable.
+// A key that signs requests to a CA: an account's, or a certificate's for its own revocation. Ours
+// are P-256; an account that was brought along may have P-384 or RSA. Cheap to copy; immutable.
 class AccountKey {
  public:
   static AccountKey generate();
-  // PKCS#8. kInvalid for what is not a P-256 key.
+  // PKCS#8. kInvalid for what is not P-256 (ES256), P-384 (ES384) or RSA of 2048 bits and more
+  // (RS256).
   static Result<AccountKey> from_der(std::string_view der);
+  static Result<AccountKey> from_key(PrivateKey key);
   std::string to_der() const;  // a secret
 
   // The public half as RFC 7638 wants it: the required members only, sorted, no spaces.
@@ -24,11 +27,15 @@ class AccountKey {
   // URL, or "" to introduce the key itself ("jwk"), as newAccount must.
   std::string sign(std::string_view url, std::string_view nonce, std::string_view kid,
                    std::string_view payload) const;
+  // The JWS inside a keyChange (RFC 8555, 7.3.5): the key introduces itself, and there is no nonce.
+  std::string sign_inner(std::string_view url, std::string_view payload) const;
 
  private:
   explicit AccountKey(PrivateKey key);
+  std::string signed_object(std::string_view header, std::string_view payload) const;
 
   PrivateKey key_;
+  std::string_view algorithm_;  // as JWS names it
   std::string jwk_;
   std::string thumbprint_;
 };
@@ -37,5 +44,6 @@ class AccountKey {
 std::string jwk_thumbprint(std::string_view canonical_jwk);
 
 std::string sha256(std::string_view bytes);
+std::string hmac_sha256(std::string_view key, std::string_view message);
 
 }  // namespace latchkey::acme

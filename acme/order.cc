@@ -126,9 +126,11 @@ Result<Authorization> read_authorization(const JsonValue& value) {
   if (!known) return wrong("unknown authorization status \"" + printable(status, 40) + "\"");
   authorization.status = *known;
   const JsonValue* identifier = value.find("identifier");
-  if (identifier == nullptr || identifier->text_of("type") != "dns") {
-    return wrong("expected an identifier of type \"dns\"");
+  const std::string_view kind = identifier == nullptr ? "" : identifier->text_of("type");
+  if (kind != "dns" && kind != "ip") {
+    return wrong("expected an identifier of type \"dns\" or \"ip\"");
   }
+  authorization.is_ip = kind == "ip";
   authorization.identifier = printable(identifier->text_of("value"), 300);
 
   const JsonValue* challenges = value.find("challenges");
@@ -218,6 +220,10 @@ Result<Authorization> Authorization::parse(std::string url, std::string_view bod
   return authorization;
 }
 
+std::string identifier_of(const ServerName& name) {
+  return JsonObject().text("type", name.is_ip() ? "ip" : "dns").text("value", name.text()).str();
+}
+
 Step next_step(const Order& order) {
   switch (order.status) {
     case OrderStatus::kPending:
@@ -239,7 +245,8 @@ Step next_step(const Order& order) {
 ProofStep next_step(const Authorization& authorization, const ServerName& name,
                     const std::vector<ChallengeType>& types, bool answered) {
   const Result<ServerName> about =
-      ServerName::parse(authorization.identifier, {.underscore = true});
+      authorization.is_ip ? ServerName::parse_ip(authorization.identifier)
+                          : ServerName::parse(authorization.identifier, {.underscore = true});
   if (!about || !(*about == name)) {
     return GiveUp{wrong("the authorization " + authorization.url + " is for \"" +
                         authorization.identifier + "\", not for " + name.text()),

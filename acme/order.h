@@ -45,13 +45,17 @@ struct Challenge {
 struct Authorization {
   std::string url;
   AuthorizationStatus status = AuthorizationStatus::kPending;
-  std::string identifier;             // its value; the type is "dns"
+  std::string identifier;             // its value
+  bool is_ip = false;                 // its type: "ip" (RFC 8738), else "dns"
   std::vector<Challenge> challenges;  // of the types that we know, the first of each
   std::string offered;                // all types, for messages: "http-01, dns-01"
   std::optional<Millis> retry_after;
 
   static Result<Authorization> parse(std::string url, std::string_view body);
 };
+
+// The identifier of an order for `name`, as JSON: {"type":"dns","value":"a.test"}.
+std::string identifier_of(const ServerName& name);
 
 // What to do next about an order.
 struct Prove {

@@ -105,6 +105,18 @@ FailureClass Problem::class_of_type() const {
   return FailureClass::kOther;
 }
 
+std::string Problem::what_to_do() const {
+  std::string todo;
+  if (!instance.empty()) todo = "visit " + printable(instance);
+  if (!terms_of_service.empty()) {
+    if (!todo.empty()) todo += ", and ";
+    todo += "read the new terms of service " + printable(terms_of_service) +
+            " and accept them as the CA asks";
+  }
+  if (todo.empty()) todo = "the CA gives no link; look at your account there";
+  return todo + ". Orders are made again as soon as it takes them";
+}
+
 std::string Problem::describe() const {
   std::string text = type.empty() ? "an error" : printable(type, 80);
   if (status != 0) text += " (HTTP " + std::to_string(status) + ")";
@@ -122,7 +134,7 @@ std::string Problem::describe() const {
     text += "; retry after " + std::to_string((retry_after->count() + 999) / 1000) + " s";
   }
   if (is(problem_type::kUserActionRequired)) {
-    text += "; a person must act" + (instance.empty() ? "" : ": visit " + printable(instance));
+    text += "; a person must act: " + what_to_do();
   } else if (!instance.empty()) {
     text += "; see " + printable(instance);
   }

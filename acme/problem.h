@@ -22,7 +22,9 @@ struct Problem {
   std::string detail;      // the CA's words
   std::string identifier;  // of a subproblem: whom it is about
   std::string instance;    // a page for people, or ""
-  int status = 0;          // HTTP
+  // The answer's Link to terms that a person must accept (userActionRequired), or "".
+  std::string terms_of_service;
+  int status = 0;  // HTTP
   std::optional<Millis> retry_after;
   std::vector<Problem> subproblems;
 
@@ -36,22 +38,29 @@ struct Problem {
 
  private:
   FailureClass class_of_type() const;
+  std::string what_to_do() const;  // of userActionRequired
 };
 
 namespace problem_type {
 constexpr std::string_view kAccountDoesNotExist = "accountDoesNotExist";
+constexpr std::string_view kAlreadyReplaced = "alreadyReplaced";
+constexpr std::string_view kAlreadyRevoked = "alreadyRevoked";
 constexpr std::string_view kBadNonce = "badNonce";
+constexpr std::string_view kBadPublicKey = "badPublicKey";
 constexpr std::string_view kCaa = "caa";
 constexpr std::string_view kCompound = "compound";
 constexpr std::string_view kConnection = "connection";
 constexpr std::string_view kDns = "dns";
 constexpr std::string_view kExternalAccountRequired = "externalAccountRequired";
 constexpr std::string_view kIncorrectResponse = "incorrectResponse";
+constexpr std::string_view kInvalidContact = "invalidContact";
+constexpr std::string_view kMalformed = "malformed";
 constexpr std::string_view kRateLimited = "rateLimited";
 constexpr std::string_view kRejectedIdentifier = "rejectedIdentifier";
 constexpr std::string_view kServerInternal = "serverInternal";
 constexpr std::string_view kTls = "tls";
 constexpr std::string_view kUnauthorized = "unauthorized";
+constexpr std::string_view kUnsupportedContact = "unsupportedContact";
 constexpr std::string_view kUnsupportedIdentifier = "unsupportedIdentifier";
 constexpr std::string_view kUserActionRequired = "userActionRequired";
 }  // namespace problem_type

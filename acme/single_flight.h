@@ -13,6 +13,8 @@ namespace latchkey::acme {
 template <typename T>
 class SingleFlight {
  public:
+  bool flying() const { return flying_; }
+
   // The result of the run under way; else of `make()`, started now.
   Task<T> join(std::function<Task<T>()> make) {
     Waiter waiter;
