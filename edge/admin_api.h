@@ -5,14 +5,21 @@
 
 namespace latchkey::edge {
 
-// The admin API's paths:
+// The admin API's paths (docs/admin-api.md says more):
 //   GET    /status              GET /budget
-//   GET    /names/{n}           explain
+//   GET    /names               the certificates, paged: ?after=&contains=&limit=&expires_before=
 //   POST   /names               prefetch: {"name": "a.test"}, {"names": [...]}, a JSON string or
 //                               list of strings; bad names are listed and lose no others
-//   POST   /names/{n}:obtain    waits for the outcome
-//   POST   /names/{n}:ask       asks the policy anew
+//   GET    /names/{n}           explain
 //   DELETE /names/{n}
+//   GET    /names/{n}/certificate
+//   GET    /names/{n}/events    GET /events: ?limit=
+//   POST   /names/{n}:obtain    :renew: wait for the outcome
+//   POST   /names/{n}:ask       asks the policy anew
+//   POST   /names/{n}:revoke    {"reason": "keyCompromise"}, or no body
+//   POST   /names/{n}:evict     :retry
+//   GET    /accounts
+//   POST   /accounts/{issuer}:roll-key   :deactivate, :reactivate
 //   POST   /config:reload
 // Errors are {"error": "..."} with 400 (what was sent, or the configuration, is wrong), 404, 405,
 // 409 (the name was refused: policy), 413, 502 (a CA, the endpoint), 503 (come back later, with

@@ -242,6 +242,7 @@ WorkerShared Control::make_shared_state() {
 void Control::open_admin() {
   ControlSteering::Parts parts{
       .loop = loop_,
+      .log = log_,
       .plane = *plane_,
       .config = config_,
       .counts = counts_,

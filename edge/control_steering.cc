@@ -1,123 +1,22 @@
 #include "edge/control_steering.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 
 #include "base/json.h"
 #include "base/pending.h"
 #include "edge/steering_json.h"
-#include "policy/name_guard.h"
 
 namespace latchkey::edge {
 namespace {
 
-// Of the admin server's 64 connections some are left to those who look.
-constexpr size_t kMaxVisits = 48;
-
-int64_t number(const Counter& counter) {
-  return static_cast<int64_t>(counter.value());
+Error too_many() {
+  return {ErrorCode::kThrottled,
+          "too many wait for their certificates: send names that may wait to POST /names"};
 }
 
-std::string handshakes_json(const HandshakeCounts& counts) {
-  return JsonObject()
-      .number("accepted", number(counts.accepted))
-      .number("served", number(counts.served))
-      .number("challenges", number(counts.challenges))
-      .number("refused_name", number(counts.refused_name))
-      .number("refused_temporary", number(counts.refused_temporary))
-      .number("parked", number(counts.parked))
-      .number("park_timeouts", number(counts.park_timeouts))
-      .number("park_overflows", number(counts.park_overflows))
-      .number("overflows_total", number(counts.overflows_total))
-      .number("overflows_name", number(counts.overflows_name))
-      .number("overflows_prefix", number(counts.overflows_prefix))
-      .number("parking_pages", number(counts.parking_pages))
-      .number("default_certificate", number(counts.default_certificate))
-      .number("failed", number(counts.failed))
-      .str();
-}
-
-std::string issuance_json(const Coordinator::Counts& counts) {
-  return JsonObject()
-      .number("orders", number(counts.orders))
-      .number("obtained", number(counts.obtained))
-      .number("failed", number(counts.failed))
-      .number("from_store", number(counts.from_store))
-      .number("denied", number(counts.denied))
-      .number("unknown", number(counts.unknown))
-      .number("too_early", number(counts.too_early))
-      .number("refused_again", number(counts.refused_again))
-      .number("new_names_over_limit", number(counts.new_names_over_limit))
-      .str();
-}
-
-std::string ask_json(const AskEndpoint* ask) {
-  if (ask == nullptr) return "null";
-  const AskEndpoint::Counts& counts = ask->counts();
-  return JsonObject()
-      .text("health", ask->out_of_order() ? "failing" : "ok")
-      .text("url", ask->shown_url())
-      .number("calls", number(counts.calls))
-      .number("allowed", number(counts.allowed))
-      .number("denied", number(counts.denied))
-      .number("unknown", number(counts.unknown))
-      .number("not_asked", number(counts.not_asked))
-      .number("bad_answers", number(counts.bad_answers))
-      .str();
-}
-
-const char* allowlist_word(const Policy& policy, const ServerName& name) {
-  const Allowlist* list = policy.allowlist();
-  switch (list == nullptr ? Allowlist::Match::kNone : list->find(name)) {
-    case Allowlist::Match::kExact:
-      return "\"exact\"";
-    case Allowlist::Match::kSuffix:
-      return "\"suffix\"";
-    case Allowlist::Match::kNone:
-      break;
-  }
-  return "null";
-}
-
-// What one story is told from.
-struct Known {
-  CertificatePtr in_memory, stored;
-  Decision decision;
-  std::optional<Error> early;  // the ledger's refusal
-  const Want* in_flight = nullptr;
-  bool refuse_denied = false;
-};
-
-// What the next visit will meet, in a sentence.
-std::string says(const Known& known, WallTime now) {
-  const CertificatePtr& certificate = known.in_memory != nullptr ? known.in_memory : known.stored;
-  const bool denied = known.decision.verdict == Verdict::kDeny;
-  if (certificate != nullptr && !certificate->expired_at(now) && !(denied && known.refuse_denied)) {
-    std::string text =
-        known.in_memory != nullptr ? "It is served from memory" : "It is served from the store";
-    text += ", by a certificate that is valid until " + iso_time(certificate->not_after());
-    if (denied) text += "; it will not be renewed: " + known.decision.reason;
-    return text + ".";
-  }
-  if (known.in_flight != nullptr) {
-    return "Its certificate is being obtained (" + std::string(to_string(known.in_flight->lane())) +
-           "); visitors wait for it.";
-  }
-  if (denied) return "It is refused: " + known.decision.reason + ".";
-  if (known.early) return "It is refused for now: " + known.early->message + ".";
-  if (known.decision.verdict == Verdict::kAllow) {
-    return "The next visitor's handshake gets a certificate for it (" + known.decision.reason +
-           ").";
-  }
-  return "The next visitor's handshake asks the policy: " + known.decision.reason + ".";
-}
-
-// Not by a wildcard.
-bool names_it(const CertificatePtr& certificate, const ServerName& name) {
-  if (certificate == nullptr) return false;
-  const auto& names = certificate->names();
-  return std::find(names.begin(), names.end(), name.text()) != names.end();
+Error list_is_full() {
+  return {ErrorCode::kThrottled,
+          "the list of names to be fetched is full (100000): send the rest later"};
 }
 
 // `wildcard`: what still covers the name; may be null.
@@ -171,151 +70,147 @@ class Visit {
 
 }  // namespace
 
+bool ControlSteering::names_it(const CertificatePtr& certificate, const ServerName& name) {
+  if (certificate == nullptr) return false;
+  const auto& names = certificate->names();
+  return std::find(names.begin(), names.end(), name.text()) != names.end();
+}
+
 ServerNameRules ControlSteering::name_rules() const {
   return {.underscore = parts_.config.on_demand.underscore};
 }
 
-std::string ControlSteering::status() {
-  const Process process = parts_.process();
-  const WallTime now = parts_.loop.clock().wall_now();
-  ControlPlane& plane = parts_.plane;
-  JsonObject out;
-  out.text("version", LATCHKEY_VERSION).number("pid", ::getpid());
-  out.text("state", process.draining ? "draining" : "ready");
-  out.text("started", iso_time(process.started));
-  out.number("uptime_seconds", (now - process.started).count());
-  out.raw("config", JsonObject()
-                        .text("file", process.config_file)
-                        .text("loaded", iso_time(process.loaded))
-                        .raw("needs_restart", json_list(process.needs_restart))
-                        .str());
-  out.number("workers", static_cast<int64_t>(process.workers));
-  out.number("connections", static_cast<int64_t>(parts_.connections.load()));
-  out.number("parked", static_cast<int64_t>(parts_.parking.parked()));
-  out.raw("handshakes", handshakes_json(parts_.counts));
-  out.raw("issuance", issuance_json(plane.coordinator().counts()));
-  out.raw("cache", JsonObject()
-                       .number("certificates", static_cast<int64_t>(plane.cache().size()))
-                       .number("max_certificates", parts_.config.cache_max_certificates)
-                       .number("bytes", static_cast<int64_t>(plane.cache().bytes()))
-                       .number("max_bytes", static_cast<int64_t>(parts_.config.cache_max_bytes))
-                       .str());
-  const Error* trouble = plane.coordinator().store_trouble();
-  out.raw("store", JsonObject()
-                       .text("health", trouble == nullptr ? "ok" : "failing")
-                       .raw("error", trouble == nullptr ? "null" : json_quote(trouble->message))
-                       .str());
-  const Allowlist* list = plane.policy().allowlist();
-  out.raw("policy",
-          JsonObject()
-              .number("allowlist_entries", list == nullptr ? 0 : static_cast<int64_t>(list->size()))
-              .raw("ask", ask_json(plane.policy().ask()))
-              .str());
-  out.raw("names", JsonObject()
-                       .number("in_flight", static_cast<int64_t>(plane.certificates().flights()))
-                       .number("failing", static_cast<int64_t>(plane.coordinator().ledger().size()))
-                       .number("prefetch", static_cast<int64_t>(plane.prefetcher().waiting()))
-                       .str());
-  return out.str();
+AcmeSource* ControlSteering::find_source(const std::string& issuer) {
+  for (const auto& source : parts_.plane.sources()) {
+    if (source->name() == issuer) return source.get();
+  }
+  return nullptr;
 }
 
-std::string ControlSteering::budget() {
-  const TimePoint now = parts_.loop.clock().now();
-  const Budget& budget = parts_.plane.budget();
-  const std::vector<Budget::View> views = budget.view(now);
-  std::string issuers;
-  for (size_t i = 0; i < budget.issuers().size(); ++i) {
-    const std::string& name = budget.issuers()[i].name;
-    issuers += (i == 0 ? "" : ", ") +
-               JsonObject()
-                   .text("name", name)
-                   .text("health", parts_.plane.desk().failing(i) ? "failing" : "ok")
-                   .number("held_for_seconds", whole_seconds(budget.held_until(i, now) - now))
-                   .raw("limits", buckets_json(views, name))
-                   .str();
-  }
+void ControlSteering::tell(Event event) {
+  parts_.log.info(event.kind, event.text, {{"name", event.name}, {"issuer", event.issuer}});
+  parts_.plane.events().tell(std::move(event));
+}
+
+std::optional<Error> ControlSteering::refused_address(const ServerName& name) {
+  if (!name.is_ip()) return {};
+  const auto& managed = parts_.config.managed;
+  const bool listed = std::any_of(managed.begin(), managed.end(), [&](const std::string& item) {
+    const Result<ServerName> address = ServerName::parse_ip(item);
+    return address && *address == name;
+  });
+  if (listed) return {};
+  return Error{ErrorCode::kDenied,
+               "addresses get certificates only where the configuration lists "
+               "them: " +
+                   name.text() + " is not in `managed`"};
+}
+
+// An order that began goes on when nobody waits for it; the places of those who wait are counted.
+class ControlSteering::Place {
+ public:
+  explicit Place(size_t& taken) : taken_(taken) { ++taken_; }
+  ~Place() { --taken_; }
+  Place(const Place&) = delete;
+
+ private:
+  size_t& taken_;
+};
+
+std::string ControlSteering::obtained(const ServerName& name, const CertificatePtr& certificate) {
   return JsonObject()
-      .raw("issuers", "[" + issuers + "]")
-      .raw("own", buckets_json(views, ""))
-      .raw("queue", queue_json(parts_.plane.queue().view()))
-      .number("prefetch", static_cast<int64_t>(parts_.plane.prefetcher().waiting()))
+      .text("name", name.text())
+      .text("says", "It is served, by a certificate that is valid until " +
+                        iso_time(certificate->not_after()) + ".")
+      .raw("certificate", certificate_json(certificate, true, true))
       .str();
-}
-
-Task<std::string> ControlSteering::explain(ServerName name) {
-  ControlPlane& plane = parts_.plane;
-  Task<NameRecord> finding = plane.store().find_name(name);
-  const NameRecord record = co_await std::move(finding);
-  const WallTime now = parts_.loop.clock().wall_now();
-  Known known;
-  known.in_memory = plane.cache().find(name);
-  known.stored = record.certificate;
-  known.decision = plane.policy().decide_without_asking(name);
-  known.in_flight = plane.certificates().find(name);
-  known.refuse_denied = parts_.config.on_demand.refuse_denied;
-  const FailureRecord* failure = plane.coordinator().ledger().find(name);
-  if (failure == nullptr && record.failure) failure = &*record.failure;
-  if (failure != nullptr) known.early = plane.coordinator().ledger().refusal(*failure);
-
-  const VerdictRecord* yes = plane.policy().remembered(name);
-  if (yes == nullptr && record.verdict) yes = &*record.verdict;
-  std::optional<WallTime> asked;
-  if (yes != nullptr && known.decision.verdict != Verdict::kDeny && known.decision.from_ask()) {
-    asked = yes->asked;
-    if (known.decision.grant == nullptr) {
-      known.decision.grant = std::make_shared<const Grant>(yes->grant);
-    }
-  }
-  const CertificatePtr& shown = known.in_memory != nullptr ? known.in_memory : known.stored;
-  JsonObject out;
-  out.text("name", name.text()).text("says", says(known, now));
-  out.raw("verdict", decision_json(known.decision, asked, now));
-  out.raw("allowlist", allowlist_word(plane.policy(), name));
-  out.raw("certificate",
-          certificate_json(shown, known.in_memory != nullptr, known.stored != nullptr));
-  out.raw("failure", failure_json(failure, now));
-  out.raw("in_flight", known.in_flight == nullptr
-                           ? "null"
-                           : JsonObject().text("lane", to_string(known.in_flight->lane())).str());
-  const std::string domain = registered_domain(name);
-  out.raw("budget", buckets_json(plane.budget().view_of(name, domain, parts_.loop.clock().now())));
-  co_return out.str();
-}
-
-Task<std::string> ControlSteering::ask(ServerName name) {
-  Task<NameRecord> finding = parts_.plane.store().find_name(name);
-  Result<NameRecord> record = co_await std::move(finding).result();
-  std::optional<VerdictRecord> row;
-  if (record) row = std::move(record->verdict);
-  Task<Decision> deciding =
-      parts_.plane.policy().decide_afresh(name, AskReason::kIssue, std::move(row));
-  const Decision decision = co_await std::move(deciding);
-  std::string json = decision_json(decision, {}, parts_.loop.clock().wall_now());
-  json.replace(0, 1, "{\"name\": " + json_quote(name.text()) + ", ");
-  co_return json;
 }
 
 Task<std::string> ControlSteering::obtain(ServerName name) {
   ControlPlane& plane = parts_.plane;
+  if (auto refused = refused_address(name)) co_return *std::move(refused);
   // The operator has mended something: what is remembered is out of date.
   plane.policy().forget_denial(name);
   Task<> forgiving = plane.coordinator().forget_failures(name);
   co_await std::move(forgiving);
-  if (visits_ >= kMaxVisits) {
-    co_return Error{
-        ErrorCode::kThrottled,
-        "too many wait for their certificates: send names that may wait to POST /names"};
+  Task<NameRecord> finding = plane.store().find_name(name);
+  Result<NameRecord> record = co_await std::move(finding).result();
+  const WallTime now = parts_.loop.clock().wall_now();
+  if (record && record->info && record->info->name == name && record->info->end <= now) {
+    // A visitor would be given the expired one if no other came soon; the operator waits.
+    Task<std::string> renewing = renew(name);
+    co_return co_await std::move(renewing).result();
   }
+  if (visits_ >= kMaxVisits) co_return too_many();
   Visit visit(plane.certificates(), name, visits_);
   Pending<CertificatePtr>& waiting = visit.answer();
   Result<CertificatePtr> outcome = co_await waiting;
   visit.done();
   if (!outcome) co_return std::move(outcome).error();
+  co_return obtained(name, *outcome);
+}
+
+Task<std::string> ControlSteering::renew(ServerName name) {
+  if (visits_ >= kMaxVisits) co_return too_many();
+  const Place place(visits_);
+  parts_.plane.policy().forget_denial(name);
+  Task<CertificatePtr> renewing = parts_.plane.renewals().renew_now(name);
+  const CertificatePtr certificate = co_await std::move(renewing);
+  co_return obtained(name, certificate);
+}
+
+Task<std::string> ControlSteering::evict(ServerName name) {
+  CertificateCache& cache = parts_.plane.cache();
+  const bool was_there = cache.look_up(name, WallTime::min()).exact;
+  cache.erase(name);
+  const bool covered = cache.find(name) != nullptr;
   co_return JsonObject()
       .text("name", name.text())
-      .text("says", "It is served, by a certificate that is valid until " +
-                        iso_time((*outcome)->not_after()) + ".")
-      .raw("certificate", certificate_json(*outcome, true, true))
+      .boolean("evicted", was_there)
+      .text("says", std::string(was_there ? "Its certificate is out of memory."
+                                          : "Nothing of its own was in memory.") +
+                        (covered ? " A wildcard certificate in memory still covers it."
+                                 : " The next visit reads the store."))
+      .str();
+}
+
+Task<std::string> ControlSteering::retry(ServerName name) {
+  ControlPlane& plane = parts_.plane;
+  if (auto refused = refused_address(name)) co_return *std::move(refused);
+  plane.policy().forget_denial(name);
+  Task<NameRecord> finding = plane.store().find_name(name);
+  const NameRecord record = co_await std::move(finding);
+  const bool failed = record.failure || plane.ledger().find(name) != nullptr;
+  Task<> forgiving = plane.coordinator().forget_failures(name);
+  co_await std::move(forgiving);
+  const Decision decision = plane.policy().decide_without_asking(name);
+  if (decision.verdict == Verdict::kDeny) {
+    co_return Error{ErrorCode::kDenied, name.text() + ": " + decision.reason};
+  }
+
+  const WallTime now = parts_.loop.clock().wall_now();
+  std::string says;
+  if (record.info && record.info->name == name && record.info->end > now) {
+    // There is a certificate to serve: what can have failed is its renewal.
+    const bool due = record.info->plan.renew_at <= now;
+    says = due ? "Its renewal is tried at once." : "Its certificate is not due yet.";
+    if (due) {
+      RenewalPlan plan = record.info->plan;
+      plan.look_at = now;
+      const int64_t id = record.info->id;
+      Task<> planning = plane.store().put_plan(id, std::move(plan));
+      co_await std::move(planning);
+      plane.renewals().look_soon();
+    }
+  } else if (plane.prefetcher().add(name, Prefetcher::From::kOperator)) {
+    says = "Its certificate is obtained in the background, as the budget allows.";
+  } else {
+    co_return list_is_full();
+  }
+  co_return JsonObject()
+      .text("name", name.text())
+      .boolean("failure", failed)
+      .text("says", says)
       .str();
 }
 
@@ -323,7 +218,7 @@ Steering::Prefetched ControlSteering::prefetch(const std::vector<ServerName>& na
   Prefetched out;
   for (const ServerName& name : names) {
     if (!parts_.plane.prefetcher().add(name, Prefetcher::From::kOperator)) {
-      out.complaint = "the list of names to be fetched is full (100000): send the rest later";
+      out.complaint = list_is_full().message;
       break;
     }
     ++out.taken;
@@ -338,7 +233,7 @@ Task<std::string> ControlSteering::forget(ServerName name) {
   Result<NameRecord> record = co_await std::move(finding).result();
   const bool certified =
       (record && names_it(record->certificate, name)) || names_it(plane.cache().find(name), name);
-  const bool failed = plane.coordinator().ledger().find(name) != nullptr;
+  const bool failed = plane.ledger().find(name) != nullptr;
   Task<> forgetting = plane.coordinator().forget(name);
   co_await std::move(forgetting);
   // A visit that came meanwhile has read what was there before.
@@ -354,6 +249,13 @@ Task<std::string> ControlSteering::forget(ServerName name) {
   const Decision decision = plane.policy().decide_without_asking(name);
   const bool refused = decision.verdict == Verdict::kDeny &&
                        (wildcard == nullptr || parts_.config.on_demand.refuse_denied);
+  if (certified || in_flight || (record && (record->verdict || record->failure))) {
+    Event event;
+    event.kind = event_kind::kForgotten;
+    event.name = name.text();
+    event.text = "the operator has deleted all about the name";
+    tell(std::move(event));
+  }
   const char* allowed = decision.verdict == Verdict::kAllow  ? "true"
                         : decision.verdict == Verdict::kDeny ? "false"
                                                              : "null";

@@ -4,6 +4,8 @@
 #include <vector>
 
 #include "base/loop.h"
+#include "base/pending.h"
+#include "base/task_set.h"
 #include "edge/control_plane.h"
 #include "edge/parking_bounds.h"
 #include "edge/reloader.h"
@@ -25,6 +27,7 @@ class ControlSteering final : public Steering {
   };
   struct Parts {
     Loop& loop;
+    Log& log;
     ControlPlane& plane;
     const Config& config;
     const HandshakeCounts& counts;
@@ -38,18 +41,50 @@ class ControlSteering final : public Steering {
   explicit ControlSteering(Parts parts) : parts_(std::move(parts)) {}
 
   ServerNameRules name_rules() const override;
-  std::string status() override;
+  Task<std::string> status() override;
   std::string budget() override;
   Task<std::string> explain(ServerName name) override;
   Task<std::string> ask(ServerName name) override;
   Task<std::string> obtain(ServerName name) override;
   Prefetched prefetch(const std::vector<ServerName>& names) override;
   Task<std::string> forget(ServerName name) override;
+  Task<std::string> list_certificates(CertificateQuery query) override;
+  Task<std::string> show_certificate(ServerName name) override;
+  Task<std::string> renew(ServerName name) override;
+  Task<std::string> revoke(ServerName name, std::string reason) override;
+  Task<std::string> evict(ServerName name) override;
+  Task<std::string> retry(ServerName name) override;
+  Task<std::string> events(std::optional<ServerName> name, size_t limit) override;
+  Task<std::string> accounts() override;
+  Task<std::string> change_account(std::string issuer, AccountAct act) override;
   Task<std::string> reload() override;
 
  private:
+  // Of the admin server's 64 connections some are left to those who look.
+  static constexpr size_t kMaxVisits = 48;
+  static constexpr size_t kMaxDeeds = 16;
+  class Place;
+
+  // Is the name among the certificate's own, not by a wildcard? Null: no.
+  static bool names_it(const CertificatePtr& certificate, const ServerName& name);
+  static std::string obtained(const ServerName& name, const CertificatePtr& certificate);
+  AcmeSource* find_source(const std::string& issuer);
+  // An address is not ordered on demand: only where the configuration lists it.
+  std::optional<Error> refused_address(const ServerName& name);
+  // ... and to the log.
+  void tell(Event event);
+  void uncache(const ServerName& name, const Certificate& certificate);
+  Task<std::vector<Event>> recent_events(std::string name, size_t limit);
+
+  // Deeds that must not end half-way because whoever waits for them leaves: they go on.
+  Task<std::string> see_through(Task<std::string> deed);
+  Task<std::string> revoke_now(ServerName name, std::string reason);
+  Task<std::string> change_account_now(AcmeSource& source, AccountAct act);
+
   const Parts parts_;
-  size_t visits_ = 0;  // operators who wait for obtain()
+  size_t visits_ = 0;  // operators who wait for obtain() or renew(); <= kMaxVisits
+  size_t deeds_ = 0;   // under way; <= kMaxDeeds
+  TaskSet tasks_;      // goes first
 };
 
 }  // namespace latchkey::edge

@@ -20,7 +20,7 @@ class Steering {
   // Of names that are to get a certificate: the configuration's.
   virtual ServerNameRules name_rules() const = 0;
 
-  virtual std::string status() = 0;
+  virtual Task<std::string> status() = 0;
   virtual std::string budget() = 0;
   // Everything that is known about the name without asking anybody.
   virtual Task<std::string> explain(ServerName name) = 0;
@@ -43,14 +43,18 @@ class Steering {
   // off. Says what was there, and whether the policy would still allow it.
   virtual Task<std::string> forget(ServerName name) = 0;
 
-  // The stored certificates: {"certificates": [...], "next": "the last one's name" or null}.
+  // A page of the stored certificates: {"certificates": [...], "next": the name to go on behind, or
+  // null}.
   virtual Task<std::string> list_certificates(CertificateQuery query) = 0;
   // One certificate in full: names, chain (PEM), serial, dates, plan, account; never the key.
+  // kNotFound: there is none.
   virtual Task<std::string> show_certificate(ServerName name) = 0;
-  // Gets a new certificate now, though the old one is good; waits for it.
+  // Gets a new certificate now, though the old one is good; waits for it. Dropping the task leaves
+  // the order. kNotFound: nothing is stored for exactly that name.
   virtual Task<std::string> renew(ServerName name) = 0;
-  // At the CA, by RFC 5280's word; then the certificate is served no more, its key is deleted, and
-  // a new one is obtained in the background if policy allows the name.
+  // At the CA, by RFC 5280's word (checked); then the certificate is served no more, its key is
+  // deleted, and a new one is obtained in the background if policy allows the name. Where the CA
+  // does not revoke it, nothing is deleted. Dropping the task leaves the deed to be finished.
   virtual Task<std::string> revoke(ServerName name, std::string reason) = 0;
   // Out of memory; the next visit reads the store.
   virtual Task<std::string> evict(ServerName name) = 0;
@@ -60,7 +64,7 @@ class Steering {
   virtual Task<std::string> events(std::optional<ServerName> name, size_t limit) = 0;
 
   // The accounts at the CAs; what can be done with one, by the issuer's name. kNotFound: no such
-  // issuer.
+  // issuer. Dropping the task leaves the act to be finished.
   virtual Task<std::string> accounts() = 0;
   enum class AccountAct { kRollKey, kDeactivate, kReactivate };
   virtual Task<std::string> change_account(std::string issuer, AccountAct act) = 0;

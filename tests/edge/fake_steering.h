@@ -17,6 +17,7 @@ class FakeSteering final : public Steering {
   std::vector<std::string> calls;  // "obtain a.test"
   // What it says, by verb: "obtain".
   std::map<std::string, Result<std::string>> answers;
+  std::map<std::string, std::string> pages;  // of the list, by `after`
   // Verbs that wait until release(); `under_way` counts them, also those that were dropped.
   std::string held_verb;
   size_t under_way = 0, dropped = 0;
@@ -29,12 +30,43 @@ class FakeSteering final : public Steering {
   }
 
   ServerNameRules name_rules() const override { return rules; }
-  std::string status() override { return R"({"state":"ready","uptime_seconds":7200})"; }
+  static constexpr const char* kStatus = R"({"state":"ready","uptime_seconds":7200})";
+  Task<std::string> status() override {
+    if (!answers.contains("status")) answers.insert_or_assign("status", std::string(kStatus));
+    return answer("status", "");
+  }
   std::string budget() override { return R"({"issuers":[]})"; }
   Task<std::string> explain(ServerName name) override { return answer("explain", name.text()); }
   Task<std::string> ask(ServerName name) override { return answer("ask", name.text()); }
   Task<std::string> obtain(ServerName name) override { return answer("obtain", name.text()); }
   Task<std::string> forget(ServerName name) override { return answer("forget", name.text()); }
+  Task<std::string> list_certificates(CertificateQuery query) override {
+    std::string words = query.after + "|" + query.contains + "|" + std::to_string(query.limit);
+    if (query.ends_before) {
+      words += "|" + std::to_string(query.ends_before->time_since_epoch().count());
+    }
+    // A page each, then nothing more.
+    const auto page = pages.find(query.after);
+    if (page != pages.end()) answers.insert_or_assign("list", page->second);
+    return answer("list", std::move(words));
+  }
+  Task<std::string> show_certificate(ServerName name) override {
+    return answer("show", name.text());
+  }
+  Task<std::string> renew(ServerName name) override { return answer("renew", name.text()); }
+  Task<std::string> revoke(ServerName name, std::string reason) override {
+    return answer("revoke", name.text() + " " + reason);
+  }
+  Task<std::string> evict(ServerName name) override { return answer("evict", name.text()); }
+  Task<std::string> retry(ServerName name) override { return answer("retry", name.text()); }
+  Task<std::string> events(std::optional<ServerName> name, size_t limit) override {
+    return answer("events", (name ? name->text() : "all") + " " + std::to_string(limit));
+  }
+  Task<std::string> accounts() override { return answer("accounts", ""); }
+  Task<std::string> change_account(std::string issuer, AccountAct act) override {
+    const char* const words[] = {"roll-key", "deactivate", "reactivate"};
+    return answer(words[static_cast<size_t>(act)], std::move(issuer));
+  }
   Task<std::string> reload() override { return answer("reload", ""); }
   Prefetched prefetch(const std::vector<ServerName>& names) override {
     prefetch_names.clear();
