@@ -49,9 +49,9 @@ class CertificateCache {
   // For `name`, and for the wildcard names of the certificate; replaces what was there, save that
   // a wildcard stays with a newer certificate. What is larger than a shard's bytes is not kept.
   void put(const ServerName& name, CertificatePtr certificate, NameExtras extras = {});
-  // The same, but only where there is one for exactly that name, or for a wildcard of it, and
-  // leaves what is kept beside it: a renewal. False: there was none.
-  bool replace(const ServerName& name, CertificatePtr certificate);
+  // A renewal: the same, but only where there is one, for exactly that name or for a wildcard of it
+  // that the certificate has too; and what is kept beside it stays. False: there was none.
+  bool replace(const ServerName& name, const CertificatePtr& certificate);
   // Replaces what is kept beside the certificate of exactly that name, if there is one.
   void set_extras(const ServerName& name, NameExtras extras);
   // From `at` on look_up() says of every name, once, that the policy is to be asked again. O(n), a

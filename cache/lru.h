@@ -47,6 +47,12 @@ class Lru {
     return found == index_.end() ? nullptr : found->second->value.get();
   }
 
+  // What is kept beside it; not a use. Null if there is none.
+  const Beside* peek_beside(std::string_view key) const {
+    const auto found = index_.find(key);
+    return found == index_.end() ? nullptr : &found->second->beside;
+  }
+
   // Replaces what was there. What is costlier than the whole cache may hold is not kept.
   [[nodiscard]] Dropped put(std::string key, Ptr value, size_t cost, Beside beside = {}) {
     Dropped dropped = erase(key);
@@ -60,6 +66,22 @@ class Lru {
     while (entries_.size() > max_entries_ || cost_ > max_cost_) {
       take(std::prev(entries_.end()), dropped);
     }
+    return dropped;
+  }
+
+  // Another value for what is there, which stays where it is, with what is beside it. Nothing where
+  // there is none.
+  [[nodiscard]] Dropped replace(std::string_view key, Ptr value, size_t cost) {
+    Dropped dropped;
+    const auto found = index_.find(key);
+    if (found == index_.end()) return dropped;
+    const Place place = found->second;
+    cost_ = cost_ - place->cost + cost;
+    place->cost = cost;
+    std::swap(place->value, value);
+    dropped.push_front({{}, std::move(value), 0, {}});
+    if (cost > max_cost_) take(place, dropped);
+    while (cost_ > max_cost_) take(std::prev(entries_.end()), dropped);
     return dropped;
   }
 

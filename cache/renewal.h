@@ -1,4 +1,5 @@
 #pragma once
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -24,12 +25,22 @@ struct RenewalPlan {
   // When the scheduler looks at it next; the index is over this. kNever: only once somebody has
   // visited the name again (note_uses() makes it the visit's time).
   WallTime look_at = kNever;
-  std::optional<RenewalWindow> window{};  // that renew_at was chosen in
-  WallTime poll_at = kNever;              // when the CA is asked for its window again
+  std::optional<RenewalWindow> window{};   // that renew_at was chosen in
+  WallTime poll_at = kNever;               // when the CA is asked for its window again
   std::optional<WallTime> denied_since{};  // the policy's first no at a renewal, if not a yes since
 
   friend bool operator==(const RenewalPlan&, const RenewalPlan&) = default;
 };
+
+// By the certificate's life alone: after two thirds of it, half where it is under ten days. Its CA
+// is not asked.
+inline RenewalPlan plan_by_life(WallTime not_before, WallTime end) {
+  const auto life = end - not_before;
+  const auto wait = life < std::chrono::hours(10 * 24) ? life / 2 : life / 3 * 2;
+  RenewalPlan plan;
+  plan.renew_at = plan.look_at = not_before + wait;
+  return plan;
+}
 
 // Where a certificate is from, as the store is told.
 struct CertificateOrigin {
@@ -38,15 +49,17 @@ struct CertificateOrigin {
 
   std::string issuer;     // its name in the configuration
   std::string account{};  // URL of the account that ordered it; "" for none
-  // Without it: renewed after two thirds of its life (half, where that is under ten days).
+  // Without it: plan_by_life().
   std::optional<RenewalPlan> plan{};
-  bool visited = true;  // somebody has asked for the name just now
+  // Somebody has asked for the name just now. Else the last visit is that of what it replaces.
+  bool visited = true;
 };
 
 // A stored certificate without its bytes and key.
 struct CertificateInfo {
   int64_t id = 0;  // of the row: another certificate for the name has another one
-  ServerName name;  // that it was obtained for
+  // That it was obtained for; if that leads to another one by now, another of its names.
+  ServerName name;
   std::string issuer, account;
   std::string key_type;  // "p256", "rsa2048", ...
   std::string serial;    // hex, lower case

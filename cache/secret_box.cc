@@ -225,6 +225,12 @@ std::string SecretBox::key_id() const {
   return to_hex(keys_->all.front().id);
 }
 
+std::string SecretBox::key_ids() const {
+  std::string ids;
+  for (const Keys::Key& one : keys_->all) ids.append(ids.empty() ? "" : " ").append(to_hex(one.id));
+  return ids;
+}
+
 std::string SecretBox::key_id_of(std::string_view sealed) {
   if (sealed.size() < kHeaderBytes + kTagBytes || sealed[0] != kVersion) return {};
   return to_hex(sealed.substr(1, kIdBytes));

@@ -33,7 +33,8 @@ class SecretBox {
   // Errors: kNotFound, sealed with a key that is not in our file; kInvalid, altered, cut, or moved.
   Result<std::string> open(std::string_view sealed, std::string_view context) const;
 
-  std::string key_id() const;  // of the key that seals; hex
+  std::string key_id() const;   // of the key that seals; hex
+  std::string key_ids() const;  // of all of them, in their order, with blanks between
   // The id of the key that a sealed secret needs, hex; "" if it is no sealed secret.
   static std::string key_id_of(std::string_view sealed);
 

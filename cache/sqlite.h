@@ -56,8 +56,10 @@ class Query {
 class Connection {
  public:
   // Opens the file, or makes it (0600, like all that SQLite puts beside it), in WAL mode with
-  // synchronous=FULL: a committed transaction is on disk.
-  static Result<std::unique_ptr<Connection>> open(const std::filesystem::path& file);
+  // synchronous=FULL: a committed transaction is on disk. `vfs`: SQLite's name of what is between
+  // it and the system; "" for the default one.
+  static Result<std::unique_ptr<Connection>> open(const std::filesystem::path& file,
+                                                  const std::string& vfs = "");
   ~Connection();
   Connection(const Connection&) = delete;
 
@@ -67,16 +69,20 @@ class Connection {
   Result<> execute(const std::string& sql);
 
   int64_t last_row_id() const;
+  int64_t changes() const;  // rows that the last INSERT, UPDATE or DELETE changed
   const std::filesystem::path& file() const { return file_; }
+  const std::string& vfs() const { return vfs_; }
 
  private:
   friend class Query;
   friend class Transaction;
-  explicit Connection(std::filesystem::path file) : file_(std::move(file)) {}
+  Connection(std::filesystem::path file, std::string vfs)
+      : file_(std::move(file)), vfs_(std::move(vfs)) {}
 
   Error error(int status) const;
 
   const std::filesystem::path file_;
+  const std::string vfs_;
   sqlite3* handle_ = nullptr;
   std::unordered_map<std::string_view, sqlite3_stmt*> statements_;
 };

@@ -1,41 +1,65 @@
 #include "cache/sqlite_accounts.h"
 
-#include <string_view>
-
 namespace latchkey::sqlite {
-namespace {
 
 std::string account_context(std::string_view directory) {
   std::string context = "account";
   return context.append(1, '\0').append(directory);
 }
 
-}  // namespace
+std::string next_key_context(std::string_view directory) {
+  std::string context = "account_next";
+  return context.append(1, '\0').append(directory);
+}
 
-Result<std::optional<AccountRecord>> find_account(Connection& connection, const SecretBox& box,
-                                                  const std::string& directory) {
-  Query query = connection.query("SELECT url, sealed_key FROM account WHERE directory = ?");
+Result<FoundAccount> find_account(Connection& connection, const SecretBox& box,
+                                  const std::string& directory) {
+  Query query = connection.query(
+      "SELECT url, sealed_key, next_sealed_key, eab_kid, deactivated FROM account "
+      "WHERE directory = ?");
   auto row = query.bind(directory).next();
   if (!row) return std::move(row).error();
-  if (!*row) return std::optional<AccountRecord>();
+  FoundAccount found;
+  if (!*row) return found;
   auto key = box.open(query.text(1), account_context(directory));
   if (!key) {
     return Error{ErrorCode::kIo, "the stored account key for " + directory +
                                      " cannot be read: " + key.error().message +
                                      "; restore a backup of the database, or delete the account"};
   }
-  return std::optional(AccountRecord{directory, std::string(query.text(0)), *std::move(key)});
+  AccountRecord record{.directory = directory,
+                       .url = std::string(query.text(0)),
+                       .key_der = *std::move(key),
+                       .eab_kid = std::string(query.text(3)),
+                       .deactivated = query.integer(4) != 0};
+  if (!query.is_null(2)) {
+    auto next = box.open(query.text(2), next_key_context(directory));
+    if (next) {
+      record.next_key_der = *std::move(next);
+    } else if (next.error().code == ErrorCode::kNotFound) {
+      return Error{ErrorCode::kIo, "the stored next account key for " + directory + ": " +
+                                       next.error().message +
+                                       "; put that key back into the encryption key file"};
+    } else {
+      found.bad_next_key = std::move(next).error().message;
+    }
+  }
+  found.record = std::move(record);
+  return found;
 }
 
 Result<> put_account(Connection& connection, const SecretBox& box, const AccountRecord& account) {
   Query query = connection.query(
-      "INSERT INTO account (directory, url, sealed_key) VALUES (?, ?, ?) "
-      "ON CONFLICT (directory) DO UPDATE SET url = excluded.url, "
-      "sealed_key = excluded.sealed_key");
-  return query.bind(account.directory)
-      .bind(account.url)
-      .bind_blob(box.seal(account.key_der, account_context(account.directory)))
-      .run();
+      "INSERT OR REPLACE INTO account (directory, url, sealed_key, next_sealed_key, eab_kid, "
+      "deactivated) VALUES (?, ?, ?, ?, ?, ?)");
+  query.bind(account.directory).bind(account.url);
+  query.bind_blob(box.seal(account.key_der, account_context(account.directory)));
+  if (account.next_key_der.empty()) {
+    query.bind_null();
+  } else {
+    query.bind_blob(box.seal(account.next_key_der, next_key_context(account.directory)));
+  }
+  return query.bind(account.eab_kid).bind(int64_t{account.deactivated}).run();
 }
 
 Result<> delete_account(Connection& connection, const std::string& directory) {

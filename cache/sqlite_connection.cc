@@ -99,13 +99,14 @@ bool Query::is_null(int column) const {
   return sqlite3_column_type(statement_, column) == SQLITE_NULL;
 }
 
-Result<std::unique_ptr<Connection>> Connection::open(const fs::path& path) {
+Result<std::unique_ptr<Connection>> Connection::open(const fs::path& path, const std::string& vfs) {
   const fs::path file = fs::absolute(path);
   if (auto prepared = prepare_file(file); !prepared) return std::move(prepared).error();
-  std::unique_ptr<Connection> made(new Connection(file));
+  std::unique_ptr<Connection> made(new Connection(file, vfs));
   // NOMUTEX: one thread at a time uses a connection.
   const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
-  const int status = sqlite3_open_v2(file.c_str(), &made->handle_, flags, nullptr);
+  const int status =
+      sqlite3_open_v2(file.c_str(), &made->handle_, flags, vfs.empty() ? nullptr : vfs.c_str());
   if (status != SQLITE_OK) return made->error(status);
   sqlite3_busy_timeout(made->handle_, kBusyMillis);
   // A damaged file must not make SQLite do what its schema says.
@@ -151,6 +152,10 @@ Result<> Connection::execute(const std::string& sql) {
 
 int64_t Connection::last_row_id() const {
   return sqlite3_last_insert_rowid(handle_);
+}
+
+int64_t Connection::changes() const {
+  return sqlite3_changes64(handle_);
 }
 
 Error Connection::error(int status) const {

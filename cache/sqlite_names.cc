@@ -18,13 +18,6 @@ WallTime wall_time(int64_t seconds) {
   return WallTime(WallTime::duration(seconds));
 }
 
-// Never cuts a character of UTF-8 in two.
-std::string_view cut(std::string_view text, size_t max) {
-  if (text.size() <= max) return text;
-  while (max > 0 && (static_cast<uint8_t>(text[max]) & 0xc0) == 0x80) --max;
-  return text.substr(0, max);
-}
-
 // "" for an empty one, as nearly all of them are.
 std::string write_grant(const Grant& grant) {
   if (grant == Grant()) return "";
@@ -86,8 +79,18 @@ Result<> delete_row(Connection& connection, std::string_view sql, const ServerNa
 
 }  // namespace
 
-Result<NameRows> find_rows(Connection& connection, const ServerName& name) {
+std::string_view cut(std::string_view text, size_t max) {
+  if (text.size() <= max) return text;
+  while (max > 0 && (static_cast<uint8_t>(text[max]) & 0xc0) == 0x80) --max;
+  return text.substr(0, max);
+}
+
+Result<NameRows> find_rows(Connection& connection, const SecretBox& box, const ServerName& name) {
   NameRows rows;
+  auto orders = find_order(connection, box, name);
+  if (!orders) return std::move(orders).error();
+  for (PendingOrder& order : orders->found) rows.record.order = std::move(order);
+  rows.bad_orders = std::move(orders->bad);
   auto failure = find_failure(connection, name);
   if (!failure) return std::move(failure).error();
   rows.record.failure = *std::move(failure);
@@ -113,6 +116,7 @@ Result<> delete_name(Connection& connection, const ServerName& name) {
   if (auto done = release_certificate(connection, name); !done) return done;
   if (auto done = delete_failure(connection, name); !done) return done;
   if (auto done = delete_verdict(connection, name); !done) return done;
+  if (auto done = delete_order(connection, name); !done) return done;
   return transaction.commit();
 }
 

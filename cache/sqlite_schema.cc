@@ -102,6 +102,53 @@ CREATE TABLE bucket (
 ) WITHOUT ROWID;
 CREATE INDEX bucket_idle_at ON bucket (idle_at_ms);
 )sql"},
+    {3, R"sql(
+-- When a certificate is renewed, and what was seen of its name. last_used is to the second now.
+ALTER TABLE certificate ADD COLUMN end_at INTEGER NOT NULL DEFAULT 0;  -- smallest in the chain
+ALTER TABLE certificate ADD COLUMN serial TEXT NOT NULL DEFAULT '';    -- hex; '': not known
+ALTER TABLE certificate ADD COLUMN look_at INTEGER;       -- NULL: once somebody has come again
+ALTER TABLE certificate ADD COLUMN window_start INTEGER;  -- of the CA, that renew_at was chosen in
+ALTER TABLE certificate ADD COLUMN window_end INTEGER;
+ALTER TABLE certificate ADD COLUMN poll_at INTEGER;       -- of the CA, for its window; NULL: never
+ALTER TABLE certificate ADD COLUMN denied_since INTEGER;  -- by the policy, at a renewal
+UPDATE certificate SET end_at = not_after, look_at = renew_at, poll_at = 0,
+  last_used = coalesce(last_used, CAST(strftime('%s', 'now') AS INTEGER));
+DROP INDEX certificate_renew_at;
+CREATE INDEX certificate_look_at ON certificate (look_at) WHERE look_at IS NOT NULL;
+CREATE INDEX certificate_end_at ON certificate (end_at);
+
+ALTER TABLE account ADD COLUMN next_sealed_key BLOB;  -- a key rollover is under way
+ALTER TABLE account ADD COLUMN eab_kid TEXT NOT NULL DEFAULT '';
+ALTER TABLE account ADD COLUMN deactivated INTEGER NOT NULL DEFAULT 0;
+
+-- Orders that a CA has accepted and that have not come to an end.
+CREATE TABLE order_state (
+  name       TEXT PRIMARY KEY,
+  issuer     TEXT NOT NULL,         -- its name in the configuration
+  directory  TEXT NOT NULL,         -- URLs
+  account    TEXT NOT NULL,
+  url        TEXT NOT NULL,
+  sealed_key BLOB NOT NULL,         -- PKCS#8 of the certificate to come
+  profile    TEXT NOT NULL,
+  made       INTEGER NOT NULL,
+  renewal    INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX order_state_made ON order_state (made, name);
+
+-- Of each name the newest 100, of those without a name 10 000.
+CREATE TABLE event (
+  id         INTEGER PRIMARY KEY AUTOINCREMENT,  -- the higher is the newer
+  at         INTEGER NOT NULL,
+  kind       TEXT NOT NULL,         -- event_kind
+  name       TEXT NOT NULL,         -- or ''
+  issuer     TEXT NOT NULL,         -- or ''
+  text       TEXT NOT NULL,         -- <= 2 KiB
+  details    TEXT NOT NULL,         -- a JSON object, <= 4 KiB, or ''
+  keep_until INTEGER NOT NULL
+);
+CREATE INDEX event_name ON event (name, id);
+CREATE INDEX event_keep_until ON event (keep_until);
+)sql"},
 };
 
 // The version of the database: 0 for an empty one.

@@ -1,184 +1,67 @@
+// Opening, and what concerns certificates. The other rows are in sqlite_store_rows.cc, the store's
+// housekeeping is in sqlite_store_keeping.cc.
 #include "cache/sqlite_store.h"
 
-#include <openssl/rand.h>
-#include <sys/statvfs.h>
-
-#include <array>
-#include <cerrno>
-#include <functional>
+#include <algorithm>
 
 #include "base/file.h"
-#include "base/job_thread.h"
-#include "cache/secret_box.h"
-#include "cache/sqlite.h"
-#include "cache/sqlite_accounts.h"
 #include "cache/sqlite_certificates.h"
+#include "cache/sqlite_meta.h"
 #include "cache/sqlite_names.h"
 #include "cache/sqlite_schema.h"
-#include "cache/sqlite_sweep.h"
+#include "cache/sqlite_store_impl.h"
 
 namespace latchkey {
 namespace {
 
 namespace fs = std::filesystem;
 using sqlite::Connection;
-using sqlite::Query;
-using namespace std::string_view_literals;
-
-constexpr int kSweepPieces = 50;                // of each table, in one sweep
-constexpr uint64_t kLeastFreeSpace = 16 << 20;  // bytes: a full write-ahead log
-// What tells our key file from another: a known text, sealed when the database was made.
-constexpr std::string_view kKeyCheck = "latchkey";
-constexpr std::string_view kKeyCheckContext = "meta\0key_check"sv;
-
-Result<std::optional<std::string>> find_meta(Connection& connection, std::string_view key) {
-  Query query = connection.query("SELECT value FROM meta WHERE key = ?");
-  auto row = query.bind(key).next();
-  if (!row) return std::move(row).error();
-  if (!*row) return std::optional<std::string>();
-  return std::optional<std::string>(query.text(0));
-}
-
-Result<> put_meta(Connection& connection, std::string_view key, std::string_view value) {
-  Query query = connection.query(
-      "INSERT INTO meta (key, value) VALUES (?, ?) "
-      "ON CONFLICT (key) DO UPDATE SET value = excluded.value");
-  return query.bind(key).bind_blob(value).run();
-}
-
-Result<SecretBox> open_box(Connection& connection, const fs::path& file, Log& log) {
-  const auto check = find_meta(connection, "key_check");
-  if (!check) return check.error();
-  auto box = SecretBox::from_file(file);
-  if (!*check) {  // nothing was ever sealed here
-    if (!box && box.error().code == ErrorCode::kNotFound) box = SecretBox::make(file, log);
-    if (!box) return box;
-    auto put = put_meta(connection, "key_check", box->seal(kKeyCheck, kKeyCheckContext));
-    if (!put) return std::move(put).error();
-    return box;
-  }
-  const std::string remedy =
-      "put the file back from your backup, or move the database away to start anew "
-      "(certificates are then obtained again)";
-  const std::string needs = "the database " + connection.file().string() + " is sealed with key " +
-                            SecretBox::key_id_of(**check);
-  if (!box && box.error().code == ErrorCode::kNotFound) {
-    return Error{ErrorCode::kInvalid, "the encryption key file " + file.string() +
-                                          " is lost, and " + needs + ": " + remedy};
-  }
-  if (!box) return box;
-  if (auto opened = box->open(**check, kKeyCheckContext); !opened) {
-    return Error{ErrorCode::kInvalid, "the encryption key file " + file.string() +
-                                          " is not the right one: " + needs + " (" +
-                                          opened.error().message + "): " + remedy};
-  }
-  if (SecretBox::key_id_of(**check) != box->key_id()) {
-    // A newer key seals from now on: a key file from before it is refused at the next start.
-    auto put = put_meta(connection, "key_check", box->seal(kKeyCheck, kKeyCheckContext));
-    if (!put) return std::move(put).error();
-  }
-  return box;
-}
-
-Result<> test_free_space(const fs::path& folder) {
-  struct statvfs found {};
-  if (::statvfs(folder.c_str(), &found) != 0) {
-    return Error{ErrorCode::kIo,
-                 "cannot look at the free space of " + folder.string() + ": " + errno_text(errno)};
-  }
-  const uint64_t free = uint64_t{found.f_bavail} * found.f_frsize;
-  if (free < kLeastFreeSpace) {
-    return Error{ErrorCode::kIo, "only " + std::to_string(free >> 10) + " KiB are free in " +
-                                     folder.string() +
-                                     ", where at least 16 MiB are needed: " + "free some space"};
-  }
-  return Unit{};
-}
-
-// Reads with a connection of its own, so that the value comes back from the file.
-Result<> test_store(Connection& connection) {
-  if (auto space = test_free_space(connection.file().parent_path()); !space) return space;
-  std::array<uint8_t, 32> random{};
-  RAND_bytes(random.data(), random.size());
-  const std::string probe(reinterpret_cast<const char*>(random.data()), random.size());
-  if (auto put = put_meta(connection, "probe", probe); !put) return put;
-  {
-    const auto reader = Connection::open(connection.file());
-    if (!reader) return reader.error();
-    const auto found = find_meta(**reader, "probe");
-    if (!found) return found.error();
-    if (*found != probe) {
-      return Error{ErrorCode::kIo, "the database " + connection.file().string() +
-                                       " does not give back what was written: do not trust the "
-                                       "disk under it; move the database to another one"};
-    }
-  }
-  Query query = connection.query("DELETE FROM meta WHERE key = 'probe'");
-  return query.run();
-}
 
 }  // namespace
 
-struct SqliteStore::Impl {
-  static constexpr size_t kReaders = 2;
-
-  Impl(Mailbox::Address home_in, Log& log_in, SecretBox box_in, std::unique_ptr<Connection> writer,
-       std::array<std::unique_ptr<Connection>, kReaders> readers)
-      : home(std::move(home_in)),
-        log(log_in),
-        box(std::move(box_in)),
-        write_connection(std::move(writer)),
-        read_connections(std::move(readers)),
-        write_thread(home),
-        read_threads{JobThread(home), JobThread(home)} {}
-
-  // The job runs with the connection of the thread that it is given to.
-  template <typename T, typename Job>
-  Task<T> write(Job job) {
-    std::function<Result<T>()> bound = [this, job = std::move(job)] {
-      return job(*write_connection);
-    };
-    return write_thread.run<T>(std::move(bound));
-  }
-  template <typename T, typename Job>
-  Task<T> read(Job job) {
-    const size_t which = next_reader++ % kReaders;
-    std::function<Result<T>()> bound = [this, which, job = std::move(job)] {
-      return job(*read_connections[which]);
-    };
-    return read_threads[which].run<T>(std::move(bound));
-  }
-
-  // Reports a row that cannot be used and takes it away.
-  Task<> set_aside(sqlite::BadRow bad) {
-    const auto move = [bad](Connection& connection) { return sqlite::quarantine(connection, bad); };
-    co_await write<Unit>(move);
+Task<> SqliteStore::Impl::set_aside(sqlite::BadRow bad) {
+  // The listener hears of it also when this task is dropped.
+  const auto move = [bad, home = home,
+                     weak = std::weak_ptr(listeners)](Connection& connection) -> Result<bool> {
+    auto moved = sqlite::quarantine(connection, bad);
+    if (!moved || !*moved) return moved;
+    home.post([weak, bad] {
+      const auto listening = weak.lock();
+      if (listening == nullptr) return;
+      const Quarantined tell = listening->quarantined;  // it may unset itself
+      if (tell != nullptr) tell(bad.name, bad.cause);
+    });
+    return moved;
+  };
+  const bool moved = co_await write<bool>(move);
+  if (moved) {
     log.error("store_row_quarantined",
               "a stored certificate cannot be used; it was moved to the table \"quarantine\" and "
               "will be obtained anew",
               {{"name", bad.name}, {"cause", bad.cause}});
-    co_return Unit{};
   }
+  co_return Unit{};
+}
 
-  const Mailbox::Address home;
-  Log& log;
-  const SecretBox box;
-  // The home thread's. Letters have weak pointers to it: when the store is gone they say nothing.
-  struct Puts {
-    uint64_t done = 0;
-    Stored listener;
-  };
-  const std::shared_ptr<Puts> puts = std::make_shared<Puts>();
-  sqlite::SweepPlace verdicts_place;  // used by write_thread only
-  sqlite::SweepPlace failures_place;  // the same
-  size_t next_reader = 0;
-  const std::unique_ptr<Connection> write_connection;  // used by write_thread only
-  const std::array<std::unique_ptr<Connection>, kReaders> read_connections;  // by their threads
-  // Last, so that they end first: jobs use what is above. Their queues are bounded by the callers:
-  // the gate's flights and the orders in progress.
-  JobThread write_thread;
-  std::array<JobThread, kReaders> read_threads;
-};
+Task<> SqliteStore::Impl::set_aside(std::vector<sqlite::BadOrder> bad) {
+  for (const sqlite::BadOrder& one : bad) {
+    if (!one.damaged) {
+      log.error("store_order_key_missing",
+                "the key of a pending order cannot be opened; the order is not gone on with until "
+                "that key is put back into the encryption key file",
+                {{"name", one.name}, {"cause", one.cause}});
+      continue;
+    }
+    const auto move = [one](Connection& connection) { return sqlite::quarantine(connection, one); };
+    const bool moved = co_await write<bool>(move);
+    if (!moved) continue;
+    log.error("store_order_quarantined",
+              "a pending order cannot be used; it was moved to the table \"quarantine\", and the "
+              "certificate is ordered anew",
+              {{"name", one.name}, {"cause", one.cause}});
+  }
+  co_return Unit{};
+}
 
 Result<std::unique_ptr<SqliteStore>> SqliteStore::open(Options options, Mailbox::Address home,
                                                        Log& log) {
@@ -186,16 +69,16 @@ Result<std::unique_ptr<SqliteStore>> SqliteStore::open(Options options, Mailbox:
   if (auto made = make_private_folder(options.database.parent_path()); !made) {
     return std::move(made).error();
   }
-  auto writer = Connection::open(options.database);
+  auto writer = Connection::open(options.database, options.vfs);
   if (!writer) return std::move(writer).error();
   if (auto done = sqlite::migrate(**writer, sqlite::migrations()); !done) {
     return std::move(done).error();
   }
-  auto box = open_box(**writer, options.encryption_key_file, log);
+  auto box = sqlite::open_box(**writer, options.encryption_key_file, log);
   if (!box) return std::move(box).error();
   std::array<std::unique_ptr<Connection>, Impl::kReaders> readers;
   for (auto& reader : readers) {
-    auto opened = Connection::open(options.database);
+    auto opened = Connection::open(options.database, options.vfs);
     if (!opened) return std::move(opened).error();
     reader = *std::move(opened);
     if (auto set = reader->execute("PRAGMA query_only=ON"); !set) return std::move(set).error();
@@ -206,10 +89,6 @@ Result<std::unique_ptr<SqliteStore>> SqliteStore::open(Options options, Mailbox:
 
 SqliteStore::SqliteStore(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 SqliteStore::~SqliteStore() = default;
-
-Task<> SqliteStore::self_test() {
-  return impl_->write<Unit>(test_store);
-}
 
 Task<CertificatePtr> SqliteStore::find_certificate(ServerName name) {
   // Each turn but the last takes a bad row away, so this ends.
@@ -226,19 +105,19 @@ Task<CertificatePtr> SqliteStore::find_certificate(ServerName name) {
 }
 
 Task<> SqliteStore::put_certificate(ServerName name, CertificatePtr certificate,
-                                    std::string issuer) {
+                                    CertificateOrigin origin) {
   // The letter goes home before the job's result does, and whether or not that is waited for.
   return impl_->write<Unit>([box = impl_->box, home = impl_->home,
-                             weak = std::weak_ptr<Impl::Puts>(impl_->puts), name = std::move(name),
+                             weak = std::weak_ptr(impl_->listeners), name = std::move(name),
                              certificate = std::move(certificate),
-                             issuer = std::move(issuer)](Connection& connection) {
-    auto done = sqlite::put_certificate(connection, box, name, *certificate, issuer);
+                             origin = std::move(origin)](Connection& connection) {
+    auto done = sqlite::put_certificate(connection, box, name, *certificate, origin);
     if (!done) return done;
     home.post([weak, name, certificate] {
-      const auto puts = weak.lock();
-      if (puts == nullptr) return;
-      ++puts->done;
-      const Stored tell = puts->listener;  // it may unset itself
+      const auto listening = weak.lock();
+      if (listening == nullptr) return;
+      ++listening->puts;
+      const Stored tell = listening->stored;  // it may unset itself
       if (tell != nullptr) tell(name, *certificate);
     });
     return done;
@@ -258,11 +137,11 @@ Task<NameRecord> SqliteStore::find_name(ServerName name) {
   };
   // Each turn but the last takes a bad row away or saw a put come between, so this ends.
   for (;;) {
-    const uint64_t puts_before = impl_->puts->done;
+    const uint64_t puts_before = impl_->listeners->puts;
     const auto look = [box = impl_->box, name](Connection& connection) -> Result<Read> {
       auto found = sqlite::find_certificate(connection, box, name);
       if (!found) return std::move(found).error();
-      auto rows = sqlite::find_rows(connection, name);
+      auto rows = sqlite::find_rows(connection, box, name);
       if (!rows) return std::move(rows).error();
       return Read{*std::move(found), *std::move(rows)};
     };
@@ -274,14 +153,21 @@ Task<NameRecord> SqliteStore::find_name(ServerName name) {
     }
     // A put that was reported while this was on its way home may have been missed: whoever notes
     // down that there is none must not do so after the listener heard of it.
-    if (read.found.certificate == nullptr && impl_->puts->done != puts_before) continue;
+    if (read.found.certificate == nullptr && impl_->listeners->puts != puts_before) continue;
     if (!read.rows.bad_verdict.empty()) {
       impl_->log.error("store_verdict_unreadable",
                        "what is stored of the ask endpoint's answer cannot be read; it counts as "
                        "none and will be asked for anew",
                        {{"name", name.text()}, {"cause", read.rows.bad_verdict}});
     }
+    if (!read.rows.bad_orders.empty()) {
+      // What is good is served also when the bad cannot be taken away.
+      Task<> moving = impl_->set_aside(std::move(read.rows.bad_orders));
+      const Result<> moved = co_await std::move(moving).result();
+      (void)moved;
+    }
     read.rows.record.certificate = std::move(read.found.certificate);
+    read.rows.record.info = std::move(read.found.info);
     co_return std::move(read.rows.record);
   }
 }
@@ -292,85 +178,42 @@ Task<> SqliteStore::delete_name(ServerName name) {
   });
 }
 
-Task<> SqliteStore::put_failure(ServerName name, FailureRecord failure) {
-  return impl_->write<Unit>(
-      [name = std::move(name), failure = std::move(failure)](Connection& connection) {
-        return sqlite::put_failure(connection, name, failure);
-      });
-}
-
-Task<> SqliteStore::delete_failure(ServerName name) {
-  return impl_->write<Unit>([name = std::move(name)](Connection& connection) {
-    return sqlite::delete_failure(connection, name);
-  });
-}
-
-Task<> SqliteStore::put_verdict(ServerName name, VerdictRecord verdict) {
-  return impl_->write<Unit>(
-      [name = std::move(name), verdict = std::move(verdict)](Connection& connection) {
-        return sqlite::put_verdict(connection, name, verdict);
-      });
-}
-
-Task<> SqliteStore::delete_verdict(ServerName name) {
-  return impl_->write<Unit>([name = std::move(name)](Connection& connection) {
-    return sqlite::delete_verdict(connection, name);
-  });
-}
-
-Task<std::vector<BucketRecord>> SqliteStore::load_buckets(WallTime now) {
-  return impl_->read<std::vector<BucketRecord>>(
-      [now](Connection& connection) { return sqlite::load_buckets(connection, now); });
-}
-
-Task<> SqliteStore::put_buckets(std::vector<BucketRecord> buckets) {
-  return impl_->write<Unit>([buckets = std::move(buckets)](Connection& connection) {
-    return sqlite::put_buckets(connection, buckets);
-  });
-}
-
-Task<> SqliteStore::sweep(WallTime now) {
-  Impl& impl = *impl_;
-  const std::array<std::function<Result<bool>(Connection&)>, 3> tables{
-      [now, &impl](Connection& connection) {
-        return sqlite::sweep_verdicts(connection, now, impl.verdicts_place);
-      },
-      [now, &impl](Connection& connection) {
-        return sqlite::sweep_failures(connection, now, impl.failures_place);
-      },
-      [now](Connection& connection) { return sqlite::sweep_buckets(connection, now); }};
-  // A job for each piece, so that other writes come between them.
-  for (const auto& sweep_piece : tables) {
-    bool more = true;
-    for (int piece = 0; piece < kSweepPieces && more; ++piece) {
-      more = co_await impl.write<bool>(sweep_piece);
-    }
+Task<DueCertificates> SqliteStore::find_due(WallTime now, size_t limit) {
+  const auto look = [now, limit](Connection& connection) {
+    return sqlite::find_due(connection, now, limit);
+  };
+  sqlite::Due due = co_await impl_->read<sqlite::Due>(look);
+  for (const sqlite::BadRow& bad : due.bad) {
+    const sqlite::BadRow one = bad;
+    co_await impl_->set_aside(one);
   }
-  co_return Unit{};
+  co_return std::move(due.found);
 }
 
-void SqliteStore::on_stored(Stored listener) {
-  impl_->puts->listener = std::move(listener);
-}
-
-Task<std::optional<AccountRecord>> SqliteStore::find_account(std::string directory) {
-  return impl_->read<std::optional<AccountRecord>>(
-      [box = impl_->box, directory = std::move(directory)](Connection& connection) {
-        return sqlite::find_account(connection, box, directory);
-      });
-}
-
-Task<> SqliteStore::put_account(AccountRecord account) {
-  return impl_->write<Unit>(
-      [box = impl_->box, account = std::move(account)](Connection& connection) {
-        return sqlite::put_account(connection, box, account);
-      });
-}
-
-Task<> SqliteStore::delete_account(std::string directory) {
-  return impl_->write<Unit>([directory = std::move(directory)](Connection& connection) {
-    return sqlite::delete_account(connection, directory);
+Task<> SqliteStore::put_plan(int64_t id, RenewalPlan plan) {
+  return impl_->write<Unit>([id, plan = std::move(plan)](Connection& connection) {
+    return sqlite::put_plan(connection, id, plan);
   });
+}
+
+Task<std::vector<CertificateInfo>> SqliteStore::list_certificates(CertificateQuery query) {
+  constexpr size_t kMaxPage = 1000;
+  size_t wanted = std::min(query.limit, kMaxPage);
+  std::vector<CertificateInfo> page;
+  page.reserve(wanted);
+  // A job for each piece, so that other reads come between them.
+  while (wanted > 0) {
+    query.limit = wanted;
+    const auto look = [query](Connection& connection) {
+      return sqlite::list_piece(connection, query);
+    };
+    sqlite::Listed piece = co_await impl_->read<sqlite::Listed>(look);
+    for (CertificateInfo& one : piece.found) page.push_back(std::move(one));
+    wanted -= piece.found.size();
+    if (!piece.more) break;
+    query.after = std::move(piece.last);
+  }
+  co_return page;
 }
 
 Task<size_t> SqliteStore::count_certificates() {

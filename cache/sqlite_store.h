@@ -1,6 +1,9 @@
 #pragma once
 #include <filesystem>
 #include <memory>
+#include <optional>
+#include <string>
+#include <vector>
 
 #include "base/log.h"
 #include "base/mailbox.h"
@@ -15,6 +18,7 @@ class SqliteStore final : public Store {
   struct Options {
     std::filesystem::path database;
     std::filesystem::path encryption_key_file;  // made (0600) if it does not exist
+    std::string vfs{};                          // of SQLite; "": the default one
   };
 
   // Opens or makes the database, and migrates its schema. Blocks; called before the loops run.
@@ -27,18 +31,30 @@ class SqliteStore final : public Store {
 
   Task<> self_test() override;
   Task<CertificatePtr> find_certificate(ServerName name) override;
-  Task<> put_certificate(ServerName name, CertificatePtr certificate, std::string issuer) override;
+  Task<> put_certificate(ServerName name, CertificatePtr certificate,
+                         CertificateOrigin origin) override;
   Task<> delete_certificate(ServerName name) override;
   Task<NameRecord> find_name(ServerName name) override;
   Task<> delete_name(ServerName name) override;
+  Task<DueCertificates> find_due(WallTime now, size_t limit) override;
+  Task<> put_plan(int64_t id, RenewalPlan plan) override;
+  Task<> note_uses(std::vector<ServerName> names, WallTime now) override;
+  Task<std::vector<CertificateInfo>> list_certificates(CertificateQuery query) override;
+  Task<> put_order(PendingOrder order) override;
+  Task<> delete_order(ServerName name) override;
+  Task<std::vector<PendingOrder>> load_orders(size_t limit) override;
+  Task<> put_events(std::vector<Event> events) override;
+  Task<std::vector<Event>> find_events(std::string name, size_t limit) override;
   Task<> put_failure(ServerName name, FailureRecord failure) override;
   Task<> delete_failure(ServerName name) override;
   Task<> put_verdict(ServerName name, VerdictRecord verdict) override;
   Task<> delete_verdict(ServerName name) override;
   Task<std::vector<BucketRecord>> load_buckets(WallTime now) override;
   Task<> put_buckets(std::vector<BucketRecord> buckets) override;
-  Task<> sweep(WallTime now) override;
+  Task<SweepReport> sweep(WallTime now, Millis keep_expired) override;
+  Task<bool> reseal() override;
   void on_stored(Stored listener) override;
+  void on_quarantined(Quarantined listener) override;
   Task<std::optional<AccountRecord>> find_account(std::string directory) override;
   Task<> put_account(AccountRecord account) override;
   Task<> delete_account(std::string directory) override;

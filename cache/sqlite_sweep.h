@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/result.h"
@@ -15,6 +16,7 @@ namespace latchkey::sqlite {
 struct SweepPlace {
   int64_t time = INT64_MIN;
   std::string name{};
+  int64_t id = INT64_MIN;  // of a certificate, instead of a name
 };
 
 // Each looks at, and deletes, at most this many rows (20 ms). True: there are more.
@@ -23,5 +25,17 @@ constexpr int64_t kSweepRows = 2000;
 Result<bool> sweep_verdicts(Connection& connection, WallTime now, SweepPlace& place);
 Result<bool> sweep_failures(Connection& connection, WallTime now, SweepPlace& place);
 Result<bool> sweep_buckets(Connection& connection, WallTime now);
+Result<bool> sweep_events(Connection& connection, WallTime now);
+Result<bool> sweep_orders(Connection& connection, WallTime now);
+
+// Certificates that expired `keep_expired` ago, and that nobody has visited since. Looks at no more
+// than this many (20 ms).
+constexpr int64_t kSweepCertificates = 200;
+struct SweptCertificates {
+  std::vector<std::string> names;  // that led to them
+  bool more = false;
+};
+Result<SweptCertificates> sweep_certificates(Connection& connection, WallTime now,
+                                             Millis keep_expired, SweepPlace& place);
 
 }  // namespace latchkey::sqlite

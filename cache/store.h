@@ -44,7 +44,7 @@ struct BucketRecord {
 
 // All that is stored about a name.
 struct NameRecord {
-  CertificatePtr certificate{};  // as find_certificate()
+  CertificatePtr certificate{};           // as find_certificate()
   std::optional<CertificateInfo> info{};  // of the certificate
   std::optional<FailureRecord> failure{};
   std::optional<VerdictRecord> verdict{};
@@ -53,7 +53,7 @@ struct NameRecord {
 
 // What the scheduler is to look at.
 struct DueCertificates {
-  std::vector<CertificateInfo> due;      // look_at has come, the longest ago first
+  std::vector<CertificateInfo> due;     // look_at has come, the longest ago first
   WallTime next = RenewalPlan::kNever;  // when the first of the others is due
 };
 
@@ -62,7 +62,7 @@ struct CertificateQuery {
   std::string after{};     // names behind this one
   std::string contains{};  // only names with this in them
   std::optional<WallTime> ends_before{};
-  size_t limit = 100;      // <= 1000
+  size_t limit = 100;  // <= 1000
 };
 
 struct SweepReport {
@@ -82,7 +82,8 @@ class Store {
   // The certificate for `name`, exact before wildcard, the newest; null if there is none. May be
   // expired. A row that cannot be read is quarantined and reported, and counts as none.
   virtual Task<CertificatePtr> find_certificate(ServerName name) = 0;
-  // Certificate and key in one transaction; replaces the name's earlier one. The name's pending order ends in the same transaction.
+  // Certificate and key in one transaction; replaces the name's earlier one. The name's pending
+  // order ends in the same transaction.
   virtual Task<> put_certificate(ServerName name, CertificatePtr certificate,
                                  CertificateOrigin origin) = 0;
   virtual Task<> delete_certificate(ServerName name) = 0;
@@ -96,8 +97,8 @@ class Store {
   virtual Task<DueCertificates> find_due(WallTime now, size_t limit) = 0;
   // Of the row with that id; nothing happens where it has gone.
   virtual Task<> put_plan(int64_t id, RenewalPlan plan) = 0;
-  // These names were visited at `now`; one transaction. What was left alone for want of visits
-  // (look_at kNever) is looked at again.
+  // These names were visited at `now`. What was left alone for want of visits (look_at kNever) is
+  // looked at again. Many of them are written in pieces between which other writes come.
   virtual Task<> note_uses(std::vector<ServerName> names, WallTime now) = 0;
   virtual Task<std::vector<CertificateInfo>> list_certificates(CertificateQuery query) = 0;
 

@@ -1,0 +1,150 @@
+#include "cache/sqlite_renewals.h"
+
+#include <algorithm>
+
+#include "cache/sqlite_time.h"
+
+namespace latchkey::sqlite {
+namespace {
+
+// Of the names that lead to the certificate: the one that it was obtained for, if that still does.
+constexpr std::string_view kShownName =
+    "(SELECT s.name FROM certificate_name s WHERE s.id = c.id "
+    "ORDER BY s.name <> c.name, substr(s.name, 1, 2) = '*.', s.name LIMIT 1)";
+
+Query& bind_window(Query& query, const std::optional<RenewalWindow>& window) {
+  if (!window) return query.bind_null().bind_null();
+  return query.bind(seconds(window->start)).bind(seconds(window->end));
+}
+
+}  // namespace
+
+const std::string& info_columns() {
+  static const std::string columns =
+      "c.id, coalesce(" + std::string(kShownName) +
+      ", c.name), c.issuer, c.account, c.key_type, c.serial, c.not_before, c.end_at, "
+      "coalesce(c.last_used, 0), c.renew_at, c.look_at, c.window_start, c.window_end, c.poll_at, "
+      "c.denied_since";
+  return columns;
+}
+
+Result<ServerName> stored_name(std::string_view text) {
+  auto name = ServerName::parse(text, {.underscore = true});
+  if (!name) {
+    if (auto address = ServerName::parse_ip(text)) return address;
+  }
+  return name;
+}
+
+Result<CertificateInfo> read_info(const Query& query) {
+  const auto text = [&](int column) { return std::string(query.text(column)); };
+  auto name = stored_name(query.text(1));
+  if (!name) return std::move(name).error().in("its name");
+  RenewalPlan plan;
+  plan.renew_at = wall_time(query.integer(9));
+  plan.look_at = time_or_never(query, 10);
+  if (!query.is_null(11) && !query.is_null(12)) {
+    const RenewalWindow window{wall_time(query.integer(11)), wall_time(query.integer(12))};
+    if (window.start < window.end) plan.window = window;
+  }
+  plan.poll_at = time_or_never(query, 13);
+  if (!query.is_null(14)) plan.denied_since = wall_time(query.integer(14));
+  return CertificateInfo{.id = query.integer(0),
+                         .name = *std::move(name),
+                         .issuer = text(2),
+                         .account = text(3),
+                         .key_type = text(4),
+                         .serial = text(5),
+                         .not_before = wall_time(query.integer(6)),
+                         .end = wall_time(query.integer(7)),
+                         .last_used = wall_time(query.integer(8)),
+                         .plan = plan};
+}
+
+Result<Due> find_due(Connection& connection, WallTime now, size_t limit) {
+  static const std::string sql = "SELECT " + info_columns() +
+                                 " FROM certificate c WHERE c.look_at IS NOT NULL "
+                                 "ORDER BY c.look_at, c.id LIMIT ?";
+  Query query = connection.query(sql);
+  query.bind(static_cast<int64_t>(limit) + 1);
+  Due due;
+  for (size_t rows = 0;; ++rows) {
+    const auto row = query.next();
+    if (!row) return row.error();
+    if (!*row) return due;
+    const WallTime look_at = time_or_never(query, 10);
+    if (look_at > now || rows == limit) {
+      due.found.next = look_at;
+      return due;
+    }
+    auto info = read_info(query);
+    if (info) {
+      due.found.due.push_back(*std::move(info));
+    } else {
+      due.bad.push_back(
+          {query.integer(0), std::string(query.text(1)), std::move(info).error().message});
+    }
+  }
+}
+
+Result<> put_plan(Connection& connection, int64_t id, const RenewalPlan& plan) {
+  Query query = connection.query(
+      "UPDATE certificate SET renew_at = ?, look_at = ?, window_start = ?, window_end = ?, "
+      "poll_at = ?, denied_since = ? WHERE id = ?");
+  bind_time_or_null(query.bind(seconds(plan.renew_at)), plan.look_at);
+  bind_window(query, plan.window);
+  bind_time_or_null(query, plan.poll_at);
+  bind_time_or_null(query, plan.denied_since.value_or(RenewalPlan::kNever));
+  return query.bind(id).run();
+}
+
+Result<> note_uses(Connection& connection, const std::vector<ServerName>& names, size_t first,
+                   size_t last, WallTime now) {
+  Transaction transaction(connection);
+  if (auto begun = transaction.begin(); !begun) return begun;
+  for (size_t i = first; i < std::min(last, names.size()); ++i) {
+    // The one that serves the name: see find_certificate().
+    Query query = connection.query(
+        "UPDATE certificate SET last_used = ?1, look_at = coalesce(look_at, ?1) WHERE id = "
+        "(SELECT n.id FROM certificate_name n WHERE n.name IN (?2, ?3) "
+        "ORDER BY n.name = ?2 DESC, n.id DESC LIMIT 1)");
+    query.bind(seconds(now)).bind(names[i].text());
+    const std::string_view parent = names[i].parent();
+    if (parent.empty()) {
+      query.bind_null();
+    } else {
+      query.bind("*." + std::string(parent));
+    }
+    if (auto done = query.run(); !done) return done;
+  }
+  return transaction.commit();
+}
+
+Result<Listed> list_piece(Connection& connection, const CertificateQuery& wanted) {
+  static const std::string sql =
+      "SELECT " + info_columns() +
+      ", n.name, instr(n.name, ?2) > 0 AND c.end_at < ?3 AND n.name = " + std::string(kShownName) +
+      " FROM certificate_name n JOIN certificate c ON c.id = n.id WHERE n.name > ?1 "
+      "ORDER BY n.name, n.id LIMIT ?4";
+  Query query = connection.query(sql);
+  // Wildcards sort before "+", all other names behind it.
+  query.bind(std::max<std::string_view>(wanted.after, "+")).bind(wanted.contains);
+  query.bind(seconds(wanted.ends_before.value_or(WallTime::max()))).bind(kListRows);
+  Listed listed;
+  for (int64_t rows = 0;; ++rows) {
+    listed.more = rows == kListRows;
+    const auto row = query.next();
+    if (!row) return row.error();
+    if (!*row) return listed;
+    listed.last = query.text(kInfoColumns);
+    if (query.integer(kInfoColumns + 1) == 0) continue;
+    auto info = read_info(query);
+    if (!info) continue;  // whoever looks for it will find it bad
+    listed.found.push_back(*std::move(info));
+    if (listed.found.size() < wanted.limit) continue;
+    listed.more = false;
+    return listed;
+  }
+}
+
+}  // namespace latchkey::sqlite
