@@ -1,0 +1,384 @@
+// One certificate that is due for a look.
+#include <algorithm>
+#include <iterator>
+
+#include "base/json.h"
+#include "ondemand/renewals.h"
+
+namespace latchkey {
+namespace {
+
+using namespace std::chrono_literals;
+using std::chrono::ceil;
+using std::chrono::seconds;
+
+constexpr Millis kAskWait = std::chrono::minutes(10);    // for a turn to ask the endpoint
+constexpr Millis kLaneCheck = std::chrono::minutes(10);  // calendar time may jump
+constexpr Millis kFirstRetry = 60s;  // of what our limits or the CA are the cause
+constexpr int kRetryGrowth = 4;
+constexpr uint16_t kMostTries = 8;
+constexpr Millis kRemembered = std::chrono::hours(48);
+constexpr Millis kLeastPutOff = 10s, kMostPutOff = std::chrono::hours(1);
+
+std::string date(WallTime time) {
+  return std::to_string(time.time_since_epoch().count());
+}
+
+}  // namespace
+
+// The name is being looked at.
+struct Renewals::Looking {
+  Looking(Renewals& renewals_in, const ServerName& name_in) : renewals(renewals_in), name(name_in) {
+    renewals.looking_.insert(name);
+  }
+  ~Looking() { renewals.looking_.erase(name); }
+  Looking(const Looking&) = delete;
+
+  Renewals& renewals;
+  const ServerName name;
+};
+
+// ... and ordered, or waiting for the budget.
+struct Renewals::Ordering {
+  Ordering(Renewals& renewals_in, std::string issuer_in)
+      : renewals(renewals_in), issuer(std::move(issuer_in)) {
+    ++renewals.ordering_;
+    ++renewals.ordering_at_[issuer];
+  }
+  ~Ordering() {
+    --renewals.ordering_;
+    const auto found = renewals.ordering_at_.find(issuer);
+    if (--found->second == 0) renewals.ordering_at_.erase(found);
+  }
+  Ordering(const Ordering&) = delete;
+
+  Renewals& renewals;
+  const std::string issuer;
+};
+
+// Moves a want that waits into the urgent lane when the time has come.
+struct Renewals::Urgency {
+  Urgency(Renewals& renewals_in, Want& want_in, const CertificateInfo& info)
+      : renewals(renewals_in), want(want_in), not_before(info.not_before), end(info.end) {
+    arm();
+  }
+  Urgency(const Urgency&) = delete;
+
+  void arm() {
+    Clock& clock = renewals.parts_.clock;
+    const WallTime now = clock.wall_now();
+    if (is_urgent(not_before, end, now)) return want.set_lane(Lane::kUrgentRenewal);
+    const Millis left = urgent_from(not_before, end) - now + 1s;
+    alarm = clock.after(std::min(left, kLaneCheck), [this] {
+      const Alarm fired = std::move(alarm);
+      arm();
+    });
+  }
+
+  Renewals& renewals;
+  Want& want;
+  const WallTime not_before, end;
+  Alarm alarm;
+};
+
+Task<> Renewals::look(CertificateInfo info) {
+  const int64_t id = info.id;
+  {
+    const Looking looking(*this, info.name);
+    counts_.looked.add();
+    if (!round_) round_ = Round{parts_.clock.now()};
+    ++round_->looked;
+    Task<std::optional<RenewalPlan>> considering = consider(std::move(info));
+    Result<std::optional<RenewalPlan>> plan = co_await std::move(considering).result();
+    if (!plan) {
+      store_failed(plan.error(), false);
+    } else if (*plan) {
+      const WallTime next = (*plan)->look_at;
+      Task<> putting = parts_.store.put_plan(id, **std::move(plan));
+      const Result<> put = co_await std::move(putting).result();
+      if (put) {
+        store_worked(true);
+        const WallTime now = parts_.clock.wall_now();
+        if (next - now < options_.look_again) schedule(std::max(seconds(0), next - now));
+      } else {
+        store_failed(put.error(), true);
+      }
+    } else {
+      look_soon();  // there is another certificate
+    }
+  }
+  look_ended();
+  co_return Unit{};
+}
+
+Task<std::optional<RenewalPlan>> Renewals::consider(CertificateInfo info) {
+  if (info.plan.renew_at <= parts_.clock.wall_now() && !place_for(info)) {
+    counts_.put_off.add();
+    RenewalPlan later = info.plan;
+    const Millis most =
+        std::clamp<Millis>((info.end - info.not_before) / 100, kLeastPutOff, kMostPutOff);
+    const int64_t wait =
+        std::uniform_int_distribution<int64_t>(most.count() / 60, most.count())(random_);
+    later.look_at = parts_.clock.wall_now() + ceil<seconds>(Millis(wait));
+    co_return later;
+  }
+
+  Task<NameRecord> finding = parts_.store.find_name(info.name);
+  NameRecord record = co_await std::move(finding);
+  if (record.certificate == nullptr || !record.info || record.info->id != info.id) {
+    co_return std::nullopt;
+  }
+  info = *record.info;
+  if (record.failure) parts_.ledger.learn(info.name, *record.failure);
+  RenewalPlan plan = info.plan;
+  note_expiry(info, parts_.clock.wall_now());
+  if (correct_times(plan, info.not_before, info.end, parts_.issuances.rules(),
+                    parts_.clock.wall_now(), random_)) {
+    counts_.corrected.add();
+  }
+  if (!is_given_up(plan)) {
+    Task<> polling = poll(record.certificate, info, plan);
+    co_await std::move(polling);
+  }
+
+  if (!is_given_up(plan) && parts_.clock.wall_now() < plan.renew_at) {
+    plan.look_at = next_look(info, plan, parts_.clock.wall_now());
+    co_return plan;
+  }
+  if (!is_visited(info, plan)) co_return plan;
+  Task<Decision> asking = ask_policy(info.name, record.verdict);
+  const Decision decision = co_await std::move(asking);
+  if (!is_wanted(info, plan, decision)) co_return plan;
+  note_due(info);
+  if (const auto early = parts_.ledger.next_try(info.name)) {
+    plan.look_at = *early;
+    co_return plan;
+  }
+  record.info->plan = std::move(plan);
+  GrantPtr grant = decision.grant;
+  if (grant == nullptr && record.verdict) {
+    grant = std::make_shared<const Grant>(record.verdict->grant);
+  }
+  Task<std::optional<RenewalPlan>> renewing = renew(std::move(record), std::move(grant));
+  co_return co_await std::move(renewing).result();
+}
+
+Task<std::optional<RenewalPlan>> Renewals::renew(NameRecord record, GrantPtr grant) {
+  const CertificateInfo info = *record.info;
+  const Ordering ordering(*this, info.issuer);
+  Issuances::Job job{info.name, std::move(grant)};
+  job.predecessor = record.certificate;
+  job.info = info;
+  job.pending = std::move(record.order);
+  job.renewal = true;
+  Want want(Lane::kRenewal);
+  const Urgency urgency(*this, want, info);
+  Task<CertificatePtr> issuing = parts_.issuances.issue(std::move(job), want);
+  const Result<CertificatePtr> outcome = co_await std::move(issuing).result();
+  if (outcome) {
+    counts_.renewed.add();
+    if (round_) ++round_->renewed;
+    tries_.erase(info.name);
+    parts_.log.info("certificate_renewed", "",
+                    {{"name", info.name.text()},
+                     {"serial", (*outcome)->serial()},
+                     {"before", info.serial},
+                     {"not_after", date((*outcome)->chain_not_after())}});
+    co_return std::nullopt;
+  }
+  counts_.failed.add();
+  if (round_) ++round_->failed;
+  RenewalPlan plan = info.plan;
+  plan.look_at = next_try(info, outcome.error());
+  co_return plan;
+}
+
+// --- whether
+
+bool Renewals::is_visited(const CertificateInfo& info, RenewalPlan& plan) {
+  const RenewalRules& rules = parts_.issuances.rules();
+  if (rules.policy == RenewalRules::Policy::kAlways) return true;
+  if (parts_.is_managed && parts_.is_managed(info.name)) return true;
+  if (rules.policy == RenewalRules::Policy::kOnUse) {
+    // Given up: who asks for it is a visitor.
+    if (is_given_up(plan) || info.last_used >= plan.renew_at) return true;
+    plan.look_at = RenewalPlan::kNever;
+    return false;
+  }
+  // Time that the clock has jumped over brought no visits that could have been noted.
+  const Millis unseen = parts_.clock.wall_now() - info.last_used - std::max(ahead_, Millis(0));
+  if (unseen <= rules.forget_after) return true;
+  plan.look_at = RenewalPlan::kNever;
+  counts_.unseen.add();
+  if (round_) ++round_->unseen;
+  tell(event_kind::kNotRenewed, info,
+       "not renewed: nobody has visited the name for " +
+           std::to_string(std::chrono::floor<std::chrono::hours>(unseen).count() / 24) +
+           " days (renewal.forget_after); the next visit obtains it again");
+  return false;
+}
+
+// More questions at once would time out in the endpoint's own queue, and doubt renews.
+Task<Decision> Renewals::ask_policy(ServerName name, std::optional<VerdictRecord> verdict) {
+  if (parts_.policy.decide_without_asking(name).source == VerdictSource::kAllowlistExact) {
+    co_return parts_.policy.decide_without_asking(name);
+  }
+  Task<Turnstile::Pass> entering = asking_.enter(kAskWait);
+  const Result<Turnstile::Pass> pass = co_await std::move(entering).result();
+  if (!pass) co_return Decision{};  // kUnknown
+  Task<Decision> deciding =
+      parts_.policy.decide_afresh(std::move(name), AskReason::kRenew, std::move(verdict));
+  co_return co_await std::move(deciding).result();
+}
+
+bool Renewals::is_wanted(const CertificateInfo& info, RenewalPlan& plan, const Decision& decision) {
+  switch (decision.verdict) {
+    case Verdict::kAllow:
+      if (is_given_up(plan)) plan.renew_at = parts_.clock.wall_now();
+      plan.denied_since.reset();
+      return true;
+    case Verdict::kUnknown:
+      // It was wanted before; an endpoint that is down must not take names down. But where its last
+      // word was no, that counts until it says yes.
+      if (!plan.denied_since) return true;
+      plan.look_at = in_about(retry_cap(info.not_before, info.end));
+      return false;
+    case Verdict::kDeny:
+      denied(info, plan, decision.reason);
+      return false;
+  }
+  return true;
+}
+
+void Renewals::denied(const CertificateInfo& info, RenewalPlan& plan, const std::string& reason) {
+  const WallTime now = parts_.clock.wall_now();
+  const bool known = is_given_up(plan);
+  if (!plan.denied_since) {
+    plan.denied_since = now;
+    parts_.log.warning("denied_at_renewal_once",
+                       "it is not renewed if the policy says so again later: " + reason,
+                       {{"name", info.name.text()}});
+  }
+  plan.look_at = denial_counts_at(*plan.denied_since, info.end);
+  if (now < plan.look_at) return;
+  plan.renew_at = RenewalPlan::kNever;
+  plan.look_at = RenewalPlan::kNever;
+  if (known) return;
+  counts_.denied.add();
+  if (round_) ++round_->denied;
+  tell(event_kind::kDeniedAtRenewal, info, "not renewed: the policy denies the name: " + reason);
+}
+
+// --- when
+
+// Of the places for orders the last fifth is for those whose time is short; where there are several
+// issuers, none of them holds more than half: one that must not be asked for a day stops no other.
+bool Renewals::place_for(const CertificateInfo& info) const {
+  const size_t places = std::max<size_t>(1, options_.max_looking * 4 / 5);
+  const bool urgent = is_urgent(info.not_before, info.end, parts_.clock.wall_now());
+  if (urgent) return ordering_ < places;
+  if (ordering_ >= std::max<size_t>(1, places * 4 / 5)) return false;
+  if (advisors_.size() < 2) return true;
+  const auto found = ordering_at_.find(info.issuer);
+  return found == ordering_at_.end() || found->second < std::max<size_t>(1, places / 2);
+}
+
+WallTime Renewals::next_look(const CertificateInfo& info, const RenewalPlan& plan,
+                             WallTime now) const {
+  const WallTime next = std::min(plan.renew_at, plan.poll_at);
+  return now < info.end ? std::min(next, info.end) : next;
+}
+
+WallTime Renewals::next_try(const CertificateInfo& info, const Error& error) {
+  const TimePoint now = parts_.clock.now();
+  const auto tries = std::min(tries_.find(info.name, now).value_or(0), kMostTries);
+  tries_.set(info.name, static_cast<uint16_t>(tries + 1), now + kRemembered);
+  Millis wait = kFirstRetry;
+  const Millis cap = retry_cap(info.not_before, info.end);
+  for (int i = 0; i < tries && wait < cap; ++i) wait *= kRetryGrowth;
+  if (const auto early = parts_.ledger.next_try(info.name)) {
+    if (*early - parts_.clock.wall_now() > wait) {
+      wait = *early - parts_.clock.wall_now();
+    }
+  }
+  return in_about(std::min(std::max(wait, error.retry_after), cap));
+}
+
+// Up to a tenth sooner.
+WallTime Renewals::in_about(Millis wait) {
+  const int64_t less = std::uniform_int_distribution<int64_t>(0, wait.count() / 10)(random_);
+  return parts_.clock.wall_now() + std::max(seconds(1), ceil<seconds>(wait - Millis(less)));
+}
+
+// --- telling
+
+void Renewals::note_due(const CertificateInfo& info) {
+  if (!round_) return;
+  if (round_->due++ == 0) {
+    parts_.log.info("maintenance_began", "certificates are due for renewal");
+  }
+  parts_.log.info("renewal_due", "the certificate is in its renewal window",
+                  {{"name", info.name.text()},
+                   {"issuer", info.issuer},
+                   {"serial", info.serial},
+                   {"not_after", date(info.end)}});
+}
+
+// Once: the look after this one is planned for a time behind the end.
+void Renewals::note_expiry(const CertificateInfo& info, WallTime now) {
+  if (now < info.end || info.plan.look_at > info.end) return;
+  tell(event_kind::kExpired, info, "the certificate " + info.serial + " has expired");
+}
+
+void Renewals::tell(std::string_view kind, const CertificateInfo& info, std::string text) {
+  parts_.log.warning(kind, text, {{"name", info.name.text()}, {"not_after", date(info.end)}});
+  Event event;
+  event.kind = kind;
+  event.name = info.name.text();
+  event.issuer = info.issuer;
+  event.text = std::move(text);
+  JsonObject details;
+  details.text("serial", info.serial);
+  details.number("not_before", info.not_before.time_since_epoch().count());
+  details.number("not_after", info.end.time_since_epoch().count());
+  event.details = details.str();
+  event.keep_until =
+      parts_.clock.wall_now() + std::max<seconds>(3 * (info.end - info.not_before), 90 * 24h);
+  parts_.events.tell(std::move(event));
+}
+
+// --- the operator
+
+Task<CertificatePtr> Renewals::renew_now(ServerName name) {
+  Task<NameRecord> finding = parts_.store.find_name(name);
+  NameRecord record = co_await std::move(finding);
+  if (record.certificate == nullptr || !record.info || record.info->name != name) {
+    co_return Error{ErrorCode::kNotFound, "no certificate is stored for " + name.text() +
+                                              "; obtain one with `latchkey obtain`"};
+  }
+  if (record.failure) parts_.ledger.learn(name, *record.failure);
+  Task<Decision> deciding = parts_.policy.decide_afresh(name, AskReason::kRenew, record.verdict);
+  const Decision decision = co_await std::move(deciding);
+  if (decision.verdict == Verdict::kDeny) {
+    co_return Error{ErrorCode::kDenied, "the policy denies the name: " + decision.reason};
+  }
+  Issuances::Job job{name, decision.grant};
+  if (job.grant == nullptr && record.verdict) {
+    job.grant = std::make_shared<const Grant>(record.verdict->grant);
+  }
+  job.predecessor = record.certificate;
+  job.info = std::move(record.info);
+  job.pending = std::move(record.order);
+  job.renewal = true;
+  Want want(Lane::kUrgentRenewal);
+  Task<CertificatePtr> issuing = parts_.issuances.issue(std::move(job), want);
+  const Result<CertificatePtr> outcome = co_await std::move(issuing).result();
+  if (outcome) {
+    counts_.renewed.add();
+    tries_.erase(name);
+  }
+  look_soon();
+  co_return outcome;
+}
+
+}  // namespace latchkey
