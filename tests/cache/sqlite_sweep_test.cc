@@ -166,10 +166,10 @@ TEST_F(SweepTest, TheStoreSweepsAllThree) {
   ASSERT_TRUE(run(store->put_verdict(one, verdict)).has_value());
   ASSERT_TRUE(run(store->put_failure(one, failure)).has_value());
   ASSERT_TRUE(run(store->put_buckets({{"i", "k", "", 5, 0}})).has_value());
-  ASSERT_TRUE(run(store->sweep(kNow)).has_value());
+  ASSERT_TRUE(run(store->sweep(kNow, hours(30 * 24))).has_value());
   NameRecord found = *run(store->find_name(one));
   EXPECT_TRUE(found.verdict.has_value() && found.failure.has_value());
-  ASSERT_TRUE(run(store->sweep(kNow + 2 * kMonth)).has_value());
+  ASSERT_TRUE(run(store->sweep(kNow + 2 * kMonth, kMonth)).has_value());
   found = *run(store->find_name(one));
   EXPECT_FALSE(found.verdict.has_value() || found.failure.has_value());
   EXPECT_TRUE(run(store->load_buckets(WallTime(seconds(0))))->empty());
@@ -179,7 +179,7 @@ TEST_F(SweepTest, OneSweepOfTheStoreIsManyPieces) {
   open();
   db = *Connection::open(database);
   add_verdicts(3 * kSweepRows, "n");
-  ASSERT_TRUE(run(store->sweep(kNow)).has_value());
+  ASSERT_TRUE(run(store->sweep(kNow, hours(30 * 24))).has_value());
   EXPECT_EQ(count("SELECT count(*) FROM verdict"), 0);
 }
 
