@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "acme/ip_identifier.h"
 #include "acme/jws.h"
 #include "acme/self_signed.h"
 
@@ -16,7 +17,11 @@ Result<CertificatePtr> make_challenge_certificate(const ServerName& name,
                                                   std::string_view key_authorization) {
   SelfSigned certificate;
   certificate.common_name = "ACME challenge";
-  certificate.dns_name = name.text();
+  if (name.is_ip()) {
+    certificate.address = address_octets(name);
+  } else {
+    certificate.dns_name = name.text();
+  }
   certificate.extensions = {
       {kAcmeIdentifier, true, std::string("\x04\x20") + sha256(key_authorization)}};
   // The validator looks at name and extension only; the dates are for whoever inspects it.

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "acme/challenge_certificate.h"
+#include "acme/ip_identifier.h"
 
 namespace latchkey::acme {
 namespace {
@@ -65,8 +66,9 @@ Result<ChallengeTable::Offer> ChallengeTable::offer_tls_alpn(ServerName name,
                                                              std::string_view key_authorization) {
   Result<CertificatePtr> certificate = make_challenge_certificate(name, key_authorization);
   if (!certificate) return std::move(certificate).error();
+  const ServerName asked_by = name.is_ip() ? reverse_name(name) : std::move(name);
   std::lock_guard lock(state_->mutex);
-  Key key(name.text(), "", ++state_->next);
+  Key key(asked_by.text(), "", ++state_->next);
   state_->certificates.emplace(key, *std::move(certificate));
   return Offer(std::make_unique<Offer::Entry>(state_, std::move(key)));
 }

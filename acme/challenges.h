@@ -35,9 +35,11 @@ class ChallengeTable {
   ChallengeTable(const ChallengeTable&) = delete;
 
   // RFC 8737: `key_authorization` becomes a self-signed certificate with the critical
-  // acmeIdentifier extension.
+  // acmeIdentifier extension. That of an address is found by its reverse_name(), which is what the
+  // CA says as SNI (RFC 8738, 6).
   [[nodiscard]] Result<Offer> offer_tls_alpn(ServerName name, std::string_view key_authorization);
-  // RFC 8555, 8.3.
+  // RFC 8555, 8.3. That of an address is found by the address (ServerName::parse_ip() of the Host
+  // without port and brackets).
   [[nodiscard]] Offer offer_http(ServerName name, std::string token, std::string key_authorization);
 
   // Any thread. Null / nullopt when nothing is pending for exactly that.

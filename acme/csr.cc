@@ -5,6 +5,7 @@
 #include <openssl/evp.h>
 #include <openssl/mem.h>
 
+#include "acme/ip_identifier.h"
 #include "base/check.h"
 
 namespace latchkey::acme {
@@ -21,6 +22,7 @@ constexpr uint8_t kRsaWithSha256[] = {0x2a, 0x86, 0x48, 0x86, 0xf7,
                                       0x0d, 0x01, 0x01, 0x0b};  // 1.2.840.113549.1.1.11
 constexpr unsigned kAttributes = CBS_ASN1_CONTEXT_SPECIFIC | CBS_ASN1_CONSTRUCTED | 0;
 constexpr unsigned kDnsName = CBS_ASN1_CONTEXT_SPECIFIC | 2;
+constexpr unsigned kIpAddress = CBS_ASN1_CONTEXT_SPECIFIC | 7;
 
 // Only a lack of memory makes CBB fail.
 void ok(int result) {
@@ -43,8 +45,9 @@ std::string finish(CBB* builder) {
 }
 
 // Attributes: one extensionRequest with one extension.
-void add_alternative_name(CBB* info, const std::string& name) {
-  CBB attributes, attribute, values, extensions, extension, value, names, dns;
+void add_alternative_name(CBB* info, const ServerName& name) {
+  const std::string bytes = name.is_ip() ? address_octets(name) : name.text();
+  CBB attributes, attribute, values, extensions, extension, value, names, one;
   ok(CBB_add_asn1(info, &attributes, kAttributes));
   ok(CBB_add_asn1(&attributes, &attribute, CBS_ASN1_SEQUENCE));
   add_oid(&attribute, kExtensionRequest, sizeof(kExtensionRequest));
@@ -55,12 +58,12 @@ void add_alternative_name(CBB* info, const std::string& name) {
   ok(CBB_add_asn1_bool(&extension, 1));  // critical, as the subject is empty (RFC 5280, 4.1.2.6)
   ok(CBB_add_asn1(&extension, &value, CBS_ASN1_OCTETSTRING));
   ok(CBB_add_asn1(&value, &names, CBS_ASN1_SEQUENCE));
-  ok(CBB_add_asn1(&names, &dns, kDnsName));
-  ok(CBB_add_bytes(&dns, reinterpret_cast<const uint8_t*>(name.data()), name.size()));
+  ok(CBB_add_asn1(&names, &one, name.is_ip() ? kIpAddress : kDnsName));
+  ok(CBB_add_bytes(&one, reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()));
   ok(CBB_flush(info));
 }
 
-std::string request_info(const std::string& name, EVP_PKEY* key) {
+std::string request_info(const ServerName& name, EVP_PKEY* key) {
   bssl::ScopedCBB builder;
   CBB info, subject;
   ok(CBB_init(builder.get(), 256));
@@ -117,7 +120,7 @@ std::string sign(const std::string& message, EVP_PKEY* key, const EVP_MD* hash) 
 
 std::string make_csr(const ServerName& name, const PrivateKey& key) {
   const Algorithm how = algorithm_of(key.get());
-  const std::string info = request_info(name.text(), key.get());
+  const std::string info = request_info(name, key.get());
   const std::string signature = sign(info, key.get(), how.hash);
   bssl::ScopedCBB builder;
   CBB request, bits;

@@ -7,7 +7,8 @@
 namespace latchkey::acme {
 
 // A certificate request (PKCS#10, DER) for one name, which stands in the subjectAltName alone: the
-// subject is empty, so names of any length fit. REQUIRES: an ECDSA or RSA key.
+// subject is empty, so names of any length fit. An address is an iPAddress (RFC 8738). REQUIRES: an
+// ECDSA or RSA key.
 std::string make_csr(const ServerName& name, const PrivateKey& key);
 
 }  // namespace latchkey::acme

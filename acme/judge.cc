@@ -18,6 +18,7 @@ namespace {
 
 constexpr size_t kMaxChainBytes = 128 << 10;
 constexpr size_t kMaxCertificates = 10;
+constexpr size_t kMaxSerial = 20;  // bytes: RFC 5280, 4.1.2.2
 constexpr auto kSkew = std::chrono::minutes(5);
 constexpr std::string_view kEnd = "-----END CERTIFICATE-----";
 
@@ -90,6 +91,16 @@ Result<std::vector<std::string>> read_pem(std::string_view pem) {
   return chain;
 }
 
+Result<> check_different(const std::vector<std::string>& chain) {
+  for (size_t i = 0; i < chain.size(); ++i) {
+    for (size_t earlier = 0; earlier < i; ++earlier) {
+      if (chain[earlier] != chain[i]) continue;
+      return refused(ordinal(i) + " is the same as " + ordinal(earlier));
+    }
+  }
+  return Unit{};
+}
+
 Result<std::vector<X509Ptr>> parse_chain(const std::vector<std::string>& chain) {
   std::vector<X509Ptr> parsed;
   for (const std::string& der : chain) {
@@ -125,13 +136,33 @@ Result<> check_order(const std::vector<X509Ptr>& chain) {
   return Unit{};
 }
 
+// What the leaf itself says of its use. Absent usages allow all (RFC 5280, 4.2.1.3 and 4.2.1.12).
+Result<> check_use(X509* leaf) {
+  if (X509_check_ca(leaf) == 1) return refused("it is a CA's certificate, not a server's");
+  if ((X509_get_extended_key_usage(leaf) & (XKU_SSL_SERVER | XKU_ANYEKU)) == 0) {
+    return refused("its extended key usage does not allow TLS servers (serverAuth)");
+  }
+  if ((X509_get_key_usage(leaf) & X509v3_KU_DIGITAL_SIGNATURE) == 0) {
+    return refused("its key usage does not allow digital signatures, which TLS makes");
+  }
+  return Unit{};
+}
+
+std::string show(const std::vector<std::string>& names) {
+  std::string all;
+  for (const std::string& name : names) all += (all.empty() ? "" : ", ") + printable(name, 253);
+  return all.empty() ? "no name" : printable(all);
+}
+
 Result<> check_leaf(const Certificate& leaf, const ServerName& name, WallTime now) {
   const auto& names = leaf.names();
-  if (std::find(names.begin(), names.end(), name.text()) == names.end()) {
-    std::string held;
-    for (const std::string& n : names) held += (held.empty() ? "" : ", ") + printable(n, 253);
-    return refused("it is not for " + name.text() + " but for " +
-                   (held.empty() ? "no name" : printable(held)));
+  const auto own = std::count(names.begin(), names.end(), name.text());
+  if (own == 0) {
+    return refused("it is not for " + name.text() + " but for " + show(names));
+  }
+  if (static_cast<size_t>(own) != names.size()) {
+    return refused("it is for more names than " + name.text() +
+                   ", the only one asked for: " + show(names));
   }
   if (leaf.not_before() > now + kSkew) {
     return refused("it is valid from " + show(leaf.not_before()) + " on, and our clock says " +
@@ -146,6 +177,12 @@ Result<> check_leaf(const Certificate& leaf, const ServerName& name, WallTime no
 
 std::vector<std::string> warnings_of(const Certificate& leaf, WallTime now) {
   std::vector<std::string> warnings;
+  const std::string& serial = leaf.serial();  // hex
+  const bool zero = serial.find_first_not_of('0') == std::string::npos;
+  if (zero || serial.size() > 2 * kMaxSerial) {
+    warnings.push_back("its serial number " + printable(serial, 100) +
+                       " is not a positive number of at most 20 bytes: some clients may refuse it");
+  }
   const WallTime end = leaf.chain_not_after();
   if (end <= now) {
     warnings.push_back("an issuer in the chain expired at " + show(end));
@@ -162,6 +199,9 @@ Result<Judged> judge(std::string_view chain_pem, const ServerName& name, const P
                      WallTime now) {
   Result<std::vector<std::string>> chain = read_pem(chain_pem);
   if (!chain) return std::move(chain).error();
+  if (Result<> different = check_different(*chain); !different) {
+    return std::move(different).error();
+  }
   const Result<std::vector<X509Ptr>> parsed = parse_chain(*chain);
   if (!parsed) return parsed.error();
   const bssl::UniquePtr<EVP_PKEY> leaf_key(X509_get_pubkey(parsed->front().get()));
@@ -169,6 +209,7 @@ Result<Judged> judge(std::string_view chain_pem, const ServerName& name, const P
     return refused("it is not for the key that we asked for");
   }
   if (Result<> order = check_order(*parsed); !order) return std::move(order).error();
+  if (Result<> use = check_use(parsed->front().get()); !use) return std::move(use).error();
   Result<CertificatePtr> certificate = Certificate::from_der(*chain, key);
   if (!certificate) return refused(certificate.error().message);
   if (Result<> leaf = check_leaf(**certificate, name, now); !leaf) return std::move(leaf).error();

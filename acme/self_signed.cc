@@ -33,8 +33,8 @@ void add_extension(X509* x509, const SelfSigned::Extension& what) {
   ok(X509_add_ext(x509, extension.get(), -1));
 }
 
-// SEQUENCE { [2] name }. A name is at most 253 bytes long.
-std::string alternative_name(const std::string& name) {
+// SEQUENCE { [2] dNSName } or { [7] iPAddress }. A name is at most 253 bytes long.
+std::string alternative_name(const SelfSigned& what) {
   const auto header = [](char tag, size_t size) {
     std::string der(1, tag);
     if (size > 255) {
@@ -45,8 +45,10 @@ std::string alternative_name(const std::string& name) {
     }
     return der + static_cast<char>(size & 255);
   };
-  const std::string dns = header('\x82', name.size()) + name;
-  return header('\x30', dns.size()) + dns;
+  const bool is_ip = !what.address.empty();
+  const std::string& value = is_ip ? what.address : what.dns_name;
+  const std::string name = header(is_ip ? '\x87' : '\x82', value.size()) + value;
+  return header('\x30', name.size()) + name;
 }
 
 void set_serial(X509* x509) {
@@ -73,7 +75,7 @@ Result<CertificatePtr> make_self_signed(const SelfSigned& what) {
                                 static_cast<int>(what.common_name.size()), -1, 0));
   ok(X509_set_issuer_name(x509.get(), subject));
   ok(X509_set_pubkey(x509.get(), key.get()));
-  add_extension(x509.get(), {"2.5.29.17", false, alternative_name(what.dns_name)});
+  add_extension(x509.get(), {"2.5.29.17", false, alternative_name(what)});
   for (const SelfSigned::Extension& extension : what.extensions) {
     add_extension(x509.get(), extension);
   }

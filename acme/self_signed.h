@@ -20,6 +20,7 @@ struct SelfSigned {
   std::string dns_name;             // its only one; <= 253 bytes
   std::chrono::hours life{7 * 24};  // from a day ago
   std::vector<Extension> extensions{};
+  std::string address{};  // its only name instead: an iPAddress of 4 or 16 bytes
 };
 
 // With a new P-256 key, which signs it.
