@@ -7,10 +7,11 @@
 namespace latchkey::sqlite {
 namespace {
 
-// Of the names that lead to the certificate: the one that it was obtained for, if that still does.
+// Of the names that lead to the certificate: the one that it was obtained for, if that still does,
+// else the first that is no wildcard (wildcards sort before "+", all other names behind it).
 constexpr std::string_view kShownName =
-    "(SELECT s.name FROM certificate_name s WHERE s.id = c.id "
-    "ORDER BY s.name <> c.name, substr(s.name, 1, 2) = '*.', s.name LIMIT 1)";
+    "coalesce((SELECT s.name FROM certificate_name s WHERE s.name = c.name AND s.id = c.id), "
+    "(SELECT min(s.name) FROM certificate_name s WHERE s.id = c.id AND s.name > '+'), c.name)";
 
 Query& bind_window(Query& query, const std::optional<RenewalWindow>& window) {
   if (!window) return query.bind_null().bind_null();
@@ -21,8 +22,8 @@ Query& bind_window(Query& query, const std::optional<RenewalWindow>& window) {
 
 const std::string& info_columns() {
   static const std::string columns =
-      "c.id, coalesce(" + std::string(kShownName) +
-      ", c.name), c.issuer, c.account, c.key_type, c.serial, c.not_before, c.end_at, "
+      "c.id, " + std::string(kShownName) +
+      ", c.issuer, c.account, c.key_type, c.serial, c.not_before, c.end_at, "
       "coalesce(c.last_used, 0), c.renew_at, c.look_at, c.window_start, c.window_end, c.poll_at, "
       "c.denied_since";
   return columns;
@@ -127,7 +128,7 @@ Result<Listed> list_piece(Connection& connection, const CertificateQuery& wanted
       " FROM certificate_name n JOIN certificate c ON c.id = n.id WHERE n.name > ?1 "
       "ORDER BY n.name, n.id LIMIT ?4";
   Query query = connection.query(sql);
-  // Wildcards sort before "+", all other names behind it.
+  // Behind the wildcards.
   query.bind(std::max<std::string_view>(wanted.after, "+")).bind(wanted.contains);
   query.bind(seconds(wanted.ends_before.value_or(WallTime::max()))).bind(kListRows);
   Listed listed;

@@ -293,7 +293,7 @@ TEST_F(SqliteNamesTest, ATaskThatIsDroppedIsForgottenButItsWriteIsDone) {
     for (int i = 0; i < turns && !task.done(); ++i) uv_run(&loop.uv(), UV_RUN_ONCE);
   }
   for (int turns = 0; turns < 4; ++turns) {
-    Task<> task = store->sweep(kNow, hours(30 * 24));
+    Task<SweepReport> task = store->sweep(kNow, hours(30 * 24));
     task.start();
     for (int i = 0; i < turns && !task.done(); ++i) uv_run(&loop.uv(), UV_RUN_ONCE);
   }
