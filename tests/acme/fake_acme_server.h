@@ -2,6 +2,7 @@
 // A CA by RFC 8555 without sockets: an HttpClient that answers by itself, checks nonces, URLs,
 // signatures and challenges as a real one does, takes test time for it, and fails as it is told.
 
+#include <algorithm>
 #include <functional>
 #include <map>
 #include <optional>
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include "acme/challenges.h"
+#include "acme/ip_identifier.h"
 #include "acme/order.h"
 #include "base/clock.h"
 #include "base/http_client.h"
@@ -37,7 +39,11 @@ class FakeAcmeServer final : public HttpClient {
   int processing_polls = 2;  // ... and an issuance
   std::string retry_after;   // on answers of what is not finished
   std::string meta{"{}"};
-  std::string chain;  // handed out instead of the right one
+  std::string chain;                                     // handed out instead of the right one
+  std::map<std::string, std::string> external_accounts;  // kid -> HMAC key; not empty: wanted
+  bool only_own_key_revokes = false;
+  std::string renewal_info;        // the answer's body; empty: this CA does not know of it
+  std::vector<std::string> links;  // sent with a certificate
   // Looked at before everything else; the request's payload is decoded.
   using Intercept = std::function<std::optional<HttpReply>(const HttpRequest&, const std::string&)>;
   Intercept intercept;
@@ -47,8 +53,14 @@ class FakeAcmeServer final : public HttpClient {
   int accounts_made = 0;
   std::string last_registration;
   std::vector<std::string> broken_rules;  // of the protocol, by the client
+  std::vector<int> revoked;               // the reasons, in their order
+  int key_changes = 0;
 
   void forget_accounts() { accounts_.clear(); }
+  // As another client with the account's key would.
+  void deactivate_accounts() { deactivated_ = accounts_; }
+  // The JWK (x and y) of the account's key.
+  std::string key_of(const std::string& kid) const { return keys_.at(kid); }
   const TestCa& authority() const { return authority_; }
 
   Task<HttpReply> send(HttpRequest request) override {
@@ -85,7 +97,7 @@ class FakeAcmeServer final : public HttpClient {
     int polls = 0;
   };
   struct Sale {
-    std::string name, csr;
+    std::string name, type, csr;
     std::vector<int> proofs;
     bool finalized = false;
     int polls = 0;
@@ -118,8 +130,10 @@ class FakeAcmeServer final : public HttpClient {
       if (auto reply = intercept(request, jws.payload)) return *std::move(reply);
     }
     if (kind == "/dir") return directory();
+    if (kind.starts_with("/renewal/")) return renewal_of(request);
     if (kind == "/nonce") return json(request.method == "HEAD" ? 200 : 405, "");
     if (request.method != "POST") return broken("not a POST: " + path);
+    if (!jws.valid && verifies_with_older_key(request)) return problem(401, "unauthorized");
     if (!jws.valid) return broken("a signature that does not verify");
     if (jws.header.text_of("url") != request.url) return broken("another URL in the JWS");
     if (nonces_.erase(std::string(jws.header.text_of("nonce"))) == 0)
@@ -129,9 +143,13 @@ class FakeAcmeServer final : public HttpClient {
       return problem(400, "badNonce");
     }
     if (kind == "/account") return new_account(jws);
-    if (!accounts_.contains(std::string(jws.header.text_of("kid")))) {
-      return problem(400, "accountDoesNotExist");
-    }
+    const std::string kid(jws.header.text_of("kid"));
+    if (kind == "/revoke" && kid.empty()) return revoke(jws);
+    if (!accounts_.contains(kid)) return problem(400, "accountDoesNotExist");
+    if (deactivated_.contains(kid)) return problem(401, "unauthorized", "it is deactivated");
+    if (kind == "/revoke") return only_own_key_revokes ? problem(403, "unauthorized") : revoke(jws);
+    if (kind == "/key-change") return change_key(kid, jws.payload);
+    if (request.url == kid) return account(kid, jws.payload);
     if (kind == "/new-order") return new_order(jws.payload);
     if (kind == "/order" && sales_.contains(number)) return order(number, 200);
     if (kind == "/authz" && proofs_.contains(number)) return authorization(number);
@@ -148,12 +166,19 @@ class FakeAcmeServer final : public HttpClient {
     const auto known = keys_.find(std::string(first.header.text_of("kid")));
     return known == keys_.end() ? first : open_jws(request.body, known->second);
   }
+  bool verifies_with_older_key(const HttpRequest& request) const {
+    return std::any_of(older_keys_.begin(), older_keys_.end(),
+                       [&](const std::string& key) { return open_jws(request.body, key).valid; });
+  }
 
   HttpReply directory() {
     return json(200, JsonObject()
                          .text("newNonce", url("/nonce"))
                          .text("newAccount", url("/account"))
                          .text("newOrder", url("/new-order"))
+                         .text("keyChange", url("/key-change"))
+                         .text("revokeCert", url("/revoke"))
+                         .text("renewalInfo", url("/renewal"))
                          .raw("meta", meta)
                          .str());
   }
@@ -162,16 +187,97 @@ class FakeAcmeServer final : public HttpClient {
     const JsonValue* jwk = jws.header.find("jwk");
     if (jwk == nullptr) return broken("newAccount without a jwk");
     const std::string x(jwk->text_of("x"));
-    last_registration = jws.payload;
-    HttpReply reply = json(200, R"({"status":"valid"})");
+    const JsonValue asked = *parse_json(jws.payload);
+    const JsonValue* only = asked.find("onlyReturnExisting");
     std::string& kid = kid_of_[x];
-    if (kid.empty() || !accounts_.contains(kid)) {
+    const bool known = !kid.empty() && accounts_.contains(kid);
+    if (known && deactivated_.contains(kid)) return problem(401, "unauthorized", "deactivated");
+    if (!known && only != nullptr && only->boolean) return problem(400, "accountDoesNotExist");
+    if (only == nullptr) last_registration = jws.payload;
+    HttpReply reply = json(200, R"({"status":"valid"})");
+    if (!known) {
+      const std::string binding = binding_error(asked, *jwk);
+      if (!binding.empty()) return problem(400, binding, "look at the binding");
       reply.status = 201;
       kid = url("/acct/" + std::to_string(++accounts_made));
       accounts_.insert(kid);
       keys_[kid] = JsonObject().text("x", x).text("y", jwk->text_of("y")).str();
     }
     reply.headers.emplace_back("location", kid);
+    return reply;
+  }
+
+  // RFC 8555, 7.3.4; "" when all is well.
+  std::string binding_error(const JsonValue& asked, const JsonValue& jwk) const {
+    if (external_accounts.empty()) return "";
+    const JsonValue* binding = asked.find("externalAccountBinding");
+    if (binding == nullptr) return "externalAccountRequired";
+    const std::string head(binding->text_of("protected"));
+    const std::string body(binding->text_of("payload"));
+    const JsonValue header = *parse_json(*base64url_decode(head));
+    const auto key = external_accounts.find(std::string(header.text_of("kid")));
+    if (key == external_accounts.end()) return "unauthorized";
+    const std::string tag = base64url(hmac_sha256(key->second, head + "." + body));
+    if (header.text_of("alg") != "HS256" || header.text_of("url") != url("/account") ||
+        header.find("nonce") != nullptr || tag != binding->text_of("signature")) {
+      return "unauthorized";
+    }
+    const JsonValue bound = *parse_json(*base64url_decode(body));
+    return bound.text_of("x") == jwk.text_of("x") ? "" : "malformed";
+  }
+
+  // RFC 8555, 7.3.5.
+  HttpReply change_key(const std::string& kid, const std::string& payload) {
+    const OpenedJws inner = open_jws(payload, "");
+    const Result<JsonValue> asked = parse_json(inner.payload);
+    const JsonValue* jwk = inner.header.find("jwk");
+    if (!inner.valid || !asked || jwk == nullptr) return broken("the inner JWS of a keyChange");
+    if (inner.header.find("nonce") != nullptr || inner.header.find("kid") != nullptr) {
+      return broken("nonce or kid in the inner JWS");
+    }
+    const JsonValue* old = asked->find("oldKey");
+    const std::string held(parse_json(keys_[kid])->text_of("x"));
+    if (inner.header.text_of("url") != url("/key-change") || asked->text_of("account") != kid ||
+        old == nullptr || old->text_of("x") != held) {
+      return broken("what a keyChange says");
+    }
+    const std::string x(jwk->text_of("x"));
+    if (kid_of_.contains(x)) return problem(409, "malformed", "that key has an account");
+    kid_of_.erase(held);
+    kid_of_[x] = kid;
+    older_keys_.push_back(keys_[kid]);
+    keys_[kid] = JsonObject().text("x", x).text("y", jwk->text_of("y")).str();
+    ++key_changes;
+    return json(200, "{}");
+  }
+
+  HttpReply account(const std::string& kid, const std::string& payload) {
+    std::string status = "valid";
+    if (!payload.empty()) status = std::string(parse_json(payload)->text_of("status"));
+    if (status == "deactivated") deactivated_.insert(kid);
+    return json(
+        200, JsonObject().text("status", status).raw("contact", R"(["mailto:a@ca.test"])").str());
+  }
+
+  // Who signs with a key of his own shows a certificate for it.
+  HttpReply revoke(const OpenedJws& jws) {
+    const JsonValue asked = *parse_json(jws.payload);
+    const auto der = base64url_decode(asked.text_of("certificate"));
+    if (!der) return broken("a revocation without a certificate");
+    if (const JsonValue* jwk = jws.header.find("jwk")) {
+      const auto x = base64url_decode(jwk->text_of("x"));
+      if (!x || der->find(*x) == std::string::npos) return problem(403, "unauthorized");
+    }
+    if (!revoked_.insert(*der).second) return problem(400, "alreadyRevoked");
+    revoked.push_back(static_cast<int>(asked.find("reason")->number));
+    return json(200, "");
+  }
+
+  HttpReply renewal_of(const HttpRequest& request) {
+    if (request.method != "GET") return broken("renewalInfo is a GET");
+    if (renewal_info.empty()) return problem(404, "malformed");
+    HttpReply reply = json(200, renewal_info);
+    if (!retry_after.empty()) reply.headers.emplace_back("retry-after", retry_after);
     return reply;
   }
 
@@ -183,6 +289,10 @@ class FakeAcmeServer final : public HttpClient {
     const int number = ++last_;
     Sale& sale = sales_[number];
     sale.name = identifiers->items[0].text_of("value");
+    sale.type = identifiers->items[0].text_of("type");
+    if ((sale.type == "ip") != ServerName::parse_ip(sale.name).has_value()) {
+      return broken("a name of another type");
+    }
     for (int i = 0; i < authorizations; ++i) {
       const int id = ++last_;
       sale.proofs.push_back(id);
@@ -231,7 +341,9 @@ class FakeAcmeServer final : public HttpClient {
       if (failed) item.raw("error", problem(403, "connection", "no answer at " + proof.name).body);
       list += (list.empty() ? "" : ",") + item.str();
     }
-    const std::string identifier = JsonObject().text("type", "dns").text("value", proof.name).str();
+    const bool is_ip = ServerName::parse_ip(proof.name).has_value();
+    const std::string identifier =
+        JsonObject().text("type", is_ip ? "ip" : "dns").text("value", proof.name).str();
     HttpReply reply = json(200, JsonObject()
                                     .text("status", proof.status)
                                     .raw("identifier", identifier)
@@ -248,9 +360,11 @@ class FakeAcmeServer final : public HttpClient {
     const bool http = kind.find("http-01") != std::string::npos;
     proof.answered = http ? ChallengeType::kHttp01 : ChallengeType::kTlsAlpn01;
     proof.polls = validation_polls;
-    const ServerName name = *ServerName::parse(proof.name);
-    const bool answered = http ? challenges_.find_http(name, proof.token).has_value()
-                               : challenges_.find_tls_alpn(name) != nullptr;
+    const auto ip = ServerName::parse_ip(proof.name);
+    const ServerName name = ip ? *ip : *ServerName::parse(proof.name);
+    const bool answered =
+        http ? challenges_.find_http(name, proof.token).has_value()
+             : challenges_.find_tls_alpn(ip ? reverse_name(name) : name) != nullptr;
     if (!answered) broken("accepted a challenge before it could be answered");
     proof.good = answered && !unreachable.contains(*proof.answered);
     return json(200, "{}");
@@ -268,7 +382,10 @@ class FakeAcmeServer final : public HttpClient {
   }
 
   HttpReply certificate(int number) {
-    return json(200, chain.empty() ? authority_.issue_for_csr(sales_[number].csr) : chain);
+    HttpReply reply =
+        json(200, chain.empty() ? authority_.issue_for_csr(sales_[number].csr) : chain);
+    for (const std::string& link : links) reply.headers.emplace_back("link", link);
+    return reply;
   }
 
   Clock& clock_;
@@ -278,6 +395,9 @@ class FakeAcmeServer final : public HttpClient {
   int last_ = 0;
   std::set<std::string> nonces_;
   std::set<std::string> accounts_;             // known kids
+  std::set<std::string> deactivated_;          // ... of them
+  std::set<std::string> revoked_;              // certificates, DER
+  std::vector<std::string> older_keys_;        // JWKs that were accounts'
   std::map<std::string, std::string> keys_;    // kid -> JWK
   std::map<std::string, std::string> kid_of_;  // x of the key -> kid
   std::map<int, Proof> proofs_;

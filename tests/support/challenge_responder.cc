@@ -79,7 +79,9 @@ Response ChallengeResponder::answer_http(const Request& request) {
   Response response;
   response.status = 404;
   const std::string host = request.header("host");
-  const auto name = ServerName::parse(host.substr(0, host.find(':')));
+  const std::string bare = host.substr(0, host.find(':'));
+  const auto address = ServerName::parse_ip(bare);
+  const auto name = address ? address : ServerName::parse(bare);
   if (http_broken || !name || !request.path.starts_with(kPath)) return response;
   auto answer = challenges_.find_http(*name, std::string_view(request.path).substr(kPath.size()));
   if (!answer) return response;
