@@ -35,7 +35,7 @@ Error unreachable(const std::string& socket, int why) {
 }  // namespace
 
 Result<HttpReply> call_admin(const std::string& socket, const std::string& method,
-                             const std::string& path, Millis limit) {
+                             const std::string& path, Millis limit, std::string body) {
   if (const std::string bad = bad_socket_path(socket); !bad.empty()) {
     return Error{ErrorCode::kInvalid, "admin socket " + socket + ": " + bad};
   }
@@ -50,6 +50,8 @@ Result<HttpReply> call_admin(const std::string& socket, const std::string& metho
   request.method = method;
   request.url = "http://localhost" + path;
   request.timeout = limit;
+  if (!body.empty()) request.headers.emplace_back("Content-Type", "application/json");
+  request.body = std::move(body);
   request.max_body = kMaxReply;
   Task<HttpReply> task = send_and_stop(loop, client, std::move(request));
   task.start();

@@ -8,10 +8,11 @@
 
 namespace latchkey::edge {
 
-// One request to the admin API of the process that listens on `socket`, and its reply, whatever its
-// status. Blocks, on a loop of its own. The error says what to do when nobody answers there.
+// One request (with JSON as its body, if any) to the admin API of the process that listens on
+// `socket`, and its reply, whatever its status. Blocks, on a loop of its own. The error says what
+// to do when nobody answers there.
 Result<HttpReply> call_admin(const std::string& socket, const std::string& method,
-                             const std::string& path, Millis limit);
+                             const std::string& path, Millis limit, std::string body = "");
 
 // `name` as a segment of a path.
 std::string percent_encode(std::string_view name);

@@ -1,102 +1,16 @@
 #include "edge/admin_text.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstdint>
 #include <utility>
 #include <vector>
+
+#include "edge/admin_rows.h"
 
 namespace latchkey::edge {
 namespace {
 
 using Kind = JsonValue::Kind;
-
-// Label and text, the texts one below the other.
-class Rows {
- public:
-  explicit Rows(std::string_view indent = "") : indent_(indent) {}
-
-  void add(std::string label, std::string text) {
-    if (!text.empty()) rows_.emplace_back(std::move(label), std::move(text));
-  }
-  std::string str() const {
-    size_t width = 0;
-    for (const auto& [label, text] : rows_) width = std::max(width, label.size());
-    std::string out;
-    for (const auto& [label, text] : rows_) {
-      out += indent_ + label + std::string(width - label.size() + 2, ' ') + text + "\n";
-    }
-    return out;
-  }
-
- private:
-  std::string indent_;
-  std::vector<std::pair<std::string, std::string>> rows_;
-};
-
-std::string spaced(std::string_view key) {
-  std::string out = printable(key);
-  std::replace(out.begin(), out.end(), '_', ' ');
-  return out;
-}
-
-void join(std::string& list, const std::string& item, std::string_view with = ", ") {
-  if (item.empty()) return;
-  if (!list.empty()) list += with;
-  list += item;
-}
-
-double number_of(const JsonValue& value, std::string_view key) {
-  const JsonValue* const found = value.find(key);
-  return found != nullptr && found->is(Kind::kNumber) ? found->number : 0;
-}
-
-bool is_true(const JsonValue& value, std::string_view key) {
-  const JsonValue* const found = value.find(key);
-  return found != nullptr && found->is(Kind::kBool) && found->boolean;
-}
-
-// The object under that key, or null.
-const JsonValue* object_of(const JsonValue& value, std::string_view key) {
-  const JsonValue* const found = value.find(key);
-  return found != nullptr && found->is(Kind::kObject) ? found : nullptr;
-}
-
-const std::vector<JsonValue>& list_of(const JsonValue& value, std::string_view key) {
-  static const std::vector<JsonValue> kNone;
-  const JsonValue* const found = value.find(key);
-  return found != nullptr && found->is(Kind::kArray) ? found->items : kNone;
-}
-
-std::string text_at(const JsonValue& value, std::string_view key) {
-  return printable(value.text_of(key));
-}
-
-// Any value in one line: "812", "9000 served, 38 failed", "routes, workers". "" for null.
-std::string line_of(const JsonValue& value) {
-  std::string out;
-  switch (value.kind) {
-    case Kind::kNull:
-      return "";
-    case Kind::kBool:
-      return value.boolean ? "yes" : "no";
-    case Kind::kNumber:
-    case Kind::kString:
-      return printable(value.text);
-    case Kind::kArray:
-      for (const JsonValue& item : value.items) join(out, line_of(item));
-      return out;
-    case Kind::kObject:
-      for (const auto& [key, item] : value.members) {
-        const std::string text = line_of(item);
-        if (text.empty()) continue;
-        const std::string name = spaced(key);
-        join(out, item.is(Kind::kNumber) ? text + " " + name : name + " " + text);
-      }
-      return out;
-  }
-  return out;
-}
 
 // "3 of 45 left, the next in 12 min; held for 59 min".
 std::string bucket_text(const JsonValue& bucket) {
@@ -183,29 +97,6 @@ void add_failure(Rows& rows, const JsonValue& failure) {
 
 }  // namespace
 
-std::string printable(std::string_view text) {
-  std::string quoted = json_quote(text);
-  quoted = quoted.substr(1, quoted.size() - 2);
-  // Quotes and backslashes harm no terminal.
-  std::string out;
-  for (size_t i = 0; i < quoted.size(); ++i) {
-    const bool escaped = quoted[i] == '\\' && i + 1 < quoted.size() &&
-                         (quoted[i + 1] == '"' || quoted[i + 1] == '\\');
-    out += quoted[escaped ? ++i : i];
-  }
-  return out;
-}
-
-std::string span_text(double seconds) {
-  const auto in = [seconds](double unit, const char* name) {
-    return std::to_string(static_cast<int64_t>(std::round(seconds / unit))) + name;
-  };
-  if (seconds < 120) return in(1, " s");
-  if (seconds < 7200) return in(60, " min");
-  if (seconds < 172'800) return in(3600, " h");
-  return in(86'400, " d");
-}
-
 std::string status_text(const JsonValue& status) {
   Rows rows;
   for (const auto& [key, value] : status.members) {
@@ -270,9 +161,16 @@ std::string explain_text(const JsonValue& name) {
   } else {
     rows.add("certificate", "none");
   }
+  if (const JsonValue* const renewal = object_of(name, "renewal")) add_renewal(rows, *renewal);
+  rows.add("store", text_at(name, "store_error"));
   if (const JsonValue* const failure = object_of(name, "failure")) add_failure(rows, *failure);
   if (const JsonValue* const work = object_of(name, "in_flight")) {
     rows.add("under way", "an order, lane: " + text_at(*work, "lane"));
+  }
+  if (const JsonValue* const order = object_of(name, "order")) {
+    std::string text = text_at(*order, "url");
+    join(text, text_at(*order, "made"), " since ");
+    rows.add("order", text);
   }
   out += "\n" + rows.str();
   if (const auto& buckets = list_of(name, "budget"); !buckets.empty()) {
@@ -280,12 +178,14 @@ std::string explain_text(const JsonValue& name) {
     add_buckets(limits, buckets);
     out += "  budget\n" + limits.str();
   }
+  if (const std::string events = event_lines(name, "    "); !events.empty()) {
+    out += "  events\n" + events;
+  }
   return out;
 }
 
 std::string obtain_text(const JsonValue& obtained) {
-  std::string out = text_at(obtained, "name") + "\n";
-  if (const std::string says = text_at(obtained, "says"); !says.empty()) out += "  " + says + "\n";
+  std::string out = deed_text(obtained);
   Rows rows("  ");
   if (const auto* const certificate = object_of(obtained, "certificate")) {
     add_certificate(rows, *certificate);

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "base/json.h"
+#include "edge/admin_rows.h"
 
 namespace latchkey::edge {
 
@@ -15,6 +16,26 @@ std::string explain_text(const JsonValue& name);
 std::string obtain_text(const JsonValue& obtained);
 std::string ask_text(const JsonValue& answer);
 std::string reload_text(const JsonValue& reloaded);
+// What a deed says of itself, in one line behind the name or the issuer.
+std::string deed_text(const JsonValue& done);
+
+std::string certificate_text(const JsonValue& certificate);  // and its chain in PEM
+std::string events_text(const JsonValue& events);            // the newest last
+std::string accounts_text(const JsonValue& accounts);
+
+// Pages of the list of certificates, a line each; columns stay where they are from page to page
+// unless they must be wider.
+class CertificateTable {
+ public:
+  std::string page(const JsonValue& certificates);
+
+ private:
+  Table table_;
+};
+
+// Parts of explain_text().
+void add_renewal(Rows& rows, const JsonValue& renewal);
+std::string event_lines(const JsonValue& answer, std::string_view indent);
 
 // Without control characters.
 std::string printable(std::string_view text);

@@ -33,6 +33,22 @@ To the process that runs (--socket PATH, or --config FILE for its admin.socket; 
   latchkey explain NAME             what is known of a name: served or not, by what, why not
   latchkey ask NAME                 ask the policy now; exit 0 allowed, 1 denied or unknown
   latchkey obtain NAME              get its certificate now; exit 1 with the first error
+  latchkey retry NAME               forget its failures, and try in the background
+  latchkey certs list               all certificates: until when, and when they are renewed
+    --contains TEXT           only names with this in them
+    --expires-within SPAN     only those that expire so soon, or have: 30d, 12h
+  latchkey certs show NAME          one in full, with its chain in PEM
+  latchkey certs renew NAME         replace it now, with a new key; exit 1 with the first error
+  latchkey certs revoke NAME        at the CA; it is deleted with its key, and another one comes
+    --reason WORD             unspecified, keyCompromise, affiliationChanged, superseded or
+                              cessationOfOperation
+  latchkey certs evict NAME         out of memory: the next visit reads the store
+  latchkey events [NAME]            what has happened, the newest last
+    --limit N                 the newest N; default 100
+  latchkey account list             the accounts at the CAs
+  latchkey account roll-key ISSUER  give the account a new key
+  latchkey account deactivate ISSUER, reactivate ISSUER
+                                    no orders there; register a new account and order again
   latchkey reload                   read the configuration again; exit 78 if it is bad
 
 Without a file:

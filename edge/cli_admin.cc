@@ -1,118 +1,159 @@
 #include "edge/cli_admin.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cstdio>
 #include <string>
 
 #include "base/json.h"
 #include "edge/admin_client.h"
 #include "edge/admin_text.h"
+#include "edge/cli_call.h"
+#include "edge/cli_certs.h"
 #include "edge/cli_options.h"
-#include "edge/config.h"
 
 namespace latchkey::edge {
 namespace {
 
 using namespace std::chrono_literals;
 
+// One of them; its argument is percent-encoded and goes between `path` and `behind`.
 struct AdminVerb {
+  std::string_view group;  // the first of its two words, or ""
   std::string_view word;
   const char* method;
-  const char* path;    // a name goes behind it
-  const char* action;  // ... and this behind the name; null: no name
+  const char* path;
+  const char* argument;  // what it is; null: it has none
+  const char* behind;
   Millis limit;
-  std::string (*text)(const JsonValue&);
+  std::string (*text)(const JsonValue&);  // null: see run_admin_verb
+
+  std::string shown() const {
+    return (group.empty() ? "" : std::string(group) + " ") + std::string(word);
+  }
 };
+
+constexpr Millis kLook{30s};
+constexpr Millis kAtTheCa{2min};      // a few requests
+constexpr Millis kWholeOrder{11min};  // an order may take 10
 
 constexpr AdminVerb kVerbs[] = {
-    {"status", "GET", "/status", nullptr, 30s, status_text},
-    {"budget", "GET", "/budget", nullptr, 30s, budget_text},
-    {"explain", "GET", "/names/", "", 30s, explain_text},
-    {"ask", "POST", "/names/", ":ask", 30s, ask_text},
-    {"obtain", "POST", "/names/", ":obtain", 11min, obtain_text},  // an order may take 10
-    {"reload", "POST", "/config:reload", nullptr, 30s, reload_text},
+    {"", "status", "GET", "/status", nullptr, "", kLook, status_text},
+    {"", "budget", "GET", "/budget", nullptr, "", kLook, budget_text},
+    {"", "explain", "GET", "/names/", "NAME", "", kLook, explain_text},
+    {"", "ask", "POST", "/names/", "NAME", ":ask", kLook, ask_text},
+    {"", "obtain", "POST", "/names/", "NAME", ":obtain", kWholeOrder, obtain_text},
+    {"", "retry", "POST", "/names/", "NAME", ":retry", kLook, deed_text},
+    {"", "reload", "POST", "/config:reload", nullptr, "", kLook, reload_text},
+    {"", "events", "GET", "/events", nullptr, "", kLook, events_text},
+    {"certs", "list", "GET", "/names", nullptr, "", kLook, nullptr},
+    {"certs", "show", "GET", "/names/", "NAME", "/certificate", kLook, certificate_text},
+    {"certs", "renew", "POST", "/names/", "NAME", ":renew", kWholeOrder, obtain_text},
+    {"certs", "revoke", "POST", "/names/", "NAME", ":revoke", kAtTheCa, deed_text},
+    {"certs", "evict", "POST", "/names/", "NAME", ":evict", kLook, deed_text},
+    {"account", "list", "GET", "/accounts", nullptr, "", kLook, accounts_text},
+    {"account", "roll-key", "POST", "/accounts/", "ISSUER", ":roll-key", kAtTheCa, deed_text},
+    {"account", "deactivate", "POST", "/accounts/", "ISSUER", ":deactivate", kAtTheCa, deed_text},
+    {"account", "reactivate", "POST", "/accounts/", "ISSUER", ":reactivate", kAtTheCa, deed_text},
 };
 
-const AdminVerb* find_verb(std::string_view word) {
-  const auto* const found = std::find_if(std::begin(kVerbs), std::end(kVerbs),
-                                         [&](const AdminVerb& verb) { return verb.word == word; });
+const AdminVerb* find_verb(std::string_view group, std::string_view word) {
+  const auto* const found =
+      std::find_if(std::begin(kVerbs), std::end(kVerbs),
+                   [&](const AdminVerb& verb) { return verb.group == group && verb.word == word; });
   return found == std::end(kVerbs) ? nullptr : found;
 }
 
-Result<std::string> socket_of(const CommandLine& line) {
-  if (line.has("--socket")) return line.one("--socket");
-  if (!line.has("--config")) return *Config().admin_socket;
-  const std::string file = line.one("--config");
-  auto config = load_config(file);
-  if (!config) return std::move(config).error();
-  if (!config->admin_socket) {
-    return Error{ErrorCode::kInvalid, file + " switches the admin API off (admin.socket is null)"};
-  }
-  return config->state(*config->admin_socket).string();
-}
-
-// An error's own words, its lines kept.
-std::string lines_of(std::string_view text) {
+// "list, show, renew"; "" when it is no group.
+std::string words_of(std::string_view group) {
   std::string out;
-  while (!text.empty()) {
-    const size_t end = text.find('\n');
-    out += printable(text.substr(0, end)) + "\n";
-    if (end == std::string_view::npos) break;
-    text.remove_prefix(end + 1);
+  for (const AdminVerb& verb : kVerbs) {
+    if (verb.group == group) out += (out.empty() ? "" : ", ") + std::string(verb.word);
   }
   return out;
 }
 
-int show_refusal(const AdminVerb& verb, const HttpReply& reply, const JsonValue& json) {
-  std::string text = lines_of(json.text_of("error"));
-  if (text.empty()) text = "latchkey answered with status " + std::to_string(reply.status) + "\n";
-  if (const JsonValue* const after = json.find("retry_after");
-      after != nullptr && after->is(JsonValue::Kind::kNumber)) {
-    text += "Try again in " + span_text(after->number) + ".\n";
+CommandSyntax syntax_of(const AdminVerb& verb) {
+  CommandSyntax syntax;
+  syntax.options = {"--socket", "--config"};
+  syntax.flags = {"--json"};
+  syntax.words = verb.argument != nullptr || verb.word == "events" ? 1 : 0;
+  const auto also = [&](const char* option) { syntax.options.emplace_back(option); };
+  if (verb.word == "revoke") also("--reason");
+  if (verb.word == "events") also("--limit");
+  if (verb.group == "certs" && verb.word == "list") {
+    also("--contains");
+    also("--expires-within");
   }
-  std::fputs(text.c_str(), stderr);
-  return verb.word == "reload" && reply.status == 400 ? kBadConfig : kFailure;
+  return syntax;
+}
+
+// What is asked of the process.
+Result<AdminCall> call_of(const AdminVerb& verb, const CommandLine& line) {
+  AdminCall call{verb.method, verb.path, verb.limit};
+  const std::string argument = line.words().empty() ? "" : line.words().front();
+  if (verb.argument != nullptr) {
+    if (line.words().empty()) {
+      return Error{ErrorCode::kInvalid, verb.shown() + " needs " +
+                                            (*verb.argument == 'I' ? "an " : "a ") + verb.argument};
+    }
+    call.path += percent_encode(argument) + verb.behind;
+  } else if (!line.words().empty()) {  // of events
+    call.path = "/names/" + percent_encode(argument) + "/events";
+  }
+  if (line.has("--limit")) {
+    const std::string limit = line.one("--limit");
+    int number = 0;
+    const auto [end, error] = std::from_chars(limit.data(), limit.data() + limit.size(), number);
+    if (error != std::errc() || end != limit.data() + limit.size() || number < 1 || number > 1000) {
+      return Error{ErrorCode::kInvalid, "--limit: expected a number from 1 to 1000"};
+    }
+    call.path += "?limit=" + limit;
+  }
+  if (line.has("--reason")) call.body = JsonObject().text("reason", line.one("--reason")).str();
+  return call;
+}
+
+int ask_and_show(const AdminVerb& verb, const CommandLine& line, const std::string& socket,
+                 const AdminCall& call) {
+  const auto answer = ask_admin(socket, call);
+  if (!answer) return complain(answer.error(), kFailure);
+  const bool raw = line.has("--json");
+  if (raw) std::fputs(answer->body.c_str(), stdout);
+  if (answer->status != 200) {
+    show_refusal(*answer);
+    return verb.word == "reload" && answer->status == 400 ? kBadConfig : kFailure;
+  }
+  if (!raw) std::fputs(verb.text(answer->json).c_str(), stdout);
+  return verb.word == "ask" && answer->json.text_of("verdict") != "allowed" ? kFailure : kOk;
 }
 
 }  // namespace
 
-bool is_admin_verb(std::string_view verb) {
-  return find_verb(verb) != nullptr;
+bool is_admin_verb(std::string_view word) {
+  return find_verb("", word) != nullptr || (!word.empty() && !words_of(word).empty());
 }
 
 int run_admin_verb(int argc, char** argv) {
-  const AdminVerb& verb = *find_verb(argv[1]);
-  const bool named = verb.action != nullptr;
-  CommandSyntax syntax;
-  syntax.options = {"--socket", "--config"};
-  syntax.flags = {"--json"};
-  syntax.words = named ? 1 : 0;
-  const auto line = CommandLine::read(argc, argv, syntax);
+  const AdminVerb* verb = find_verb("", argv[1]);
+  if (verb == nullptr) {
+    const std::string_view group = argv[1];
+    verb = argc > 2 ? find_verb(group, argv[2]) : nullptr;
+    if (verb == nullptr) return usage(std::string(group) + ": expected one of " + words_of(group));
+    --argc;
+    ++argv;
+  }
+  const auto line = CommandLine::read(argc, argv, syntax_of(*verb));
   if (!line) return usage(line.error().message);
   if (line->has("--socket") && line->has("--config")) {
     return usage("--socket and --config say the same: give one of them");
   }
-  std::string path = verb.path;
-  if (named) {
-    if (line->words().empty()) return usage(std::string(verb.word) + " needs a NAME");
-    path += percent_encode(line->words().front()) + verb.action;
-  }
-  const auto socket = socket_of(*line);
+  const auto call = call_of(*verb, *line);
+  if (!call) return usage(call.error().message);
+  const auto socket = admin_socket_of(*line);
   if (!socket) return complain(socket.error(), kBadConfig);
-
-  const auto reply = call_admin(*socket, verb.method, path, verb.limit);
-  if (!reply) return complain(reply.error(), kFailure);
-  const auto json = parse_json(reply->body);
-  if (!json || !json->is(JsonValue::Kind::kObject)) {
-    return complain({ErrorCode::kProtocol, *socket + " answers with something else than JSON: is "
-                                                     "it latchkey's admin socket?"},
-                    kFailure);
-  }
-  const bool raw = line->has("--json");
-  if (raw) std::fputs(reply->body.c_str(), stdout);
-  if (reply->status != 200) return show_refusal(verb, *reply, *json);
-  if (!raw) std::fputs(verb.text(*json).c_str(), stdout);
-  return verb.word == "ask" && json->text_of("verdict") != "allowed" ? kFailure : kOk;
+  if (verb->text == nullptr) return list_certificates(*line, *socket);
+  return ask_and_show(*verb, *line, *socket, *call);
 }
 
 }  // namespace latchkey::edge

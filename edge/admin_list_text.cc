@@ -1,0 +1,142 @@
+// Lists for a person at a terminal: certificates, events, accounts.
+#include <algorithm>
+
+#include "edge/admin_rows.h"
+#include "edge/admin_text.h"
+
+namespace latchkey::edge {
+namespace {
+
+// "in 12 d", "3 d ago".
+std::string distance(double seconds) {
+  return seconds > 0 ? "in " + span_text(seconds) : span_text(-seconds) + " ago";
+}
+
+std::string expires(const JsonValue& certificate) {
+  if (!has_number(certificate, "expires_in_seconds")) return "";
+  const double left = number_of(certificate, "expires_in_seconds");
+  return (left > 0 ? "expires " : "expired ") + distance(left);
+}
+
+// Of a list's row, or of what explain and show have under "renewal".
+std::string renews(const JsonValue& plan) {
+  const std::string denied = text_at(plan, "denied_since");
+  if (!denied.empty()) return "denied since " + denied;
+  if (text_at(plan, "next_look").empty()) return "renews when visited";
+  if (!has_number(plan, "renew_in_seconds")) return "never renews";
+  const double left = number_of(plan, "renew_in_seconds");
+  return left > 0 ? "renews in " + span_text(left) : "renewal due";
+}
+
+std::string day_of(const std::string& time) {
+  return time.substr(0, std::min(time.find('T'), time.size()));
+}
+
+std::string window_text(const JsonValue& plan) {
+  const JsonValue* const window = object_of(plan, "window");
+  if (window == nullptr) return "";
+  std::string out = text_at(*window, "start");
+  join(out, text_at(*window, "end"), " to ");
+  return out;
+}
+
+}  // namespace
+
+std::string CertificateTable::page(const JsonValue& certificates) {
+  for (const JsonValue& row : list_of(certificates, "certificates")) {
+    std::string used = day_of(text_at(row, "last_used"));
+    if (!used.empty()) used = "used " + used;
+    table_.add({text_at(row, "name"), text_at(row, "issuer"), text_at(row, "key_type"),
+                expires(row), renews(row), used});
+  }
+  return table_.take();
+}
+
+void add_renewal(Rows& rows, const JsonValue& renewal) {
+  std::string when = renews(renewal);
+  if (const std::string at = text_at(renewal, "renew_at"); !at.empty()) when += ", " + at;
+  rows.add("renewal", when);
+  rows.add("window", window_text(renewal));
+  rows.add("next look", text_at(renewal, "next_look"));
+  rows.add("last used", text_at(renewal, "last_used"));
+}
+
+std::string certificate_text(const JsonValue& certificate) {
+  Rows rows;
+  rows.add("name", text_at(certificate, "name"));
+  const JsonValue* const names = certificate.find("names");
+  rows.add("names", names == nullptr ? "" : line_of(*names));
+  rows.add("serial", text_at(certificate, "serial"));
+  rows.add("key", text_at(certificate, "key_type"));
+  rows.add("sha256", text_at(certificate, "sha256"));
+  rows.add("made by", text_at(certificate, "ca"));
+  rows.add("issuer", text_at(certificate, "issuer"));
+  rows.add("account", text_at(certificate, "account"));
+  std::string valid = text_at(certificate, "not_before");
+  join(valid, text_at(certificate, "not_after"), " to ");
+  join(valid, expires(certificate));
+  rows.add("valid", valid);
+  if (const std::string chain = text_at(certificate, "chain_not_after");
+      chain != text_at(certificate, "not_after")) {
+    rows.add("chain until", chain);
+  }
+  if (const JsonValue* const renewal = object_of(certificate, "renewal")) {
+    add_renewal(rows, *renewal);
+  }
+  std::string out = rows.str();
+  std::string_view pem = certificate.text_of("pem");
+  if (!pem.empty()) out += "\n";
+  while (!pem.empty()) {
+    const size_t end = std::min(pem.find('\n'), pem.size());
+    out += printable(pem.substr(0, end)) + "\n";
+    pem.remove_prefix(std::min(end + 1, pem.size()));
+  }
+  return out;
+}
+
+std::string event_lines(const JsonValue& answer, std::string_view indent) {
+  const std::vector<JsonValue>& events = list_of(answer, "events");
+  Table table(indent);
+  for (auto event = events.rbegin(); event != events.rend(); ++event) {
+    std::string about = text_at(*event, "name");
+    if (about == text_at(answer, "name")) about.clear();  // all of them are about it
+    join(about, text_at(*event, "issuer"), " ");
+    table.add({text_at(*event, "at"), text_at(*event, "kind"), about, text_at(*event, "text")});
+  }
+  return table.take();
+}
+
+std::string events_text(const JsonValue& events) {
+  const std::string lines = event_lines(events, "");
+  return lines.empty() ? "No events.\n" : lines;
+}
+
+std::string accounts_text(const JsonValue& accounts) {
+  std::string out;
+  for (const JsonValue& account : list_of(accounts, "accounts")) {
+    std::string state = text_at(account, "status");
+    if (is_true(account, "deactivated")) state = "deactivated, by the operator";
+    if (state.empty() && text_at(account, "url").empty()) state = "not registered yet";
+    if (const std::string error = text_at(account, "error"); !error.empty()) state = error;
+    std::string head = text_at(account, "issuer");
+    join(head, state, ": ");
+    Rows rows("  ");
+    rows.add("account", text_at(account, "url"));
+    rows.add("directory", text_at(account, "directory"));
+    const JsonValue* const contact = account.find("contact");
+    rows.add("contact", contact == nullptr ? "" : line_of(*contact));
+    rows.add("external account", text_at(account, "eab_kid"));
+    out += head + "\n" + rows.str();
+  }
+  return out;
+}
+
+std::string deed_text(const JsonValue& done) {
+  std::string out = text_at(done, "name");
+  if (out.empty()) out = text_at(done, "issuer");
+  out += "\n";
+  if (const std::string says = text_at(done, "says"); !says.empty()) out += "  " + says + "\n";
+  return out;
+}
+
+}  // namespace latchkey::edge
