@@ -12,6 +12,7 @@ using namespace std::chrono_literals;
 using std::chrono::ceil;
 using std::chrono::seconds;
 
+constexpr seconds kNotFound = std::chrono::hours(24);
 constexpr Millis kAskWait = std::chrono::minutes(10);    // for a turn to ask the endpoint
 constexpr Millis kLaneCheck = std::chrono::minutes(10);  // calendar time may jump
 constexpr Millis kFirstRetry = 60s;  // of what our limits or the CA are the cause
@@ -126,7 +127,11 @@ Task<std::optional<RenewalPlan>> Renewals::consider(CertificateInfo info) {
   Task<NameRecord> finding = parts_.store.find_name(info.name);
   NameRecord record = co_await std::move(finding);
   if (record.certificate == nullptr || !record.info || record.info->id != info.id) {
-    co_return std::nullopt;
+    // Another one has taken its place, or it has gone; the write is for a row that nothing leads
+    // to.
+    RenewalPlan later = info.plan;
+    later.look_at = parts_.clock.wall_now() + kNotFound;
+    co_return later;
   }
   info = *record.info;
   if (record.failure) parts_.ledger.learn(info.name, *record.failure);

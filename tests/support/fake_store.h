@@ -15,7 +15,7 @@
 
 namespace latchkey {
 
-class FakeStore final : public Store {
+class FakeStore : public Store {
  public:
   // Set: everything fails with it.
   std::optional<Error> broken;
