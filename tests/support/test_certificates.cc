@@ -66,13 +66,6 @@ void add_names(X509* certificate, const TestCa::Names& names) {
   CHECK(X509_add1_ext_i2d(certificate, NID_subject_alt_name, all.get(), 0, 0));
 }
 
-std::string address_text(const ASN1_STRING* octets) {
-  std::array<char, INET6_ADDRSTRLEN> text{};
-  inet_ntop(ASN1_STRING_length(octets) == 4 ? AF_INET : AF_INET6, ASN1_STRING_get0_data(octets),
-            text.data(), text.size());
-  return text.data();
-}
-
 void set_common_name(X509_NAME* name, const std::string& text) {
   CHECK(X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8,
                                    reinterpret_cast<const uint8_t*>(text.data()),
