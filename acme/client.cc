@@ -5,6 +5,8 @@
 #include <utility>
 
 #include "acme/ca_url.h"
+#include "acme/link_header.h"
+#include "acme/loggable.h"
 
 namespace latchkey::acme {
 namespace {
@@ -15,9 +17,11 @@ constexpr Millis kRequestLimit = 10s;
 constexpr Millis kDirectoryLife = 1h;
 constexpr Millis kOldDirectoryLife = 1min;  // when it could not be had anew
 constexpr int kNonceRetries = 5;
+constexpr int kRequestsOfAPost = 8;  // nonces that had to be fetched included
 constexpr int kFetchRetries = 3;
 constexpr Millis kFirstFetchPause = 250ms;
 constexpr Millis kLongestFetchPause = 30s;
+constexpr size_t kMaxLinks = 16;
 
 bool public_cas_are_forbidden() {
   const char* value = std::getenv("LATCHKEY_NO_PUBLIC_CA");
@@ -50,10 +54,12 @@ AcmeClient::AcmeClient(std::string directory_url, HttpClient& http, Clock& clock
       clock_(clock),
       log_(log),
       counts_(counts),
-      pacer_(pacer) {}
+      pacer_(pacer),
+      accounts_(clock, kAccountRequests) {}
 
 // The one funnel to the network.
-Task<AcmeReply> AcmeClient::send(Resource resource, std::string about, HttpRequest request) {
+Task<AcmeReply> AcmeClient::send(Resource resource, std::string about, HttpRequest request,
+                                 Allowance* allowance) {
   if (public_cas_are_forbidden() && is_public_production_ca(host_of(request.url))) {
     co_return Error{ErrorCode::kInvalid,
                     request.url +
@@ -61,15 +67,29 @@ Task<AcmeReply> AcmeClient::send(Resource resource, std::string about, HttpReque
                         "public CA; unset it, or use a staging or local directory"};
   }
   const std::string what = request.method + " " + request.url;
-  if (pacer_ != nullptr) {
-    const Result<> turn = co_await pacer_->before(resource).result();
-    if (!turn) co_return Error(turn.error()).in(what);
-  }
+  Task<> waiting = await_turn(resource, allowance);
+  const Result<> turn = co_await std::move(waiting).result();
+  if (!turn) co_return Error(turn.error()).in(what);
+  const TimePoint began = clock_.now();
   HttpReply raw = co_await exchange(std::move(request));
   nonces_.put(raw.header("replay-nonce"));
   AcmeReply reply = read(what, std::move(raw));
+  tell(reply, clock_.now() - began);
   heed(resource, about, reply);
   co_return reply;
+}
+
+Task<> AcmeClient::await_turn(Resource resource, Allowance* allowance) {
+  const bool for_accounts = resource == Resource::kNewAccount || resource == Resource::kNewNonce ||
+                            resource == Resource::kDirectory;
+  if (allowance != nullptr) {
+    co_await allowance->take();
+  } else if (for_accounts) {
+    co_await accounts_.take();
+    ++account_requests_;
+  }
+  if (pacer_ != nullptr) co_await pacer_->before(resource);
+  co_return Unit{};
 }
 
 Task<HttpReply> AcmeClient::exchange(HttpRequest request) {
@@ -79,16 +99,24 @@ Task<HttpReply> AcmeClient::exchange(HttpRequest request) {
   const TimePoint began = clock_.now();
   Task<HttpReply> sending = http_.send(std::move(request));
   Result<HttpReply> reply = co_await std::move(sending).result();
-  const LogField took{"ms", static_cast<int64_t>((clock_.now() - began).count())};
-  if (!reply) {
-    log_.debug("acme_request", what, {{"error", reply.error().message}, took});
-    Error error = std::move(reply).error();  // names the URL
-    // kTimeout is for orders that took too long; a CA that does not answer is out of reach.
-    if (error.code == ErrorCode::kTimeout) error.code = ErrorCode::kIo;
-    co_return error;
+  if (reply) co_return reply;
+  Error error = std::move(reply).error();  // names the URL
+  log_.info("acme_request", what,
+            {{"error", error.message}, {"ms", (clock_.now() - began).count()}});
+  // kTimeout is for orders that took too long; a CA that does not answer is out of reach.
+  if (error.code == ErrorCode::kTimeout) error.code = ErrorCode::kIo;
+  co_return error;
+}
+
+void AcmeClient::tell(const AcmeReply& reply, Millis took) {
+  const bool again = reply.problem && reply.problem->is(problem_type::kBadNonce);
+  const Log::Fields fields{{"status", reply.status}, {"ms", took.count()}};
+  if (again) {
+    log_.debug("acme_request", reply.request, fields);
+  } else {
+    log_.info("acme_request", reply.request, fields);
   }
-  log_.debug("acme_request", what, {{"status", reply->status}, took});
-  co_return reply;
+  log_.debug("acme_answer", reply.request, {{"body", loggable(reply.body)}});
 }
 
 AcmeReply AcmeClient::read(std::string request, HttpReply reply) const {
@@ -97,10 +125,15 @@ AcmeReply AcmeClient::read(std::string request, HttpReply reply) const {
   answer.status = reply.status;
   answer.location = std::string(reply.header("location"));
   answer.content_type = std::string(reply.header("content-type"));
+  for (const auto& [name, value] : reply.headers) {
+    if (name == "link" && answer.links.size() < kMaxLinks) answer.links.push_back(value);
+  }
   answer.retry_after = parse_retry_after(reply.header("retry-after"), clock_.wall_now());
   if (reply.status / 100 != 2) {
     answer.problem = parse_problem(reply.status, reply.body);
     answer.problem->retry_after = answer.retry_after;
+    const std::vector<std::string> terms = links_of(answer.links, "terms-of-service");
+    if (!terms.empty()) answer.problem->terms_of_service = terms.front();
   }
   answer.body = std::move(reply.body);
   return answer;
@@ -115,8 +148,9 @@ void AcmeClient::heed(Resource resource, const std::string& about, AcmeReply& re
   if (pacer_ != nullptr) pacer_->throttled(*reply.throttle);
 }
 
-Task<DirectoryPtr> AcmeClient::directory() {
+Task<DirectoryPtr> AcmeClient::directory(Allowance* allowance) {
   if (directory_ != nullptr && clock_.now() < directory_until_) co_return directory_;
+  if (allowance != nullptr) allowance->note(1);
   Task<DirectoryPtr> flight = directory_flight_.join([this] { return renew_directory(); });
   co_return co_await std::move(flight);
 }
@@ -126,6 +160,7 @@ Task<DirectoryPtr> AcmeClient::renew_directory() {
   Task<DirectoryPtr> fetching = fetch_directory();
   Result<DirectoryPtr> fetched = co_await std::move(fetching).result();
   if (fetched) {
+    tell_changed_terms(**fetched);
     directory_ = *fetched;
     directory_until_ = clock_.now() + kDirectoryLife;
   } else if (directory_ != nullptr) {
@@ -138,12 +173,21 @@ Task<DirectoryPtr> AcmeClient::renew_directory() {
   co_return directory_;
 }
 
+// Whether the account is held to them is for the CA to say (userActionRequired).
+void AcmeClient::tell_changed_terms(const Directory& fetched) {
+  if (directory_ == nullptr || directory_->terms_of_service == fetched.terms_of_service) return;
+  log_.warning("terms_changed",
+               "the CA has new terms of service, which nobody has accepted yet: read " +
+                   printable(fetched.terms_of_service),
+               {{"directory", directory_url_}});
+}
+
 Task<DirectoryPtr> AcmeClient::fetch_directory() {
   const Result<std::string> checked = check_ca_url("the ACME directory", directory_url_);
   if (!checked) co_return Error{ErrorCode::kInvalid, checked.error().message};
   HttpRequest request;
   request.url = directory_url_;
-  const AcmeReply reply = co_await send(Resource::kDirectory, "", std::move(request));
+  const AcmeReply reply = co_await send(Resource::kDirectory, "", std::move(request), nullptr);
   if (reply.status != 200) {
     const Problem problem = reply.problem.value_or(parse_problem(reply.status, reply.body));
     std::string remedy = "; is this the directory's URL?";
@@ -159,13 +203,14 @@ Task<DirectoryPtr> AcmeClient::fetch_directory() {
   co_return std::make_shared<const Directory>(std::move(directory));
 }
 
-Task<std::string> AcmeClient::nonce() {
+Task<std::string> AcmeClient::nonce(Allowance* allowance, int& sent) {
   if (std::string nonce = nonces_.take(); !nonce.empty()) co_return nonce;
-  const DirectoryPtr directory = co_await this->directory();
+  const DirectoryPtr directory = co_await this->directory(allowance);
+  ++sent;
   HttpRequest request;
   request.method = "HEAD";
   request.url = directory->new_nonce;
-  const AcmeReply reply = co_await send(Resource::kNewNonce, "", std::move(request));
+  const AcmeReply reply = co_await send(Resource::kNewNonce, "", std::move(request), allowance);
   if (reply.problem) co_return reply.error();
   std::string nonce = nonces_.take();
   if (nonce.empty()) {
@@ -175,20 +220,29 @@ Task<std::string> AcmeClient::nonce() {
 }
 
 Task<AcmeReply> AcmeClient::post(AcmeRequest request) {
+  int sent = 0;
   for (int rejected = 0;; ++rejected) {
-    const std::string fresh = co_await nonce();
+    const std::string fresh = co_await nonce(request.allowance, sent);
     HttpRequest post;
     post.method = "POST";
     post.url = request.url;
     post.headers.emplace_back("content-type", "application/jose+json");
     post.body = request.key.sign(request.url, fresh, request.kid, request.payload);
-    Task<AcmeReply> sending = send(request.resource, request.about, std::move(post));
+    // What binds or changes an account is signed itself; it is nobody's business.
+    const bool shown = request.resource != Resource::kNewAccount &&
+                       request.resource != Resource::kAccount && !request.payload.empty();
+    if (shown) {
+      log_.debug("acme_payload", "POST " + request.url, {{"body", loggable(request.payload)}});
+    }
+    Task<AcmeReply> sending =
+        send(request.resource, request.about, std::move(post), request.allowance);
+    ++sent;
     Result<AcmeReply> answer = co_await std::move(sending).result();
     if (!answer && answer.error().code == ErrorCode::kThrottled) nonces_.put(fresh);  // unused
     if (!answer) co_return answer;
     if (!answer->problem || !answer->problem->is(problem_type::kBadNonce)) co_return answer;
     counts_.bad_nonces.add();
-    if (rejected == kNonceRetries) {
+    if (rejected == kNonceRetries || sent >= kRequestsOfAPost) {
       co_return Error{ErrorCode::kProtocol, answer->request + ": the CA rejected " +
                                                 std::to_string(rejected + 1) +
                                                 " nonces in a row: " + answer->problem->describe()};
@@ -204,6 +258,12 @@ Task<AcmeReply> AcmeClient::fetch(AcmeRequest request) {
     if (!pause) co_return reply;
     co_await sleep(clock_, *pause);
   }
+}
+
+Task<AcmeReply> AcmeClient::get(Resource resource, std::string url) {
+  HttpRequest request;
+  request.url = std::move(url);
+  co_return co_await send(resource, "", std::move(request), nullptr);
 }
 
 }  // namespace latchkey::acme

@@ -1,117 +1,263 @@
 #include "acme/issuance.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
+
+#include "base/fault_point.h"
 
 namespace latchkey::acme {
 namespace {
 
 constexpr Millis kSlowestPace{5000};
 constexpr Millis kSlowAfter{30'000};
+constexpr size_t kExplained = 4;  // authorizations that are looked at for the cause of a failure
+
+// The requests that an order needs after this, and that polling must leave room for.
+constexpr int kAfterProof = 4;     // order, finalize, order, certificate
+constexpr int kAfterFinalize = 1;  // certificate
+constexpr int kMostKept = 8;
 
 struct Context {
-  Ca& ca;
-  Clock& clock;
-  ChallengeTable& challenges;
+  const IssuanceParts parts;
   const IssuanceRequest request;
   IssuanceReport& report;
 };
 
 Error given_up(const GiveUp& why, IssuanceReport& report) {
+  report.over = true;
   if (why.problem) report.problem = why.problem;
   return why.why;
 }
 
-// Waits before the next poll of `url`.
-Task<> pause(Context& context, Pace& pace, std::optional<Millis> retry_after, std::string url) {
-  const Millis delay = pace.next(retry_after);
-  if (retry_after && context.clock.now() + delay >= context.request.deadline) {
+int64_t since(const Context& context, TimePoint began) {
+  return (context.parts.clock.now() - began).count();
+}
+
+// Waits before the next poll of `url`, which leaves so many requests for what comes after it.
+Task<> pause(Context& context, Pace& pace, std::optional<Millis> retry_after, int keep,
+             std::string url) {
+  Allowance& allowance = context.parts.allowance;
+  const int steps = static_cast<int>(allowance.left()) - std::min(keep, kMostKept);
+  const Millis delay = pace.next(retry_after, steps, allowance.refilled());
+  if (retry_after && context.parts.clock.now() + delay >= context.request.deadline) {
     co_return Error{ErrorCode::kTimeout,
                     url + ": the CA asks us to come back in " +
                         std::to_string(delay.count() / 1000) + " s, which is after our time limit",
                     *retry_after};
   }
-  co_await sleep(context.clock, delay);
+  co_await sleep(context.parts.clock, delay);
   co_return Unit{};
 }
 
 Result<ChallengeTable::Offer> offer(Context& context, const Challenge& challenge) {
-  std::string answer = context.ca.key_authorization(challenge.token);
+  std::string answer = context.parts.ca.key_authorization(challenge.token);
+  ChallengeTable& table = context.parts.challenges;
   if (challenge.type == ChallengeType::kTlsAlpn01) {
-    return context.challenges.offer_tls_alpn(context.request.name, answer);
+    return table.offer_tls_alpn(context.request.name, answer);
   }
-  return context.challenges.offer_http(context.request.name, challenge.token, std::move(answer));
+  return table.offer_http(context.request.name, challenge.token, std::move(answer));
 }
 
-Task<> prove(Context& context, std::string url) {
+// The challenge that the CA is trying already, told so before a restart; or null.
+const Challenge* under_way(const Authorization& authorization) {
+  if (authorization.status != AuthorizationStatus::kPending) return nullptr;
+  for (const Challenge& challenge : authorization.challenges) {
+    if (challenge.status == ChallengeStatus::kProcessing) return &challenge;
+  }
+  return nullptr;
+}
+
+// The challenge that the CA has tried and refused; or null.
+const Challenge* refused(const Authorization& authorization) {
+  for (const Challenge& challenge : authorization.challenges) {
+    if (challenge.status == ChallengeStatus::kInvalid && challenge.problem) return &challenge;
+  }
+  return nullptr;
+}
+
+void note_refusal(const Challenge& challenge, IssuanceReport& report) {
+  report.proof_failed = true;
+  report.answered = challenge.type;
+}
+
+Task<> prove(Context& context, std::string url, int keep) {
+  const TimePoint began = context.parts.clock.now();
+  IssuanceReport& report = context.report;
   ChallengeTable::Offer offered;
   bool answered = false;
   for (Pace pace(context.request.first_poll);;) {
-    context.report.stage = "reading the authorization " + url;
-    const Authorization authorization = co_await context.ca.fetch_authorization(url);
+    report.stage = "reading the authorization " + url;
+    const Authorization authorization = co_await context.parts.ca.fetch_authorization(url);
+    const Challenge* tried = answered || !report.resumed ? nullptr : under_way(authorization);
+    if (tried != nullptr) {
+      offered = co_await or_fail(offer(context, *tried));
+      report.answered = tried->type;
+      answered = true;
+    }
     const ProofStep step =
         next_step(authorization, context.request.name, context.request.types, answered);
-    if (std::holds_alternative<Proven>(step)) co_return Unit{};
+    if (std::holds_alternative<Proven>(step)) {
+      context.parts.log.info("authorization_valid", "authorization " + url,
+                             {{"name", context.request.name.text()},
+                              {"order", report.order_url},
+                              {"challenge", answered ? to_string(*report.answered) : "none"},
+                              {"ms", since(context, began)}});
+      co_return Unit{};
+    }
     if (const auto* give_up = std::get_if<GiveUp>(&step)) {
-      context.report.proof_failed = answered;
-      co_return given_up(*give_up, context.report);
+      report.proof_failed = answered;
+      const Challenge* cause = report.resumed ? refused(authorization) : nullptr;
+      if (!answered && cause != nullptr) note_refusal(*cause, report);
+      co_return given_up(*give_up, report);
     }
     if (const auto* answer = std::get_if<Answer>(&step)) {
       offered = co_await or_fail(offer(context, answer->challenge));
-      context.report.answered = answer->challenge.type;
-      context.report.stage = "answering the challenge " + answer->challenge.url;
-      co_await context.ca.accept(answer->challenge.url);
+      report.answered = answer->challenge.type;
+      report.stage = "answering the challenge " + answer->challenge.url;
+      fault_point("challenge.offered");
+      co_await context.parts.ca.accept(answer->challenge.url);
+      fault_point("challenge.accepted");
       answered = true;
       continue;
     }
-    context.report.stage = "waiting for the CA to try our answer, " + url;
-    co_await pause(context, pace, std::get<Poll>(step).retry_after, url);
+    report.stage = "waiting for the CA to try our answer, " + url;
+    co_await pause(context, pace, std::get<Poll>(step).retry_after, keep, url);
   }
+}
+
+Task<> prove_all(Context& context, std::vector<std::string> urls) {
+  int left = static_cast<int>(urls.size());
+  for (const std::string& url : urls) {
+    --left;
+    co_await prove(context, url, kAfterProof + 3 * left);
+  }
+  context.report.proven = true;
+  fault_point("order.proven");
+  co_return Unit{};
+}
+
+bool is_about_validation(const Problem& problem) {
+  switch (problem.failure_class()) {
+    case FailureClass::kDns:
+    case FailureClass::kConnection:
+    case FailureClass::kTls:
+    case FailureClass::kUnauthorized:
+      return true;
+    default:
+      return false;
+  }
+}
+
+// Why an order came to nothing while we were away: its own word, or that of an authorization.
+Task<> find_cause(Context& context, Order& order) {
+  IssuanceReport& report = context.report;
+  if (order.problem) {
+    report.proof_failed = is_about_validation(*order.problem);
+    co_return Unit{};
+  }
+  for (size_t i = 0; i < std::min(order.authorizations.size(), kExplained); ++i) {
+    Task<Authorization> fetching = context.parts.ca.fetch_authorization(order.authorizations[i]);
+    const Result<Authorization> authorization = co_await std::move(fetching).result();
+    if (!authorization) {  // it only was to explain
+      report.problem.reset();
+      report.throttle.reset();
+      continue;
+    }
+    if (const Challenge* cause = refused(*authorization)) {
+      note_refusal(*cause, report);
+      order.problem = cause->problem;
+      co_return Unit{};
+    }
+  }
+  co_return Unit{};
+}
+
+Task<Order> resume_order(Context& context) {
+  context.report.resumed = true;
+  context.report.order_url = context.request.resume;
+  context.report.stage = "going on with the order " + context.request.resume;
+  Order order = co_await context.parts.ca.fetch_order(context.request.resume);
+  if (order.status == OrderStatus::kInvalid) co_await find_cause(context, order);
+  co_return order;
+}
+
+Task<Order> make_order(Context& context) {
+  IssuanceReport& report = context.report;
+  report.stage = "making an order";
+  Task<Order> ordering = context.parts.ca.new_order(context.request.name);
+  Result<Order> made = co_await std::move(ordering).result();
+  if (!report.order_url.empty() && context.request.ordered) context.request.ordered();
+  Order order = co_await or_fail(std::move(made));
+  fault_point("order.made");
+  if (context.request.keep) {
+    report.stage = "storing the order " + order.url;
+    report.storage_failed = true;  // until it is done
+    co_await context.request.keep(order.url);
+    report.storage_failed = false;
+    report.stored = true;
+  }
+  fault_point("order.stored");
+  co_return order;
 }
 
 }  // namespace
 
-Millis Pace::next(std::optional<Millis> retry_after) {
+Millis Pace::next(std::optional<Millis> retry_after, int steps, Millis refilled) {
   const Millis delay = std::max(delay_, retry_after.value_or(Millis(0)));
-  delay_ = std::min(delay_ * 2, kSlowestPace);
+  if (steps <= 0) return std::max(delay, refilled);
+  const double far = static_cast<double>(std::max(refilled, delay_).count());
+  const double near = static_cast<double>(std::max(delay_, Millis(1)).count());
+  const double growth = std::max(2.0, std::pow(far / near, 1.0 / steps));
+  const Millis slowest = std::max(kSlowestPace, refilled / steps);
+  delay_ = std::min(Millis(static_cast<int64_t>(near * growth)), slowest);
   return delay;
 }
 
-Task<std::string> issue(Ca& ca, Clock& clock, ChallengeTable& challenges, IssuanceRequest request,
-                        IssuanceReport& report) {
-  Context context{ca, clock, challenges, std::move(request), report};
-  report.stage = "making an order";
-  Order order = co_await ca.new_order(context.request.name);
-  report.order_url = order.url;
-  if (context.request.ordered) context.request.ordered();
-  bool finalized = false;
+Task<Chain> issue(IssuanceParts parts, IssuanceRequest request, IssuanceReport& report) {
+  Context context{parts, std::move(request), report};
+  Ca& ca = parts.ca;
+  const bool resumes = !context.request.resume.empty();
+  Task<Order> beginning = resumes ? resume_order(context) : make_order(context);
+  Order order = co_await std::move(beginning);
+  bool finalized = order.status == OrderStatus::kProcessing;
+  const auto watch = [&context] {
+    return context.parts.clock.after(kSlowAfter, [&context] {
+      context.report.slow = true;
+      if (context.request.slow) context.request.slow();
+    });
+  };
   Alarm slow;
+  if (finalized) slow = watch();
   for (Pace pace(context.request.first_poll);;) {
     Step step = next_step(order);
     // The CA takes a moment to see that nothing is missing any more, or that it has our request.
     if (report.proven && std::holds_alternative<Prove>(step)) step = Poll{order.retry_after};
     if (finalized && std::holds_alternative<Finalize>(step)) step = Poll{order.retry_after};
 
-    if (const auto* prove_all = std::get_if<Prove>(&step)) {
-      for (const std::string& url : prove_all->authorizations) co_await prove(context, url);
-      report.proven = true;
+    if (const auto* missing = std::get_if<Prove>(&step)) {
+      co_await prove_all(context, missing->authorizations);
     } else if (const auto* finalize = std::get_if<Finalize>(&step)) {
       report.stage = "finalizing the order " + order.url;
       order = co_await ca.finalize(order.url, finalize->url, context.request.csr);
+      parts.log.info("order_finalized", "order " + order.url,
+                     {{"name", context.request.name.text()}, {"order", order.url}});
+      fault_point("order.finalized");
       finalized = true;
-      slow = clock.after(kSlowAfter, [&context] {
-        context.report.slow = true;
-        if (context.request.slow) context.request.slow();
-      });
+      slow = watch();
       pace = Pace(context.request.first_poll);
       continue;
     } else if (const auto* poll = std::get_if<Poll>(&step)) {
       report.stage = "waiting for the order " + order.url;
-      co_await pause(context, pace, poll->retry_after, order.url);
+      const int keep = finalized ? kAfterFinalize : kAfterProof - 1;
+      co_await pause(context, pace, poll->retry_after, keep, order.url);
     } else if (const auto* download = std::get_if<Download>(&step)) {
       slow.reset();
+      fault_point("order.valid");
       report.stage = "downloading the certificate " + download->url;
-      co_return co_await ca.download(download->url);
+      Chain chain = co_await ca.download(download->url);
+      fault_point("chain.downloaded");
+      co_return chain;
     } else {
       co_return given_up(std::get<GiveUp>(step), report);
     }

@@ -4,14 +4,11 @@
 #include <utility>
 
 #include "acme/account.h"
-#include "acme/acme_ca.h"
-#include "acme/ca_url.h"
+#include "acme/certificate_requests.h"
 #include "acme/challenge_choice.h"
 #include "acme/client.h"
-#include "acme/csr.h"
-#include "acme/issuance.h"
-#include "acme/judge.h"
-#include "acme/key_maker.h"
+#include "acme/order_runner.h"
+#include "acme/outcome.h"
 #include "base/json.h"
 #include "base/within.h"
 
@@ -22,67 +19,65 @@ using namespace std::chrono_literals;
 
 constexpr Millis kObtainLimit = 10min;
 
-// Where the CA's own word is missing, the stage and the code must do.
-FailureClass failure_class_of(const Error& error, const IssuanceReport& report) {
-  if (report.judging) return FailureClass::kBadCertificate;
-  if (report.problem) return report.problem->failure_class();
-  if (report.storage_failed) return FailureClass::kStorage;
-  if (error.code == ErrorCode::kThrottled) return FailureClass::kRateLimited;
-  if (error.code == ErrorCode::kTimeout) return FailureClass::kTimeout;
-  if (error.code == ErrorCode::kInvalid) return FailureClass::kAccount;
-  return FailureClass::kServerInternal;
-}
-
-// Does it make sense to prove the name in another way? Not where the CA objects to the name.
-bool another_challenge_may_help(const IssuanceReport& report) {
-  if (!report.proof_failed) return false;
-  if (!report.problem) return true;
-  const FailureClass failure = report.problem->failure_class();
-  return failure != FailureClass::kCaa && failure != FailureClass::kRejectedIdentifier &&
-         failure != FailureClass::kRateLimited;
-}
-
 Task<CertificatePtr> ended_after(Clock& clock, Millis limit, Task<CertificatePtr> task) {
   co_return co_await within(clock, limit, std::move(task));
-}
-
-// What a CA says of its limits not by an HTTP status, but inside an order, is about the name.
-std::optional<Throttle> throttle_of(const IssuanceReport& report, const ServerName& name) {
-  if (report.throttle || !report.problem) return report.throttle;
-  if (report.problem->failure_class() != FailureClass::kRateLimited) return std::nullopt;
-  const Throttle throttle = classify_throttle(Resource::kNewOrder, *report.problem, name.text());
-  if (throttle.scope == LimitScope::kResource) return std::nullopt;
-  return throttle;
 }
 
 std::string_view challenge_of(const IssuanceReport& report) {
   return report.answered ? to_string(*report.answered) : "none";
 }
 
+AccountKeeper::Options account_options(const IssuerOptions& options) {
+  AccountKeeper::Options out;
+  out.email = options.email;
+  out.accept_terms = options.accept_terms;
+  out.issuer = options.name;
+  out.eab = options.eab;
+  out.account_lost = options.account_lost;
+  return out;
+}
+
+// What obtain() knows beyond one order.
+struct Course {
+  Course(IssuanceJob j, Clock& clock)
+      : job(std::move(j)), began(clock.now()), deadline(began + kObtainLimit), allowance(clock) {}
+
+  bool may_order_again() const { return !job.may_order_again || job.may_order_again(); }
+
+  IssuanceJob job;
+  const TimePoint began;
+  const TimePoint deadline;
+  Allowance allowance;
+  std::vector<ChallengeType> types{};  // left to us, the preferred one first
+  bool fell_back = false;              // to the other challenge; at most once
+  bool account_renewed = false;        // at most once
+  bool replaces = true;                // not refused yet
+  std::string earlier{};               // what came of the orders before
+};
+
 }  // namespace
 
 struct AcmeIssuer::Impl {
-  Impl(IssuerOptions o, HttpClient& http, Clock& c, Store& store, ChallengeTable& table, Log& l)
+  Impl(IssuerOptions o, HttpClient& http, Clock& c, Store& s, ChallengeTable& table, Log& l)
       : options(std::move(o)),
         clock(c),
-        challenges(table),
+        store(s),
         log(l),
         client(options.directory, http, clock, log, counts, options.pacer),
-        accounts({options.email, options.accept_terms}, client, store, log),
+        accounts(account_options(options), client, store, log),
+        certificates(client, accounts, log),
         choice(options.challenges),
-        keys(options.home) {}
+        runner({options, client, accounts, store, table, clock, counts, log}) {}
 
   Task<> prepare();
-  // obtain() in full: attempts, and what is learned from them.
+  // obtain() in full: orders, and what is learned from them.
   Task<CertificatePtr> obtain(IssuanceJob job);
   // One order, ended at the deadline.
-  Task<CertificatePtr> within_limit(const IssuanceJob& job, std::vector<ChallengeType> types,
-                                    TimePoint deadline, IssuanceReport& report);
-  Task<CertificatePtr> attempt(const IssuanceJob& job, std::vector<ChallengeType> types,
-                               TimePoint deadline, IssuanceReport& report);
-  Task<AccountPtr> find_account(IssuanceReport& report);
-  std::string known_key_type(const IssuanceJob& job);
+  Task<CertificatePtr> within_limit(Course& course, IssuanceReport& report);
+  // After one that failed: nothing, where another one is to be tried; else the error to end with.
+  Task<> next(Course& course, IssuanceReport& report, Error error);
   void learn(const IssuanceJob& job, const IssuanceReport& report);
+  Task<> forget_order(ServerName name);
   void tell_success(const ServerName& name, const IssuanceReport& report, const Certificate& leaf,
                     TimePoint began);
   void tell_failure(const IssuanceJob& job, const IssuanceReport& report, const Error& error,
@@ -90,13 +85,14 @@ struct AcmeIssuer::Impl {
 
   const IssuerOptions options;
   Clock& clock;
-  ChallengeTable& challenges;
+  Store& store;
   Log& log;
   AcmeCounts counts;
   AcmeClient client;
   AccountKeeper accounts;
+  CertificateRequests certificates;
   ChallengeChoice choice;
-  KeyMaker keys;
+  OrderRunner runner;
 };
 
 AcmeIssuer::AcmeIssuer(IssuerOptions options, HttpClient& http, Clock& clock, Store& store,
@@ -114,6 +110,27 @@ Task<CertificatePtr> AcmeIssuer::obtain(ServerName name, int failures) {
 Task<> AcmeIssuer::prepare() {
   return impl_->prepare();
 }
+std::string AcmeIssuer::account_url() const {
+  return impl_->accounts.url();
+}
+Task<> AcmeIssuer::roll_key() {
+  return impl_->accounts.roll_key();
+}
+Task<> AcmeIssuer::deactivate() {
+  return impl_->accounts.deactivate();
+}
+Task<> AcmeIssuer::reactivate() {
+  return impl_->accounts.reactivate();
+}
+Task<AccountStatus> AcmeIssuer::account_status() {
+  return impl_->accounts.status();
+}
+Task<> AcmeIssuer::revoke(CertificatePtr certificate, RevocationReason reason) {
+  return impl_->certificates.revoke(std::move(certificate), reason);
+}
+Task<RenewalInfo> AcmeIssuer::renewal_info(CertificatePtr certificate) {
+  return impl_->certificates.renewal_info(std::move(certificate));
+}
 const std::string& AcmeIssuer::name() const {
   return impl_->options.name;
 }
@@ -128,107 +145,96 @@ Task<> AcmeIssuer::Impl::prepare() {
   co_return Unit{};
 }
 
-Task<CertificatePtr> AcmeIssuer::Impl::obtain(IssuanceJob job) {
-  const TimePoint began = clock.now();
-  const TimePoint deadline = began + kObtainLimit;
-  std::vector<ChallengeType> types = choice.order_for(job.name);
+Task<CertificatePtr> AcmeIssuer::Impl::obtain(IssuanceJob wanted) {
+  Course course(std::move(wanted), clock);
+  const IssuanceJob& job = course.job;
+  course.types = choice.order_for(job.name);
   // Both types on the first try; each later one is a single order, and they take turns.
-  bool fell_back = job.failures > 0;
-  if (job.failures % 2 == 1) std::reverse(types.begin(), types.end());
-  bool registered_anew = false;
-  std::string earlier;  // what the first challenge came to
-  const auto may_fall_back = [&](const IssuanceReport& report) {
-    if (fell_back || types.empty() || !another_challenge_may_help(report)) return false;
-    return !job.may_order_again || job.may_order_again();
-  };
+  course.fell_back = job.failures > 0;
+  if (job.failures % 2 == 1) std::reverse(course.types.begin(), course.types.end());
   for (;;) {
     IssuanceReport report;
-    Task<CertificatePtr> order = within_limit(job, types, deadline, report);
+    Task<CertificatePtr> order = within_limit(course, report);
     Result<CertificatePtr> certificate = co_await std::move(order).result();
     learn(job, report);
-    if (report.slow) job.slow = nullptr;  // once is enough
     if (certificate) {
-      tell_success(job.name, report, **certificate, began);
+      tell_success(job.name, report, **certificate, course.began);
       co_return certificate;
     }
-    const bool account_is_gone =
-        report.problem && report.problem->is(problem_type::kAccountDoesNotExist);
-    if (account_is_gone && !std::exchange(registered_anew, true)) continue;
-
+    if (report.stored && order_is_over(report)) co_await forget_order(job.name);
     Error error = std::move(certificate).error().in(options.name + ": " + job.name.text());
-    if (report.answered) std::erase(types, *report.answered);
-    if (may_fall_back(report)) {
-      fell_back = true;
-      log.warning("challenge_failed", error.message,
-                  {{"name", job.name.text()},
-                   {"order", report.order_url},
-                   {"challenge", challenge_of(report)},
-                   {"next", to_string(types.front())}});
-      earlier = std::move(error.message);
-      continue;
-    }
-    if (!earlier.empty()) error.message += "; before that: " + earlier;
-    tell_failure(job, report, error, began);
-    co_return error;
+    Task<> going_on = next(course, report, std::move(error));
+    Result<> goes_on = co_await std::move(going_on).result();
+    if (goes_on) continue;
+    Error last = std::move(goes_on).error();
+    if (!course.earlier.empty()) last.message += "; before that: " + course.earlier;
+    tell_failure(job, report, last, course.began);
+    co_return last;
   }
 }
 
-Task<CertificatePtr> AcmeIssuer::Impl::within_limit(const IssuanceJob& job,
-                                                    std::vector<ChallengeType> types,
-                                                    TimePoint deadline, IssuanceReport& report) {
-  Task<CertificatePtr> order = attempt(job, std::move(types), deadline, report);
-  const Millis left = std::max(deadline - clock.now(), Millis(0));
+Task<CertificatePtr> AcmeIssuer::Impl::within_limit(Course& course, IssuanceReport& report) {
+  OrderRunner::Try how{course.types, course.deadline, course.replaces};
+  Task<CertificatePtr> order = runner.run(course.job, std::move(how), course.allowance, report);
+  const Millis left = std::max(course.deadline - clock.now(), Millis(0));
   Task<CertificatePtr> limited = ended_after(clock, left, std::move(order));
   Result<CertificatePtr> certificate = co_await std::move(limited).result();
-  if (!certificate && clock.now() >= deadline) {
+  if (!certificate && clock.now() >= course.deadline) {
     co_return Error{ErrorCode::kTimeout, "no certificate within " + show_duration(kObtainLimit) +
                                              "; it was " + report.stage};
   }
   co_return certificate;
 }
 
-Task<AccountPtr> AcmeIssuer::Impl::find_account(IssuanceReport& report) {
-  report.stage = "finding our account at the CA";
-  AccountOutcome outcome = co_await accounts.get();
-  report.problem = std::move(outcome.problem);
-  report.throttle = std::move(outcome.throttle);
-  report.storage_failed = outcome.storage_failed;
-  co_return std::move(outcome.account);
-}
+Task<> AcmeIssuer::Impl::next(Course& course, IssuanceReport& report, Error error) {
+  IssuanceJob& job = course.job;
+  const bool resumed = job.pending.has_value();
+  job.pending.reset();                  // each order is gone on with at most once
+  if (report.slow) job.slow = nullptr;  // once is enough
+  if (report.replaces_refused) course.replaces = false;
 
-Task<CertificatePtr> AcmeIssuer::Impl::attempt(const IssuanceJob& job,
-                                               std::vector<ChallengeType> types, TimePoint deadline,
-                                               IssuanceReport& report) {
-  const AccountPtr account = co_await find_account(report);
-  report.stage = "making a key";
-  const PrivateKey key = co_await keys.make(known_key_type(job));
-  IssuanceRequest request{job.name,   std::move(types),   make_csr(job.name, key),
-                          deadline,   options.first_poll, job.slow,
-                          job.ordered};
-  AcmeCa ca(client, account, log, counts, report, job.profile);
-  Task<std::string> order = issue(ca, clock, challenges, std::move(request), report);
-  Result<std::string> chain = co_await std::move(order).result();
-  if (!chain) {
-    if (report.problem && report.problem->is(problem_type::kAccountDoesNotExist)) {
-      accounts.forget(account);
+  const bool ordered = !resumed && !report.order_url.empty();
+  const auto no_budget = [&](std::string_view why) {
+    report.problem.reset();
+    report.throttle.reset();
+    report.judging = report.storage_failed = false;
+    return Error{ErrorCode::kThrottled, error.message + "; " + std::string(why) +
+                                            ", and there is no budget for another one"};
+  };
+  if (report.account_gone && !std::exchange(course.account_renewed, true)) {
+    if ((ordered || resumed) && !course.may_order_again()) {
+      co_return no_budget("the order went with the account");
     }
-    co_return std::move(chain).error();
+    co_return Unit{};
   }
-  report.judging = true;
-  const Judged judged = co_await or_fail(judge(*chain, job.name, key, clock.wall_now()));
-  for (const std::string& warning : judged.warnings) {
-    log.warning("certificate_doubtful", warning, {{"name", job.name.text()}});
+  if (resumed && a_new_order_may_help(error, report)) {
+    log.info("order_abandoned",
+             "making a new order, the earlier one came to nothing: " + error.message,
+             {{"name", job.name.text()}, {"order", report.order_url}});
+    if (!course.may_order_again()) co_return no_budget("the earlier order came to nothing");
+    co_return Unit{};
   }
-  co_return judged.certificate;
+  if (report.answered) std::erase(course.types, *report.answered);
+  const bool other_type = !course.fell_back && !course.types.empty() &&
+                          another_challenge_may_help(report) && course.may_order_again();
+  if (!other_type) co_return error;
+  course.fell_back = true;
+  log.warning("challenge_failed", error.message,
+              {{"name", job.name.text()},
+               {"order", report.order_url},
+               {"challenge", challenge_of(report)},
+               {"next", to_string(course.types.front())}});
+  course.earlier = std::move(error.message);
+  co_return Unit{};
 }
 
-std::string AcmeIssuer::Impl::known_key_type(const IssuanceJob& job) {
-  if (KeyMaker::knows(job.key_type)) return job.key_type;
-  log.warning("key_type_unknown",
-              "no key of type \"" + printable(job.key_type, 40) +
-                  "\" can be made, only p256, p384 and rsa2048; making a p256",
-              {{"name", job.name.text()}});
-  return "p256";
+Task<> AcmeIssuer::Impl::forget_order(ServerName name) {
+  Task<> deleting = store.delete_order(name);
+  const Result<> deleted = co_await std::move(deleting).result();
+  if (!deleted) {  // the next try finds that nothing comes of it
+    log.warning("order_not_forgotten", deleted.error().message, {{"name", name.text()}});
+  }
+  co_return Unit{};
 }
 
 void AcmeIssuer::Impl::learn(const IssuanceJob& job, const IssuanceReport& report) {
@@ -248,8 +254,9 @@ void AcmeIssuer::Impl::tell_success(const ServerName& name, const IssuanceReport
             {"issuer", options.name},
             {"order", report.order_url},
             {"challenge", challenge_of(report)},
+            {"resumed", report.resumed ? "yes" : "no"},
             {"serial", leaf.serial()},
-            {"ms", static_cast<int64_t>((clock.now() - began).count())}});
+            {"ms", (clock.now() - began).count()}});
 }
 
 void AcmeIssuer::Impl::tell_failure(const IssuanceJob& job, const IssuanceReport& report,
@@ -262,7 +269,8 @@ void AcmeIssuer::Impl::tell_failure(const IssuanceJob& job, const IssuanceReport
              {"order", report.order_url},
              {"class", to_string(failure)},
              {"challenge", challenge_of(report)},
-             {"ms", static_cast<int64_t>((clock.now() - began).count())}});
+             {"stage", report.stage},
+             {"ms", (clock.now() - began).count()}});
   if (!job.on_failure) return;
   const IssuanceFailure outcome{failure, error, report.problem, report.answered,
                                 throttle_of(report, job.name)};

@@ -46,10 +46,15 @@ struct IssuanceJob {
   // An order that the store has of an earlier life: it is gone on with where that is possible, and
   // replaced by a new one where it is not.
   std::optional<PendingOrder> pending{};
-  // Asked before a second order tries the other challenge type; false: there is none.
+  bool renewal = false;  // for the PendingOrder; a predecessor makes it one, too
+  // Asked before a second order: to try the other challenge type, or because `pending` came to
+  // nothing or the account was lost meanwhile; false: there is none.
   std::function<bool()> may_order_again{};
+  // Asked before an order is made that the CA will not count as the renewal of `predecessor`;
+  // false: it is not made (kThrottled).
+  std::function<bool()> may_order_plain{};
   std::function<void()> authorization_failed{};  // each time that the CA refused our proof
-  std::function<void()> ordered{};  // each time that the CA has accepted a new order
+  std::function<void()> ordered{};               // each time that the CA has accepted a new order
   std::function<void()> slow{};  // once, when the CA has been making the certificate for 30 s
   // Called just before obtain() fails (not when it is dropped).
   std::function<void(const IssuanceFailure&)> on_failure{};
