@@ -74,6 +74,24 @@ TEST_F(AllowlistLoaderTest, LoadsEntriesAndFiles) {
   EXPECT_FALSE(has(*list, "c.test"));
 }
 
+TEST_F(AllowlistLoaderTest, ManagedNamesAndAddressesAreInIt) {
+  config_.on_demand.allow = {"shop.test"};
+  config_.managed = {"M.test", "203.0.113.7", "2001:db8:0::7"};
+  for (const auto& list : {load(), load_allowlist(config_, log_)}) {
+    ASSERT_TRUE(list) << list.error().message;
+    EXPECT_EQ((*list)->size(), 4u);
+    EXPECT_TRUE(has(*list, "m.test"));
+    EXPECT_EQ((*list)->find(*ServerName::parse_ip("203.0.113.7")), Allowlist::Match::kExact);
+    EXPECT_EQ((*list)->find(*ServerName::parse_ip("2001:db8::7")), Allowlist::Match::kExact);
+    EXPECT_EQ((*list)->find(*ServerName::parse_ip("203.0.113.8")), Allowlist::Match::kNone);
+  }
+  config_.on_demand.allow = {"203.0.113.9"};
+  const auto list = load();
+  ASSERT_TRUE(list);
+  EXPECT_EQ((*list)->find(*ServerName::parse_ip("203.0.113.9")), Allowlist::Match::kNone)
+      << "only managed addresses";
+}
+
 TEST_F(AllowlistLoaderTest, BadLinesAreLoggedWithTheirPlaceAndLeftOut) {
   write("a.txt", "a.test\n-bad\nb.test\n");
   const auto list = load();

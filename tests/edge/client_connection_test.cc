@@ -9,7 +9,9 @@
 #include <array>
 #include <memory>
 
+#include "acme/self_signed.h"
 #include "base/loop.h"
+#include "edge/hello.h"
 #include "edge/http/http1_session.h"
 #include "tests/edge/tls_test_client.h"
 #include "tests/support/test_certificates.h"
@@ -67,7 +69,7 @@ class ClientConnectionTest : public testing::Test {
   HandshakeCounts counts;
   std::atomic<size_t> connections{0};
   ParkingBounds bounds{{.total = 100, .per_name = 2, .per_prefix = 3}};
-  std::vector<ServerName> wanted, left, rechecked;
+  std::vector<ServerName> wanted, left, rechecked, used;
   WorkerShared shared{.cache = cache,
                       .challenges = challenges,
                       .tls = tls,
@@ -84,7 +86,8 @@ class ClientConnectionTest : public testing::Test {
                       .may_be_served = {},
                       .visitors_left = {},
                       .visitors_back = {},
-                      .recheck = [this](const ServerName& name) { rechecked.push_back(name); }};
+                      .recheck = [this](const ServerName& name) { rechecked.push_back(name); },
+                      .note_use = [this](const ServerName& name) { used.push_back(name); }};
   Parking parking{bounds,
                   loop.clock(),
                   {.want = [this](const ServerName& name) { wanted.push_back(name); },
@@ -187,6 +190,59 @@ TEST_F(ClientConnectionTest, AnExpiredCertificateInMemoryIsNotServed) {
   auto client = connect("a.test");
   run(*client);
   EXPECT_EQ(wanted.size(), 1u);
+}
+
+TEST_F(ClientConnectionTest, WhatHasExpiredOrStandsInForItIsServedAndLeavesNoSession) {
+  const WallTime now = TestCa::now();
+  acme::SelfSigned stand_in;
+  stand_in.common_name = "a.test";
+  stand_in.dns_name = "a.test";
+  const CertificatePtr old = ca().issue({"a.test"}, now - 48h, now - 24h);
+  const CertificatePtr own = *acme::make_self_signed(stand_in);
+  const CertificatePtr fresh = ca().issue({"a.test"});
+  EXPECT_TRUE(is_self_signed(*own));
+  EXPECT_FALSE(is_self_signed(*fresh));
+  EXPECT_FALSE(is_self_signed(**Certificate::from_der({fresh->chain_der().front()}, fresh->key())))
+      << "a chain of one is not enough";
+  cache.put(a, old);
+  for (const CertificatePtr& outcome : {old, own, fresh}) {
+    auto client = connect("a.test");
+    run(*client);
+    EXPECT_FALSE(client->done) << "it waits for control's word";
+    parking.resume(a, outcome);
+    run(*client);
+    ASSERT_TRUE(client->done);
+    EXPECT_EQ(client->session() != nullptr, outcome == fresh);
+  }
+  EXPECT_EQ(counts.served.value(), 3u);
+  EXPECT_EQ(counts.served_expired.value(), 1u);
+}
+
+TEST_F(ClientConnectionTest, ASessionFromBetterTimesIsNotResumedWithAnExpiredCertificate) {
+  const WallTime now = TestCa::now();
+  cache.put(a, ca().issue({"a.test"}));
+  auto before = connect("a.test");
+  run(*before);
+  ASSERT_NE(before->session(), nullptr);
+  const CertificatePtr old = ca().issue({"a.test"}, now - 48h, now - 24h);
+  cache.put(a, old);
+  auto client = connect("a.test");
+  SSL_set_session(client->ssl(), before->session());
+  run(*client);
+  parking.resume(a, old);
+  run(*client);
+  EXPECT_TRUE(client->done);
+  EXPECT_FALSE(SSL_session_reused(client->ssl()));
+}
+
+TEST_F(ClientConnectionTest, ControlIsToldOfAUseWhenTheCacheWantsIt) {
+  cache.put(a, ca().issue({"a.test"}));
+  for (int i = 0; i < 3; ++i) {
+    auto client = connect("a.test");
+    run(*client);
+    EXPECT_TRUE(client->done);
+  }
+  EXPECT_EQ(used, std::vector<ServerName>{a});
 }
 
 TEST_F(ClientConnectionTest, OverABoundTheNewestIsRefusedAndTheBoundIsCounted) {
@@ -305,6 +361,25 @@ TEST_F(ClientConnectionTest, AChallengeIsAnsweredOnlyFromThePendingOnes) {
   run(*probe);
   EXPECT_TRUE(probe->done);
   EXPECT_EQ(counts.challenges.value(), 1u);
+}
+
+TEST_F(ClientConnectionTest, AChallengeForAnAddressComesWithItsReverseName) {
+  static const uint8_t kAlpn[] =
+      "\x0a"
+      "acme-tls/1";
+  const std::pair<const char*, const char*> cases[] = {
+      {"203.0.113.7", "7.113.0.203.in-addr.arpa"},
+      {"2001:db8::7", "7.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa"}};
+  for (const auto& [address, sni] : cases) {
+    auto offer = challenges.offer_tls_alpn(*ServerName::parse_ip(address), "token.thumbprint");
+    ASSERT_TRUE(offer) << offer.error().message;
+    auto probe = connect(sni);
+    SSL_set_alpn_protos(probe->ssl(), kAlpn, sizeof kAlpn - 1);
+    run(*probe);
+    EXPECT_TRUE(probe->done) << address;
+  }
+  EXPECT_EQ(counts.challenges.value(), 2u);
+  EXPECT_TRUE(wanted.empty());
 }
 
 TEST_F(ClientConnectionTest, GarbageEndsTheConnection) {

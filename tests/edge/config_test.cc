@@ -42,11 +42,21 @@ TEST(ConfigTest, FillsInEveryDefault) {
   EXPECT_FALSE(config->on_demand.refuse_denied);
   EXPECT_FALSE(config->fallback.default_certificate);
   EXPECT_FALSE(config->fallback.self_signed_parking);
+  EXPECT_TRUE(config->managed.empty());
+  EXPECT_DOUBLE_EQ(config->renewal.remaining, 1.0 / 3);
+  EXPECT_EQ(config->renewal.policy, RenewalRules::Policy::kSeen);
+  EXPECT_EQ(config->renewal.forget_after, 60 * 24h);
+  EXPECT_EQ(config->expired, ExpiredPolicy::kServe);
+  EXPECT_FALSE(config->http_fallback);
+  EXPECT_EQ(config->keep_expired, 30 * 24h);
+  EXPECT_FALSE(config->webhook);
+  EXPECT_FALSE(config->hook);
+  EXPECT_FALSE(config->issuers[0].eab);
 }
 
 TEST(ConfigTest, ReadsEveryKey) {
   auto config = parse_config(
-      R"({"listen": {"https": ["127.0.0.1:8443"], "http": []}, "state_dir": "s", "workers": 2,
+      R"({"listen": {"https": ["127.0.0.1:8443"], "http": ["127.0.0.1:8080"]}, "state_dir": "s", "workers": 2,
       "admin": {"socket": "admin.sock"},
       "fallback": {"default_certificate": {"cert_file": "c.pem", "key_file": "k.pem"},
         "parking_certificate": {"cert_file": "p.pem", "key_file": "pk.pem"}},
@@ -58,8 +68,16 @@ TEST(ConfigTest, ReadsEveryKey) {
         "max_parked_per_prefix": 4, "max_orders": 2, "throttle": {"burst": 7, "per": "1m"},
         "per_registered_domain": null},
       "issuers": [{"name": "ca", "acme": {"directory": "https://ca.test/dir", "email": "a@b.test",
-        "accept_terms": true, "ca_file": "r.pem", "challenges": ["http-01"]}, "limits": "letsencrypt-staging", "max_orders": 9}],
-      "store": {"sqlite": "x.db", "encryption_key_file": "k"},
+        "accept_terms": true, "ca_file": "r.pem", "challenges": ["http-01"], "profile": "shortlived",
+        "preferred_chain": "ISRG Root X1", "eab": {"kid": "k-1", "hmac_key_file": "h"}},
+        "limits": "letsencrypt-staging", "max_orders": 9}],
+      "managed": ["b.test", "203.0.113.7"],
+      "renewal": {"remaining": 0.25, "policy": "on_use", "forget_after": "90d",
+        "expired": "self_signed", "http_fallback": true},
+      "events": {"webhook": {"url": "https://hook.test/e", "secret_file": "w",
+          "kinds": ["certificate_renewed"], "timeout": "3s"},
+        "hook": {"program": "/bin/hook", "kinds": ["budget_low"], "timeout": "4s"}},
+      "store": {"sqlite": "x.db", "encryption_key_file": "k", "keep_expired": "10d"},
       "cache": {"max_certificates": 7, "max_bytes": "2MiB"},
       "routes": [{"hosts": ["*.a.test"], "upstreams": ["http://127.0.0.1:1"],
         "request_headers": {"X-Edge": "1"}, "response_headers": {"Server": null}}],
@@ -82,6 +100,28 @@ TEST(ConfigTest, ReadsEveryKey) {
   EXPECT_EQ(config->issuers[0].max_orders, 9);
   EXPECT_EQ(config->cache_max_bytes, 2u << 20);
   EXPECT_EQ(config->routes[0].response_headers[0].second, std::nullopt);
+  EXPECT_EQ(config->issuers[0].profile, "shortlived");
+  EXPECT_EQ(config->issuers[0].preferred_chain, "ISRG Root X1");
+  EXPECT_EQ(config->issuers[0].eab->kid, "k-1");
+  EXPECT_EQ(config->issuers[0].eab->hmac_key_file, "h");
+  EXPECT_EQ(config->managed, (std::vector<std::string>{"b.test", "203.0.113.7"}));
+  EXPECT_EQ(config->renewal.remaining, 0.25);
+  EXPECT_EQ(config->renewal.policy, RenewalRules::Policy::kOnUse);
+  EXPECT_EQ(config->renewal.forget_after, 90 * 24h);
+  EXPECT_EQ(config->expired, ExpiredPolicy::kSelfSigned);
+  EXPECT_TRUE(config->http_fallback);
+  EXPECT_EQ(config->webhook->url, "https://hook.test/e");
+  EXPECT_EQ(config->webhook->secret_file, "w");
+  EXPECT_EQ(config->webhook->kinds, std::vector<std::string>{"certificate_renewed"});
+  EXPECT_EQ(config->webhook->timeout, 3s);
+  EXPECT_EQ(config->hook->program, "/bin/hook");
+  EXPECT_EQ(config->hook->timeout, 4s);
+  EXPECT_EQ(config->keep_expired, 10 * 24h);
+  const std::string shown = show_config(*config);
+  const auto again = parse_config(shown, "shown.json");
+  ASSERT_TRUE(again) << again.error().message;
+  EXPECT_EQ(show_config(*again), shown);
+  EXPECT_TRUE(changed_keys(*config, *again).empty());
   config->folder = "/etc/latchkey";
   EXPECT_EQ(config->state(config->store_sqlite), "/etc/latchkey/s/x.db");
   EXPECT_EQ(config->file("t"), "/etc/latchkey/t");
@@ -136,7 +176,9 @@ TEST(ConfigTest, TheShippedSchemaNamesTheSameKeys) {
               "\"limits\": {\"orders\": " + rate + ", \"renewals\": " + rate +
                   ", \"registered_domain\": " + rate + ", \"identifiers\": " + rate +
                   ", \"name_failures\": " + rate + "}, ");
-  full.insert(full.rfind('}'), R"("fallback": {
+  full.insert(full.find("\"directory\""), R"("eab": {"kid": "k", "hmac_key_file": "f"}, )");
+  full.insert(full.rfind('}'), R"("events": {"webhook": {"url": "https://h.test/"},
+    "hook": {"program": "p"}}, "fallback": {
     "default_certificate": {"cert_file": "c", "key_file": "k"},
     "parking_certificate": {"cert_file": "c", "key_file": "k"}})");
   auto shown = parse_json(show_config(*parse_config(full, "my.json")));
@@ -202,6 +244,121 @@ TEST(ConfigTest, ASecretThatChangedNeedsARestartToo) {
   after.on_demand.ask->url = "http://127.0.0.1/c?key=two";
   EXPECT_EQ(show_config(before), show_config(after));
   EXPECT_EQ(keys_for_restart(before, after), std::vector<std::string>{"on_demand.ask.url"});
+}
+
+TEST(ConfigTest, KeysOfACertificatesLifeNeedARestart) {
+  const Config before = *parse_config(kSmall, "my.json");
+  Config after = before;
+  after.managed = {"b.test"};
+  after.renewal.remaining = 0.5;
+  after.expired = ExpiredPolicy::kRefuse;
+  after.webhook.emplace().url = "https://h.test/";
+  after.keep_expired = 1h;
+  EXPECT_EQ(keys_for_restart(before, after),
+            (std::vector<std::string>{"managed", "renewal.remaining", "renewal.expired",
+                                      "events.webhook", "store.keep_expired"}));
+}
+
+TEST(ConfigTest, ManagedNamesAreNamesOrAddresses) {
+  const auto config = parse_config(
+      with(
+          R"("managed": ["Shop.Example.com", "203.0.113.7", "2001:DB8:0::7", "shop.example.com"])"),
+      "my.json");
+  ASSERT_TRUE(config) << config.error().message;
+  const std::vector<ServerName> names = managed_names(*config);
+  ASSERT_EQ(names.size(), 3u) << "each once";
+  EXPECT_EQ(names[0].text(), "shop.example.com");
+  EXPECT_EQ(names[1].text(), "203.0.113.7");
+  EXPECT_EQ(names[2].text(), "2001:db8::7");
+  EXPECT_TRUE(names[2].is_ip());
+  for (const char* wrong : {"*.example.com", "203.0.113.7:443", "[2001:db8::7]", "203.0.113",
+                            "::ffff:203.0.113.7", "", "a..b", "10.0.0.0/8"}) {
+    EXPECT_NE(mistakes(with(R"("managed": [")" + std::string(wrong) + R"("])"))
+                  .find("managed[0]: expected a list of names and IP addresses"),
+              std::string::npos)
+        << wrong;
+  }
+  EXPECT_NE(mistakes(with(R"("managed": ["a_b.test"])")).find("on_demand.underscore"),
+            std::string::npos);
+}
+
+TEST(ConfigTest, ManagedNamesAloneAreEnoughToRun) {
+  EXPECT_EQ(mistakes(R"({"managed": ["a.test"],
+      "issuers": [{"name": "ca", "acme": {"directory": "https://ca.test/dir"}}],
+      "routes": [{"upstreams": ["http://127.0.0.1:3000"]}]})"),
+            "");
+}
+
+TEST(ConfigTest, TheRulesOfRenewalAreChecked) {
+  const auto wrong = [](const std::string& keys) {
+    return mistakes(with("\"renewal\": {" + keys + "}"));
+  };
+  for (const char* bad : {"0.04", "0.91", "\"0.3\"", "null", "-1", "1e9"}) {
+    EXPECT_NE(wrong("\"remaining\": " + std::string(bad)).find("renewal.remaining: expected a num"),
+              std::string::npos)
+        << bad;
+  }
+  for (const char* good : {"0.05", "0.9", "0.5", "5e-1"}) {
+    EXPECT_EQ(wrong("\"remaining\": " + std::string(good)), "") << good;
+  }
+  EXPECT_NE(wrong(R"("policy": "never")").find("\"seen\", \"always\", \"on_use\""),
+            std::string::npos);
+  EXPECT_NE(wrong(R"("expired": "drop")").find("\"serve\", \"self_signed\", \"refuse\""),
+            std::string::npos);
+  EXPECT_NE(wrong(R"("forget_after": "0s")").find("renewal.forget_after: expected a duration"),
+            std::string::npos);
+  EXPECT_NE(mistakes(with(R"("renewal": {"http_fallback": true}, "listen": {"http": []})"))
+                .find("renewal.http_fallback: listen.http is empty"),
+            std::string::npos);
+}
+
+TEST(ConfigTest, AnExternalAccountHasBothItsParts) {
+  const auto wrong = [](const std::string& eab) {
+    std::string text = kSmall;
+    return mistakes(text.insert(text.find("\"directory\""), "\"eab\": " + eab + ", "));
+  };
+  EXPECT_NE(wrong(R"({"kid": "k"})").find("issuers[0].acme.eab: hmac_key_file is missing"),
+            std::string::npos);
+  EXPECT_NE(wrong(R"({"hmac_key_file": "f"})").find("kid is missing"), std::string::npos);
+  EXPECT_NE(wrong(R"("k")").find("acme.eab: expected an object like"), std::string::npos);
+  EXPECT_NE(wrong(R"({"kid": "k", "hmac_key_file": "f", "hmac_key": "s"})").find("hmac_key: unkn"),
+            std::string::npos);
+  EXPECT_EQ(wrong("null"), "");
+}
+
+TEST(ConfigTest, EventsGoWhereTheyAreTold) {
+  const auto wrong = [](const std::string& keys) {
+    return mistakes(with("\"events\": {" + keys + "}"));
+  };
+  EXPECT_NE(wrong(R"("webhook": {})").find("events.webhook: url is missing"), std::string::npos);
+  EXPECT_NE(wrong(R"("webhook": {"url": "ftp://h.test"})").find("events.webhook.url: expected"),
+            std::string::npos);
+  EXPECT_NE(wrong(R"("webhook": "https://h.test/")").find("events.webhook: expected an object"),
+            std::string::npos);
+  EXPECT_NE(wrong(R"("hook": {"kinds": []})").find("events.hook: program is missing"),
+            std::string::npos);
+  EXPECT_NE(wrong(R"("hook": {"program": "p", "kinds": ["renewed"]})")
+                .find("events.hook.kinds[0]: expected a list of kinds of events"),
+            std::string::npos);
+  EXPECT_NE(wrong(R"("hook": {"program": "p", "timeout": "2h"})").find("events.hook.timeout"),
+            std::string::npos);
+}
+
+// cache/event.h has the words; a new one there is to be known here and in the schema.
+TEST(ConfigTest, EveryKindOfEventMayBeChosen) {
+  const std::string header = *read_file(LATCHKEY_SOURCE_DIR "/cache/event.h", 1 << 20);
+  const std::string schema = *read_file(LATCHKEY_SOURCE_DIR "/docs/config.schema.json", 1 << 20);
+  size_t kinds = 0;
+  const std::string_view before = "constexpr std::string_view k";
+  for (size_t at = 0; (at = header.find(before, at)) != std::string::npos; ++kinds) {
+    const size_t begin = header.find('"', at) + 1;
+    at = header.find('"', begin);
+    const std::string kind = header.substr(begin, at - begin);
+    EXPECT_EQ(mistakes(with(R"("events": {"hook": {"program": "p", "kinds": [")" + kind + "\"]}}")),
+              "");
+    EXPECT_NE(schema.find("\"" + kind + "\""), std::string::npos) << kind;
+  }
+  EXPECT_GT(kinds, 10u);
 }
 
 TEST(ConfigTest, MistakesAreNamedWithPlaceRuleAndValue) {

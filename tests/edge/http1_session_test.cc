@@ -347,6 +347,57 @@ TEST_F(Http1SessionTest, AClientThatDoesNotReadHoldsTheExchangeBackAndIsGivenUp)
   EXPECT_EQ(ends, 1);
 }
 
+// An exchange that keeps its output full until it is told to stop.
+TEST_F(Http1SessionTest, AnOutputThatIsEmptiedBySomethingElseWakesTheExchangeToo) {
+  on_end = [](ResponseStream& to) {
+    ResponseHead head;
+    head.status = 200;
+    head.body = {Body::Kind::kLength, 1 << 20};
+    to.send_head(head);
+    while (!to.full()) to.send_body(std::string(16384, 'x'));
+  };
+  transport.room = 100;
+  open();
+  hear(kGet);
+  ASSERT_TRUE(transport.want_write);
+  transport.room = SIZE_MAX;
+  session->drain();  // any event that comes before the one for writing
+  EXPECT_FALSE(transport.want_write) << "so that one never comes";
+  clock.advance(0ms);
+  EXPECT_EQ(story, "[GET / end writable");
+  clock.advance(0ms);
+  EXPECT_EQ(story, "[GET / end writable") << "it was told once";
+
+  transport.room = 100;
+  while (!stream->full()) stream->send_body(std::string(16384, 'x'));
+  transport.room = SIZE_MAX;
+  transport.deliver();
+  EXPECT_EQ(story, "[GET / end writable writable");
+}
+
+TEST_F(Http1SessionTest, AFullOutputOfOneExchangeDoesNotHoldBackTheNext) {
+  bool first = true;
+  on_end = [&](ResponseStream& to) {
+    if (!std::exchange(first, false)) {
+      EXPECT_FALSE(to.full());
+      return say_ok(to);
+    }
+    ResponseHead head;
+    head.status = 200;
+    head.body = {Body::Kind::kLength, 80 << 10};
+    to.send_head(head);
+    to.send_body(std::string(80 << 10, 'x'));
+    EXPECT_TRUE(to.full());
+  };
+  transport.room = 100;
+  open();
+  hear(kGet);
+  transport.room = SIZE_MAX;
+  stream->finish();
+  clock.advance(0ms);
+  EXPECT_TRUE(hear(kGet).ends_with("ok"));
+}
+
 TEST_F(Http1SessionTest, APausedBodyIsNotReadAndGoesOnLater) {
   on_piece = [](ResponseStream& to) { to.pause_body(); };
   open();

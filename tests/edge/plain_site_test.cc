@@ -30,11 +30,54 @@ class PlainSiteTest : public testing::Test {
 
   ManualClock clock;
   acme::ChallengeTable challenges;
-  PlainSiteContext site{challenges, [this](const ServerName& name, std::function<void(bool)> done) {
+  using Answer = std::function<void(NameState)>;
+  // Answers with what it heard, at the request's end; a GET of /now at once, and it reads no bodies
+  // of /full.
+  class Echo final : public Exchange {
+   public:
+    Echo(PlainSiteTest& test, RequestHead head, ResponseStream& to)
+        : test_(test), head_(std::move(head)), to_(to) {
+      test_.echo = this;
+    }
+    ~Echo() override { test_.echo = nullptr; }
+    void start() override {
+      test_.order += "start ";
+      if (head_.target == "/now") answer_page(to_, 200, "now");
+    }
+    void on_body(std::string_view bytes) override {
+      test_.order += "body ";
+      heard_ += bytes;
+    }
+    void on_request_end(const HeaderList& trailers) override {
+      test_.order += "end ";
+      const std::string text = head_.method + " " + head_.target + " " + heard_ + " " +
+                               (trailers.has("x-t") ? std::string(trailers.get("x-t")) : "none");
+      answer_page(to_, 200, text);
+    }
+    void on_writable() override {}
+
+   private:
+    PlainSiteTest& test_;
+    const RequestHead head_;
+    ResponseStream& to_;
+    std::string heard_;
+  };
+
+  PlainSiteContext site{challenges,
+                        [this](const ServerName& name, Answer done) {
                           if (ask_later) return ask_later(std::move(done));
-                          done(name.text() == "a.test" || name.parent() == "a.test");
+                          if (name.text() == "old.test") return done(NameState::kPlainOnly);
+                          const bool ours = name.text() == "a.test" || name.parent() == "a.test" ||
+                                            name.text() == "192.0.2.7" ||
+                                            name.text() == "2001:db8::7";
+                          done(ours ? NameState::kServed : NameState::kUnknown);
+                        },
+                        [this](RequestHead head, ResponseStream& to) {
+                          return std::make_unique<Echo>(*this, std::move(head), to);
                         }};
-  std::function<void(std::function<void(bool)>)> ask_later;
+  std::function<void(Answer)> ask_later;
+  Echo* echo = nullptr;
+  std::string order;
   SessionContext sessions{clock, [this](RequestHead head, ResponseStream& to) {
                             return std::make_unique<PlainSite>(site, std::move(head), to);
                           }};
@@ -58,20 +101,20 @@ TEST_F(PlainSiteTest, OtherNamesAreNot) {
 }
 
 TEST_F(PlainSiteTest, AnAnswerMayComeLaterOrTooLate) {
-  std::function<void(bool)> answer;
-  ask_later = [&](std::function<void(bool)> done) { answer = std::move(done); };
+  Answer answer;
+  ask_later = [&](Answer done) { answer = std::move(done); };
   FakeTransport transport;
   {
     Http1Session session(transport, sessions, ClientInfo{"192.0.2.1", false, {}}, [] {});
     transport.say("GET / HTTP/1.1\r\nHost: a.test\r\n\r\n");
     transport.deliver();
     EXPECT_EQ(transport.sent, "");
-    answer(true);
+    answer(NameState::kServed);
     EXPECT_EQ(location(std::exchange(transport.sent, {})), "https://a.test/");
     transport.say("GET / HTTP/1.1\r\nHost: a.test\r\n\r\n");
     transport.deliver();
   }
-  answer(true);
+  answer(NameState::kPlainOnly);
   EXPECT_EQ(transport.sent, "");
 }
 
@@ -90,6 +133,107 @@ TEST_F(PlainSiteTest, ChallengesAreAnsweredForTheirNameOnly) {
     EXPECT_EQ(location(get("new.test", path + token)), "404") << token;
   }
   EXPECT_EQ(location(get("a.test", path + "tok-En_1")), "404") << "another name's";
+}
+
+TEST_F(PlainSiteTest, AddressesAreNamesOfTheirOwn) {
+  const auto v4 = challenges.offer_http(*ServerName::parse_ip("203.0.113.7"), "tok4", "tok4.thumb");
+  const auto v6 = challenges.offer_http(*ServerName::parse_ip("2001:db8::9"), "tok6", "tok6.thumb");
+  const std::string path = "/.well-known/acme-challenge/";
+  for (const char* host : {"203.0.113.7", "203.0.113.7:80", "203.0.113.7."}) {
+    EXPECT_TRUE(get(host, path + "tok4").ends_with("\r\n\r\ntok4.thumb")) << host;
+    EXPECT_EQ(location(get(host, path + "tok6")), "404") << host;
+  }
+  for (const char* host : {"[2001:db8::9]", "[2001:DB8:0::9]:80"}) {
+    EXPECT_TRUE(get(host, path + "tok6").ends_with("\r\n\r\ntok6.thumb")) << host;
+  }
+  for (const char* host : {"203.0.113.07", "203.0.113", "[203.0.113.7]", "0xcb.0.113.7"}) {
+    EXPECT_FALSE(get(host, path + "tok4").starts_with("HTTP/1.1 200 ")) << host;
+  }
+  EXPECT_EQ(location(get("192.0.2.7:80", "/x")), "https://192.0.2.7/x");
+  EXPECT_EQ(location(get("[2001:db8::7]:80", "/x")), "https://[2001:db8::7]/x");
+  EXPECT_EQ(location(get("192.0.2.8", "/x")), "404");
+}
+
+TEST_F(PlainSiteTest, ANameWhoseCertificateIsLostIsServedWithoutTls) {
+  const std::string answer = get("old.test", "/x?y");
+  EXPECT_TRUE(answer.starts_with("HTTP/1.1 200 OK\r\n")) << answer;
+  EXPECT_NE(answer.find("GET /x?y  none"), std::string::npos) << answer;
+  EXPECT_EQ(answer.find("strict-transport"), std::string::npos);
+  EXPECT_EQ(location(get("old.test", "/.well-known/acme-challenge/tok")), "404")
+      << "challenges are never for the upstream";
+  EXPECT_TRUE(get("old.test", "/now").starts_with("HTTP/1.1 200 OK\r\n"));
+}
+
+TEST_F(PlainSiteTest, WhatCameBeforeTheAnswerGoesAfterIt) {
+  const std::string request =
+      "POST /p HTTP/1.1\r\nHost: old.test\r\nTransfer-Encoding: chunked\r\n\r\n"
+      "3\r\nabc\r\n2\r\nde\r\n0\r\nX-T: v\r\n\r\n";
+  const std::string next = "GET /q HTTP/1.1\r\nHost: old.test\r\n\r\n";
+  Answer answer;
+  ask_later = [&](Answer done) { answer = std::move(done); };
+  for (size_t cut = request.find("\r\n\r\n") + 4; cut <= request.size(); ++cut) {
+    FakeTransport transport;
+    Http1Session session(transport, sessions, ClientInfo{"192.0.2.1", false, {}}, [] {});
+    transport.say(request.substr(0, cut));
+    transport.deliver();
+    EXPECT_EQ(transport.sent, "");
+    answer(NameState::kPlainOnly);
+    transport.say(request.substr(cut) + next);
+    transport.deliver();
+    ASSERT_NE(transport.sent.find("POST /p abcde v"), std::string::npos) << cut << transport.sent;
+    answer(NameState::kPlainOnly);
+    ASSERT_NE(transport.sent.find("GET /q  none"), std::string::npos) << cut << transport.sent;
+  }
+  ask_later = nullptr;
+}
+
+TEST_F(PlainSiteTest, AnAnswerOfTheUpstreamsThatComesAtOnceEndsTheRequest) {
+  Answer answer;
+  ask_later = [&](Answer done) { answer = std::move(done); };
+  FakeTransport transport;
+  Http1Session session(transport, sessions, ClientInfo{"192.0.2.1", false, {}}, [] {});
+  transport.say("POST /now HTTP/1.1\r\nHost: old.test\r\nContent-Length: 3\r\n\r\nabc");
+  transport.deliver();
+  answer(NameState::kPlainOnly);
+  EXPECT_TRUE(transport.sent.starts_with("HTTP/1.1 200 OK\r\n"));
+  EXPECT_EQ(order, "start ") << "it was gone when the body would have come";
+  EXPECT_EQ(echo, nullptr);
+}
+
+TEST_F(PlainSiteTest, ALargeBodyWaitsForTheAnswerInBoundedMemory) {
+  constexpr size_t kSize = 1 << 20;
+  Answer answer;
+  ask_later = [&](Answer done) { answer = std::move(done); };
+  FakeTransport transport;
+  transport.max_read = 16 << 10;
+  Http1Session session(transport, sessions, ClientInfo{"192.0.2.1", false, {}}, [] {});
+  transport.say("POST /p HTTP/1.1\r\nHost: old.test\r\nContent-Length: " + std::to_string(kSize) +
+                "\r\n\r\n" + std::string(kSize, 'x'));
+  transport.deliver();
+  EXPECT_FALSE(transport.want_read);
+  EXPECT_GT(transport.incoming.size(), kSize - (256 << 10));
+  answer(NameState::kServed);
+  EXPECT_TRUE(transport.sent.starts_with("HTTP/1.1 308 "));
+}
+
+TEST_F(PlainSiteTest, EverythingMayBeDroppedAtEachMoment) {
+  Answer answer;
+  ask_later = [&](Answer done) { answer = std::move(done); };
+  const std::string request =
+      "POST /p HTTP/1.1\r\nHost: old.test\r\nContent-Length: 6\r\n\r\nabcdef";
+  for (size_t cut = 1; cut <= request.size(); ++cut) {
+    for (const bool answered : {false, true}) {
+      FakeTransport transport;
+      {
+        Http1Session session(transport, sessions, ClientInfo{"192.0.2.1", false, {}}, [] {});
+        transport.say(request.substr(0, cut));
+        transport.deliver();
+        if (answered && answer) answer(NameState::kPlainOnly);
+      }
+      EXPECT_EQ(echo, nullptr);
+      if (answer) std::exchange(answer, nullptr)(NameState::kPlainOnly);
+    }
+  }
 }
 
 TEST(PagesTest, TextIsEscaped) {

@@ -46,7 +46,7 @@ class ProxyStreamTest : public testing::Test {
   }
   void open() {
     transport = {};
-    ClientInfo client{"192.0.2.1", true, covers};
+    ClientInfo client{"192.0.2.1", secure, covers};
     client.grant_of = [this](std::string_view host) {
       const auto found = granted.find(string(host));
       return found == granted.end()
@@ -106,6 +106,7 @@ class ProxyStreamTest : public testing::Test {
   SessionContext sessions{clock, [this](RequestHead head, ResponseStream& to) {
                             return std::make_unique<ProxyStream>(proxy, std::move(head), to);
                           }};
+  bool secure = true;
   std::function<bool(std::string_view)> covers;
   std::map<string, string, std::less<>> granted;  // host -> upstream
   ScriptedUpstream upstream{loop.uv()};
@@ -447,6 +448,35 @@ TEST_F(ProxyStreamTest, ALargeResponseWaitsForASlowClientInBoundedMemory) {
     return transport.sent.size() > kSize && transport.sent.ends_with("x");
   });
   EXPECT_GT(stalls, 50U);
+}
+
+TEST_F(ProxyStreamTest, AnUpstreamThatWaitsForTheClientGoesOnWhateverEmptiedTheOutput) {
+  constexpr size_t kSize = 8 << 20;
+  upstream.on_bytes = [](Connection& c) {
+    c.say("HTTP/1.1 200 OK\r\nDate: d\r\nContent-Length: " + std::to_string(kSize) + "\r\n\r\n" +
+          string(kSize, 'x'));
+  };
+  open();
+  transport.room = 1000;
+  transport.say(kGet);
+  turn(50);
+  ASSERT_TRUE(transport.want_write);
+  transport.room = SIZE_MAX;
+  session->drain();
+  turn_until([&] { return transport.sent.size() > kSize && transport.sent.ends_with("x"); });
+}
+
+TEST_F(ProxyStreamTest, WithoutTlsTheUpstreamIsToldAndNothingIsSaidOfStrictTransport) {
+  reply =
+      "HTTP/1.1 200 OK\r\nDate: d\r\nStrict-Transport-Security: max-age=1\r\nContent-Length: 2"
+      "\r\n\r\nok";
+  EXPECT_TRUE(contains(fetch(kGet, "ok"), "strict-transport-security: max-age=1\r\n"));
+  EXPECT_TRUE(contains(upstream.heard, "x-forwarded-proto: https\r\n"));
+  session.reset();
+  upstream.heard.clear();
+  secure = false;
+  EXPECT_FALSE(contains(fetch(kGet, "ok"), "strict-transport"));
+  EXPECT_TRUE(contains(upstream.heard, "x-forwarded-proto: http\r\n")) << upstream.heard;
 }
 
 TEST_F(ProxyStreamTest, ALargeRequestWaitsForASlowUpstream) {

@@ -27,6 +27,10 @@ class TlsTestClient {
   TlsTestClient(int fd, const std::string& name)
       : fd_(fd), context_(SSL_CTX_new(TLS_client_method())) {
     SSL_CTX_set_session_cache_mode(context_.get(), SSL_SESS_CACHE_CLIENT);
+    SSL_CTX_sess_set_new_cb(context_.get(), [](SSL* ssl, SSL_SESSION* session) {
+      static_cast<TlsTestClient*>(SSL_get_ex_data(ssl, index()))->session_.reset(session);
+      return 1;
+    });
     ssl_.reset(SSL_new(context_.get()));
     SSL_set_connect_state(ssl_.get());
     if (!name.empty()) SSL_set_tlsext_host_name(ssl_.get(), name.c_str());
@@ -46,6 +50,8 @@ class TlsTestClient {
   }
 
   SSL* ssl() { return ssl_.get(); }
+  // The newest ticket; null: none came.
+  SSL_SESSION* session() { return session_.get(); }
 
   // Takes what came, goes on; what it has to say comes back.
   std::string step() {
@@ -98,6 +104,7 @@ class TlsTestClient {
   const int fd_;
   std::unique_ptr<SSL_CTX, SslFree> context_;
   std::unique_ptr<SSL, SslFree> ssl_;
+  std::unique_ptr<SSL_SESSION, SslFree> session_;
 };
 
 }  // namespace latchkey::edge

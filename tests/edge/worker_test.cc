@@ -33,6 +33,9 @@ class WorkerTest : public testing::Test {
     Worker::Sockets sockets;
     sockets.https.emplace_back(*open_listener(address));
     port = static_cast<uint16_t>(address.port);
+    ListenAddress plain = *ListenAddress::parse("127.0.0.1:0");
+    sockets.http.emplace_back(*open_listener(plain));
+    http_port = static_cast<uint16_t>(plain.port);
     Route route;
     route.hosts = {"*"};
     route.upstreams = {{"127.0.0.1", upstream.port()}};
@@ -76,7 +79,8 @@ class WorkerTest : public testing::Test {
   const ServerName a = *ServerName::parse("a.test");
   std::mutex mutex;
   std::map<ServerName, Result<CertificatePtr>> outcomes;  // guarded by mutex
-  std::vector<std::string> wanted;                        // guarded by mutex
+  std::map<ServerName, NameState> states;                 // guarded by mutex
+  std::vector<std::string> wanted, asked, used;           // guarded by mutex
 
   CertificateCache cache{{}};
   acme::ChallengeTable challenges;
@@ -108,11 +112,23 @@ class WorkerTest : public testing::Test {
             if (found == outcomes.end()) return;  // it takes its time
             to.post([done, outcome = found->second] { done(outcome); });
           },
-      .may_be_served = {},
+      .may_be_served =
+          [this](const ServerName& name, Mailbox::Address to, WorkerShared::Answer done) {
+            const std::lock_guard lock(mutex);
+            asked.push_back(name.text());
+            const auto found = states.find(name);
+            const NameState state = found == states.end() ? NameState::kUnknown : found->second;
+            to.post([done, state] { done(state); });
+          },
       .visitors_left = [this](const ServerName&, Mailbox::Address) { ++left; },
       .visitors_back = [this](const ServerName&, Mailbox::Address) { ++back; },
-      .recheck = [](const ServerName&) {}};
-  uint16_t port = 0;
+      .recheck = [](const ServerName&) {},
+      .note_use =
+          [this](const ServerName& name) {
+            const std::lock_guard lock(mutex);
+            used.push_back(name.text());
+          }};
+  uint16_t port = 0, http_port = 0;
   std::unique_ptr<WorkerThread> worker;
 };
 
@@ -271,6 +287,73 @@ TEST_F(WorkerTest, TheNewestGrantSaysWhereRequestsGo) {
   EXPECT_EQ(http.get("A.test:443").body, "two") << "on the same connection";
   cache.erase(a);
   EXPECT_EQ(http.get("a.test").body, "one") << "of the handshake, as nothing newer is known";
+}
+
+TEST_F(WorkerTest, WithoutANameAnAddressIsServedByItsOwnCertificate) {
+  const ServerName address = *ServerName::parse_ip("127.0.0.1");
+  auto how = options("");
+  how.name = "127.0.0.1";
+  cache.put(address, ca.issue({"127.0.0.1"}));
+  EXPECT_FALSE(TlsClient(how).handshake().verified) << "the configured default goes before it";
+  replace_fallback(nullptr);
+  test::TlsSession session;
+  {
+    TlsClient client(how);
+    ASSERT_TRUE(client.handshake().done) << client.handshake().error;
+    HttpConversation http(client);
+    EXPECT_EQ(http.get("127.0.0.1:" + std::to_string(port)).body, "routes");
+    EXPECT_EQ(http.get("a.test").status, 421);
+    session = client.session();
+  }
+  ASSERT_NE(session, nullptr);
+  how.session = session;
+  EXPECT_TRUE(TlsClient(how).handshake().resumed);
+  cache.put(address, ca.issue({"127.0.0.1"}, TestCa::now() - 48h, TestCa::now() - 24h));
+  EXPECT_EQ(TlsClient(how).handshake().alert, test::alert::kUnrecognizedName) << "it has expired";
+  cache.erase(address);
+  EXPECT_EQ(TlsClient(how).handshake().alert, test::alert::kUnrecognizedName);
+  EXPECT_EQ(counts.address_certificate.value(), 2u);
+  EXPECT_EQ(counts.default_certificate.value(), 1u);
+  const std::lock_guard lock(mutex);
+  EXPECT_TRUE(wanted.empty());
+  EXPECT_EQ(used.size(), 1u);
+}
+
+TEST_F(WorkerTest, ANameWhoseCertificateIsLostIsProxiedOnPort80ByItsGrant) {
+  test::HttpServer own([](const test::Request&) { return test::Response{.body = "own"}; });
+  Grant grant;
+  grant.upstream = own.url();
+  const ServerName b = *ServerName::parse("b.test");
+  const WallTime now = TestCa::now();
+  cache.put(a, ca.issue({"a.test"}, now - 48h, now - 24h),
+            {.grant = std::make_shared<const Grant>(std::move(grant))});
+  {
+    const std::lock_guard lock(mutex);
+    states = {{a, NameState::kPlainOnly}, {b, NameState::kPlainOnly}};
+    states[*ServerName::parse("c.test")] = NameState::kServed;
+  }
+  test::PlainClient client(http_port);
+  HttpConversation http(client);
+  EXPECT_EQ(http.get("a.test", "/x").body, "own");
+  EXPECT_EQ(http.get("b.test", "/x").body, "routes");
+  EXPECT_EQ(http.get("c.test", "/x").header("location"), "https://c.test/x");
+  EXPECT_EQ(http.get("d.test", "/x").status, 404);
+  EXPECT_EQ(http.exchange("POST /x HTTP/1.1\r\nHost: A.test\r\nContent-Length: 3\r\n\r\nabc").body,
+            "own");
+}
+
+TEST_F(WorkerTest, NobodyIsAskedAboutAddressesThatStrangersName) {
+  test::PlainClient client(http_port);
+  HttpConversation http(client);
+  EXPECT_EQ(http.get("203.0.113.7").status, 404);
+  EXPECT_EQ(http.get("[2001:db8::7]").status, 404);
+  {
+    const std::lock_guard lock(mutex);
+    EXPECT_TRUE(asked.empty());
+    states[*ServerName::parse_ip("203.0.113.7")] = NameState::kServed;
+  }
+  cache.put(*ServerName::parse_ip("203.0.113.7"), ca.issue({"203.0.113.7"}));
+  EXPECT_EQ(http.get("203.0.113.7").header("location"), "https://203.0.113.7/");
 }
 
 TEST_F(WorkerTest, DrainingWaitsForThoseWhoAreParked) {
