@@ -1,5 +1,6 @@
 #include "tests/support/scripted_ca.h"
 
+#include <algorithm>
 #include <ctime>
 
 #include "acme/base64url.h"
@@ -63,11 +64,17 @@ void ScriptedCa::misbehave(std::string path, Response response) {
   bad_response_ = std::move(response);
 }
 
+void ScriptedCa::hang() {
+  Response response;
+  response.hang = true;
+  misbehave("*", std::move(response));
+}
+
 void ScriptedCa::behave() {
   misbehave("", {});
   const std::lock_guard lock(mutex_);
   sign_ = nullptr;
-  advice_.reset();
+  advice_.clear();
   refuse_replacements_ = false;
 }
 
@@ -98,7 +105,7 @@ void ScriptedCa::sign_by(Sign sign) {
   sign_ = std::move(sign);
 }
 
-void ScriptedCa::advise(Advice advice) {
+void ScriptedCa::advise(std::vector<Advice> advice) {
   const std::lock_guard lock(mutex_);
   advice_ = std::move(advice);
 }
@@ -119,10 +126,11 @@ std::string ScriptedCa::time_text(WallTime time) {
 Response ScriptedCa::answer(const Request& request) {
   const std::lock_guard lock(mutex_);
   const std::string what = resource(request.path);
-  if (what == "/renewalInfo") polls_.push_back(request.path.substr(what.size() + 1));
-  if (what == bad_path_) return bad_response_;
+  const bool is_poll = what == "/renewalInfo" && request.path.size() > what.size();
+  if (is_poll) polls_.push_back(request.path.substr(what.size() + 1));
+  if (what == bad_path_ || bad_path_ == "*") return bad_response_;
   if (what == "/directory") return directory_answer();  // without a nonce: they are to be fetched
-  if (what == "/renewalInfo") return renewal_info(request);
+  if (is_poll) return renewal_info(polls_.back());
   Response response;
   if (what == "/newAccount") {
     response.status = 201;
@@ -190,18 +198,21 @@ Response ScriptedCa::revoke(const Request& request) {
   return {};
 }
 
-Response ScriptedCa::renewal_info(const Request&) {
-  if (!advice_) return problem(404, "malformed", "no such certificate");
-  const std::string window =
-      JsonObject().text("start", advice_->start).text("end", advice_->end).str();
+Response ScriptedCa::renewal_info(const std::string& certificate) {
+  if (advice_.empty()) return problem(404, "malformed", "no such certificate");
+  const auto found = std::find(known_.begin(), known_.end(), certificate);
+  const auto index = static_cast<size_t>(found - known_.begin());
+  if (found == known_.end()) known_.push_back(certificate);
+  const Advice& advice = advice_[std::min(index, advice_.size() - 1)];
   JsonObject object;
-  object.raw("suggestedWindow", window);
-  if (!advice_->explanation_url.empty()) object.text("explanationURL", advice_->explanation_url);
+  object.raw("suggestedWindow",
+             JsonObject().text("start", advice.start).text("end", advice.end).str());
+  if (!advice.explanation_url.empty()) object.text("explanationURL", advice.explanation_url);
   Response response;
   response.body = object.str();
   response.headers = {{"Content-Type", "application/json"}};
-  if (advice_->retry_after != 0) {
-    response.headers.emplace_back("Retry-After", std::to_string(advice_->retry_after));
+  if (advice.retry_after != 0) {
+    response.headers.emplace_back("Retry-After", std::to_string(advice.retry_after));
   }
   return response;
 }

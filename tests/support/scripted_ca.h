@@ -57,6 +57,7 @@ class ScriptedCa {
 
   // From now on, until behave().
   void misbehave(std::string path, Response response);
+  void hang();    // all of it
   void behave();  // ... and certificates and advice are its own again
   // 429 with a problem document and Retry-After.
   static Response rate_limited(int retry_after_seconds, std::string_view detail = "slow down");
@@ -67,8 +68,9 @@ class ScriptedCa {
   // Likewise, for a CSR in DER. Called on the server's thread.
   using Sign = std::function<std::string(const TestCa& authority, std::string_view csr_der)>;
   void sign_by(Sign sign);
-  // renewalInfo says so, about all certificates; without it: 404.
-  void advise(Advice advice);
+  // What renewalInfo says: the first is about the certificate that is asked about first, and so on;
+  // the last is about all others, too. Without any: 404.
+  void advise(std::vector<Advice> advice);
   // Orders that say `replaces` are refused with 409 alreadyReplaced.
   void refuse_replacements();
   static std::string time_text(WallTime time);  // RFC 3339
@@ -85,7 +87,7 @@ class ScriptedCa {
   Response directory_answer() const;
   Response new_order(const JsonValue& payload);
   Response revoke(const Request& request);
-  Response renewal_info(const Request& request);
+  Response renewal_info(const std::string& certificate);
   Response show(const Request& request);
   Response finalize(const std::string& number, Order& order, const JsonValue& payload);
   std::string authorization(const std::string& number, const Order& order) const;
@@ -95,10 +97,11 @@ class ScriptedCa {
   const Options options_;
   const TestCa authority_{"Scripted"};
   mutable std::mutex mutex_;  // guards all that follows
-  std::string bad_path_;
+  std::string bad_path_;      // "*": all
   Response bad_response_;
   Sign sign_;
-  std::optional<Advice> advice_;
+  std::vector<Advice> advice_;
+  std::vector<std::string> known_;  // certificates that were asked about
   bool refuse_replacements_ = false;
   std::map<std::string, Order> orders_{};  // by number
   std::map<std::string, size_t> order_counts_;
