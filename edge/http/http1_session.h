@@ -62,6 +62,7 @@ class Http1Session final : public ResponseStream, private Transport::Events {
   enum class Phase { kHead, kBody, kDone };  // of what the client sends
   enum class Answer { kNone, kBody, kDone };
   class Entry;
+  static constexpr size_t kMaxBuffered = 64 << 10;  // of in_, before reading stops
 
   void on_readable() override;
   void on_writable() override;
