@@ -35,31 +35,6 @@ class SqliteNamesTest : public StoreFixture {
             .stale_until = kNow + hours(24),
             .grant = std::move(grant)};
   }
-
-  void execute(const std::string& sql) {
-    auto connection = sqlite::Connection::open(database);
-    const auto done = (*connection)->execute(sql);
-    ASSERT_TRUE(done.has_value()) << done.error().message;
-  }
-  int64_t number(const char* sql) {
-    auto connection = sqlite::Connection::open(database);
-    sqlite::Query query = (*connection)->query(sql);
-    const auto row = query.next();
-    return row && *row ? query.integer(0) : -1;
-  }
-  void done(Task<> task) {
-    const auto result = run(std::move(task));
-    ASSERT_TRUE(result.has_value()) << result.error().message;
-  }
-  NameRecord look(std::string_view text) {
-    auto found = run(store->find_name(name(text)));
-    EXPECT_TRUE(found.has_value()) << found.error().message;
-    return found ? *std::move(found) : NameRecord();
-  }
-  void restart() {
-    store.reset();
-    open();
-  }
 };
 
 TEST_F(SqliteNamesTest, OfAnUnknownNameNothingIsFound) {
@@ -247,27 +222,6 @@ TEST_F(SqliteNamesTest, BucketsArePutAllOrNone) {
   EXPECT_EQ(number("SELECT count(*) FROM bucket"), 0);
   done(store->put_buckets({{"le", "domain", "good", now + 5, 0}}));
   EXPECT_EQ(run(store->load_buckets(kNow))->size(), 1u);
-}
-
-// The file of an earlier version, with what it had in it.
-TEST_F(SqliteNamesTest, ADatabaseOfSchemaOneKeepsItsRowsAndGetsTheNewTables) {
-  const auto made = ca().issue({"a.test"});
-  open();
-  put("a.test", made);
-  ASSERT_TRUE(run(store->put_account({"d", "u", "key"})).has_value());
-  store.reset();
-  execute(
-      "DROP TABLE failure; DROP TABLE verdict; DROP TABLE bucket; "
-      "UPDATE meta SET value = 1 WHERE key = 'schema_version'");
-  open();
-  EXPECT_EQ(number("SELECT value FROM meta WHERE key = 'schema_version'"),
-            sqlite::migrations().back().version);
-  EXPECT_EQ(found_serial("a.test"), made->serial());
-  EXPECT_EQ((*run(store->find_account("d")))->key_der, "key");
-  done(store->put_failure(name("a.test"), failure()));
-  EXPECT_TRUE(look("a.test").failure.has_value());
-  store.reset();
-  EXPECT_TRUE(test::StoreFile(database).sound());
 }
 
 TEST_F(SqliteNamesTest, ATaskThatIsDroppedIsForgottenButItsWriteIsDone) {

@@ -16,22 +16,7 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Not;
 
-class SqliteStoreTest : public StoreFixture {
- protected:
-  // Changes the file behind the store's back.
-  void execute(const std::string& sql) {
-    auto connection = sqlite::Connection::open(database);
-    ASSERT_TRUE(connection.has_value());
-    const auto done = (*connection)->execute(sql);
-    ASSERT_TRUE(done.has_value()) << done.error().message;
-  }
-  int64_t number(const char* sql) {
-    auto connection = sqlite::Connection::open(database);
-    sqlite::Query query = (*connection)->query(sql);
-    const auto row = query.next();
-    return row && *row ? query.integer(0) : -1;
-  }
-};
+class SqliteStoreTest : public StoreFixture {};
 
 TEST_F(SqliteStoreTest, WhatWasPutIsFound) {
   open();

@@ -31,8 +31,8 @@ class SweepTest : public StoreFixture {
         "VALUES (1, 'any', 'p256', 1, 'ca', 0, 0, 0, x'', 1, x'')");
   }
   void execute(const std::string& sql) {
-    const auto done = db->execute(sql);
-    ASSERT_TRUE(done.has_value()) << done.error().message;
+    const auto executed = db->execute(sql);
+    ASSERT_TRUE(executed.has_value()) << executed.error().message;
   }
   static std::string at(WallTime time) { return std::to_string(time.time_since_epoch().count()); }
   void add_verdict(const std::string& text, WallTime stale_until) {

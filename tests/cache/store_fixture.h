@@ -7,6 +7,7 @@
 #include <string>
 
 #include "base/loop.h"
+#include "cache/sqlite.h"
 #include "cache/sqlite_store.h"
 #include "tests/support/run_task.h"
 #include "tests/support/temp_folder.h"
@@ -23,7 +24,7 @@ class StoreFixture : public testing::Test {
     return one;
   }
 
-  SqliteStore::Options options() const { return {database, key_file}; }
+  SqliteStore::Options options() const { return {database, key_file, vfs}; }
   Result<std::unique_ptr<SqliteStore>> try_open() {
     return SqliteStore::open(options(), loop.address(), log);
   }
@@ -56,12 +57,40 @@ class StoreFixture : public testing::Test {
     const CertificatePtr found = find(text);
     return found == nullptr ? "none" : found->serial();
   }
+  // Looks into the file and changes it behind the store's back.
+  void execute(const std::string& sql) const {
+    auto connection = sqlite::Connection::open(database);
+    ASSERT_TRUE(connection.has_value());
+    const auto done = (*connection)->execute(sql);
+    ASSERT_TRUE(done.has_value()) << done.error().message;
+  }
+  int64_t number(const char* sql) const {
+    auto connection = sqlite::Connection::open(database);
+    EXPECT_TRUE(connection.has_value());
+    sqlite::Query query = (*connection)->query(sql);
+    const auto row = query.next();
+    return row && *row ? query.integer(0) : -1;
+  }
+  void done(Task<> task) {
+    const auto result = run(std::move(task));
+    ASSERT_TRUE(result.has_value()) << result.error().message;
+  }
+  NameRecord look(std::string_view text) {
+    auto found = run(store->find_name(name(text)));
+    EXPECT_TRUE(found.has_value()) << found.error().message;
+    return found ? *std::move(found) : NameRecord();
+  }
+  void restart() {
+    store.reset();
+    open();
+  }
   std::string logged() const { return test::read_text(folder / "log"); }
 
   test::TempFolder folder;
   const std::filesystem::path state = folder / "state";
   const std::filesystem::path database = state / "latchkey.db";
   const std::filesystem::path key_file = state / "encryption.key";
+  std::string vfs;  // of the store
   const int log_fd = ::open((folder / "log").c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
   Log log{log_fd, Log::Format::kJson, LogLevel::kDebug};
   Loop loop;
