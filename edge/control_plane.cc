@@ -1,6 +1,7 @@
 #include "edge/control_plane.h"
 
 #include <algorithm>
+#include <set>
 
 #include "acme/self_signed.h"
 #include "base/file.h"
@@ -54,6 +55,11 @@ Coordinator::Expired expired_policy(ExpiredPolicy policy) {
       return Coordinator::Expired::kRefuse;
   }
   return Coordinator::Expired::kServe;
+}
+
+std::set<ServerName> managed_set(const Config& config) {
+  const std::vector<ServerName> names = managed_names(config);
+  return {names.begin(), names.end()};
 }
 
 // Says in its name why it is there: browsers show that.
@@ -234,6 +240,7 @@ Result<> ControlPlane::open_issuers() {
   }
   desk_ = std::make_unique<OrderDesk>(std::move(sources), *budget_, *keeper_, *queue_,
                                       loop_.clock(), log_);
+  return Unit{};
 }
 
 void ControlPlane::open_issuances() {
@@ -269,6 +276,9 @@ void ControlPlane::open_issuances() {
                            .events = *events_,
                            .clock = loop_.clock(),
                            .log = log_};
+  renewing.is_managed = [managed = managed_set(config_)](const ServerName& name) {
+    return managed.contains(name);
+  };
   for (const auto& source : sources_) renewing.sources.push_back(source.get());
   renewals_ = std::make_unique<Renewals>(Renewals::Options(), std::move(renewing));
 }
