@@ -15,11 +15,18 @@ using std::chrono::seconds;
 constexpr seconds kNotFound = std::chrono::hours(24);
 constexpr Millis kAskWait = std::chrono::minutes(10);    // for a turn to ask the endpoint
 constexpr Millis kLaneCheck = std::chrono::minutes(10);  // calendar time may jump
-constexpr Millis kFirstRetry = 60s;  // of what our limits or the CA are the cause
+constexpr Millis kFirstRetry = 60s;
 constexpr int kRetryGrowth = 4;
 constexpr uint16_t kMostTries = 8;
 constexpr Millis kRemembered = std::chrono::hours(48);
 constexpr Millis kLeastPutOff = 10s, kMostPutOff = std::chrono::hours(1);
+
+// Of the first, second, ... time in a row.
+Millis growing_wait(int times, Millis most) {
+  Millis wait = kFirstRetry;
+  for (int i = 1; i < times && wait < most; ++i) wait *= kRetryGrowth;
+  return std::min(wait, most);
+}
 
 std::string date(WallTime time) {
   return std::to_string(time.time_since_epoch().count());
@@ -83,27 +90,19 @@ struct Renewals::Urgency {
 };
 
 Task<> Renewals::look(CertificateInfo info) {
-  const int64_t id = info.id;
   {
     const Looking looking(*this, info.name);
     counts_.looked.add();
     if (!round_) round_ = Round{parts_.clock.now()};
     ++round_->looked;
-    Task<std::optional<RenewalPlan>> considering = consider(std::move(info));
+    note_expiry(info, parts_.clock.wall_now());
+    Task<std::optional<RenewalPlan>> considering = consider(info);
     Result<std::optional<RenewalPlan>> plan = co_await std::move(considering).result();
     if (!plan) {
       store_failed(plan.error(), false);
     } else if (*plan) {
-      const WallTime next = (*plan)->look_at;
-      Task<> putting = parts_.store.put_plan(id, **std::move(plan));
-      const Result<> put = co_await std::move(putting).result();
-      if (put) {
-        store_worked(true);
-        const WallTime now = parts_.clock.wall_now();
-        if (next - now < options_.look_again) schedule(std::max(seconds(0), next - now));
-      } else {
-        store_failed(put.error(), true);
-      }
+      Task<> writing = write_plan(std::move(info), **std::move(plan));
+      co_await std::move(writing);
     } else {
       look_soon();  // there is another certificate
     }
@@ -112,31 +111,42 @@ Task<> Renewals::look(CertificateInfo info) {
   co_return Unit{};
 }
 
-Task<std::optional<RenewalPlan>> Renewals::consider(CertificateInfo info) {
-  if (info.plan.renew_at <= parts_.clock.wall_now() && !place_for(info)) {
-    counts_.put_off.add();
-    RenewalPlan later = info.plan;
-    const Millis most =
-        std::clamp<Millis>((info.end - info.not_before) / 100, kLeastPutOff, kMostPutOff);
-    const int64_t wait =
-        std::uniform_int_distribution<int64_t>(most.count() / 60, most.count())(random_);
-    later.look_at = parts_.clock.wall_now() + ceil<seconds>(Millis(wait));
-    co_return later;
+Task<> Renewals::write_plan(CertificateInfo info, RenewalPlan plan) {
+  // So that its end is seen.
+  if (parts_.clock.wall_now() < info.end && plan.look_at != RenewalPlan::kNever) {
+    plan.look_at = std::min(plan.look_at, info.end);
   }
+  const WallTime next = plan.look_at;
+  Task<> putting = parts_.store.put_plan(info.id, std::move(plan));
+  const Result<> put = co_await std::move(putting).result();
+  if (!put) {
+    store_failed(put.error(), true);
+    co_return Unit{};
+  }
+  store_worked(true);
+  const WallTime now = parts_.clock.wall_now();
+  if (next - now < options_.look_again) schedule(std::max(seconds(0), next - now));
+  co_return Unit{};
+}
+
+Task<std::optional<RenewalPlan>> Renewals::consider(CertificateInfo info) {
+  RenewalPlan plan = info.plan;
+  const auto lacks_place = [this](const CertificateInfo& of, const RenewalPlan& by) {
+    return by.renew_at <= parts_.clock.wall_now() && !place_for(of);
+  };
+  if (lacks_place(info, plan)) co_return put_off(info, std::move(plan));
 
   Task<NameRecord> finding = parts_.store.find_name(info.name);
   NameRecord record = co_await std::move(finding);
   if (record.certificate == nullptr || !record.info || record.info->id != info.id) {
     // Another one has taken its place, or it has gone; the write is for a row that nothing leads
     // to.
-    RenewalPlan later = info.plan;
-    later.look_at = parts_.clock.wall_now() + kNotFound;
-    co_return later;
+    plan.look_at = parts_.clock.wall_now() + kNotFound;
+    co_return plan;
   }
   info = *record.info;
+  plan = info.plan;
   if (record.failure) parts_.ledger.learn(info.name, *record.failure);
-  RenewalPlan plan = info.plan;
-  note_expiry(info, parts_.clock.wall_now());
   if (correct_times(plan, info.not_before, info.end, parts_.issuances.rules(),
                     parts_.clock.wall_now(), random_)) {
     counts_.corrected.add();
@@ -144,21 +154,21 @@ Task<std::optional<RenewalPlan>> Renewals::consider(CertificateInfo info) {
   if (!is_given_up(plan)) {
     Task<> polling = poll(record.certificate, info, plan);
     co_await std::move(polling);
-  }
-
-  if (!is_given_up(plan) && parts_.clock.wall_now() < plan.renew_at) {
-    plan.look_at = next_look(info, plan, parts_.clock.wall_now());
-    co_return plan;
+    if (parts_.clock.wall_now() < plan.renew_at) {
+      plan.look_at = std::min(plan.renew_at, plan.poll_at);
+      co_return plan;
+    }
   }
   if (!is_visited(info, plan)) co_return plan;
   Task<Decision> asking = ask_policy(info.name, record.verdict);
   const Decision decision = co_await std::move(asking);
   if (!is_wanted(info, plan, decision)) co_return plan;
   note_due(info);
-  if (const auto early = parts_.ledger.next_try(info.name)) {
+  if (const auto early = not_before(info)) {
     plan.look_at = *early;
     co_return plan;
   }
+  if (lacks_place(info, plan)) co_return put_off(info, std::move(plan));
   record.info->plan = std::move(plan);
   GrantPtr grant = decision.grant;
   if (grant == nullptr && record.verdict) {
@@ -166,6 +176,17 @@ Task<std::optional<RenewalPlan>> Renewals::consider(CertificateInfo info) {
   }
   Task<std::optional<RenewalPlan>> renewing = renew(std::move(record), std::move(grant));
   co_return co_await std::move(renewing).result();
+}
+
+// Looked at again within the hour, at a random time: those for which there is no place must not
+// stand before those for which there is.
+RenewalPlan Renewals::put_off(const CertificateInfo& info, RenewalPlan plan) {
+  counts_.put_off.add();
+  const Millis most =
+      std::clamp<Millis>((info.end - info.not_before) / 100, kLeastPutOff, kMostPutOff);
+  std::uniform_int_distribution<int64_t> wait(most.count() / 60, most.count());
+  plan.look_at = parts_.clock.wall_now() + ceil<seconds>(Millis(wait(random_)));
+  return plan;
 }
 
 Task<std::optional<RenewalPlan>> Renewals::renew(NameRecord record, GrantPtr grant) {
@@ -183,8 +204,8 @@ Task<std::optional<RenewalPlan>> Renewals::renew(NameRecord record, GrantPtr gra
   if (outcome) {
     counts_.renewed.add();
     if (round_) ++round_->renewed;
-    tries_.erase(info.name);
-    parts_.log.info("certificate_renewed", "",
+    note_renewed(info.name);
+    parts_.log.info("certificate_renewed", "the certificate has a successor",
                     {{"name", info.name.text()},
                      {"serial", (*outcome)->serial()},
                      {"before", info.serial},
@@ -288,19 +309,31 @@ bool Renewals::place_for(const CertificateInfo& info) const {
   return found == ordering_at_.end() || found->second < std::max<size_t>(1, places / 2);
 }
 
-WallTime Renewals::next_look(const CertificateInfo& info, const RenewalPlan& plan,
-                             WallTime now) const {
-  const WallTime next = std::min(plan.renew_at, plan.poll_at);
-  return now < info.end ? std::min(next, info.end) : next;
+std::optional<WallTime> Renewals::not_before(const CertificateInfo& info) const {
+  if (const auto early = parts_.ledger.next_try(info.name)) return early;
+  const TimePoint now = parts_.clock.now();
+  const auto renewed = renewed_.look(info.name, now);
+  if (!renewed) return std::nullopt;
+  const TimePoint at = renewed->until - kRemembered;
+  const Millis wait = growing_wait(renewed->code, retry_cap(info.not_before, info.end));
+  if (now >= at + wait) return std::nullopt;
+  return parts_.clock.wall_now() + ceil<seconds>(at + wait - now);
+}
+
+// A CA may say of each new certificate that it is to be renewed at once.
+void Renewals::note_renewed(const ServerName& name) {
+  tries_.erase(name);
+  const TimePoint now = parts_.clock.now();
+  const auto before = renewed_.find(name, now).value_or(0);
+  renewed_.set(name, std::min(before, kMostTries) + 1, now + kRemembered);
 }
 
 WallTime Renewals::next_try(const CertificateInfo& info, const Error& error) {
   const TimePoint now = parts_.clock.now();
   const auto tries = std::min(tries_.find(info.name, now).value_or(0), kMostTries);
   tries_.set(info.name, static_cast<uint16_t>(tries + 1), now + kRemembered);
-  Millis wait = kFirstRetry;
   const Millis cap = retry_cap(info.not_before, info.end);
-  for (int i = 0; i < tries && wait < cap; ++i) wait *= kRetryGrowth;
+  Millis wait = growing_wait(tries + 1, cap);
   if (const auto early = parts_.ledger.next_try(info.name)) {
     if (*early - parts_.clock.wall_now() > wait) {
       wait = *early - parts_.clock.wall_now();
@@ -380,7 +413,7 @@ Task<CertificatePtr> Renewals::renew_now(ServerName name) {
   const Result<CertificatePtr> outcome = co_await std::move(issuing).result();
   if (outcome) {
     counts_.renewed.add();
-    tries_.erase(name);
+    note_renewed(name);
   }
   look_soon();
   co_return outcome;

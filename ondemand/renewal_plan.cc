@@ -43,7 +43,9 @@ WallTime renewal_by_life(const RenewalRules& rules, WallTime not_before, WallTim
 RenewalPlan first_plan(const RenewalRules& rules, WallTime not_before, WallTime end, WallTime now,
                        std::minstd_rand& random) {
   RenewalPlan plan;
-  plan.renew_at = renewal_by_life(rules, not_before, end, random);
+  // One that was dated back by much of its life is not due as soon as it is there.
+  const WallTime least = now + std::max((end - now) / 3, kShortestRetry);
+  plan.renew_at = std::max(renewal_by_life(rules, not_before, end, random), least);
   plan.look_at = now;
   plan.poll_at = now;
   return plan;

@@ -20,7 +20,8 @@ struct RenewalRules {
 };
 
 // The first plan for a new certificate: renewed when `remaining` of its life is left, a little
-// earlier or later (2 % of the life), and its CA asked at once for a window of its own.
+// earlier or later (2 % of the life), but not in the next third of what is left, and its CA asked
+// at once for a window of its own.
 RenewalPlan first_plan(const RenewalRules& rules, WallTime not_before, WallTime end, WallTime now,
                        std::minstd_rand& random);
 // By the certificate's life alone; for a CA without, or with a useless, window.

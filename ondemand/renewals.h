@@ -122,6 +122,7 @@ class Renewals {
   Task<> look(CertificateInfo info);
   // What is to be written; nullopt: nothing.
   Task<std::optional<RenewalPlan>> consider(CertificateInfo info);
+  Task<> write_plan(CertificateInfo info, RenewalPlan plan);
   Task<std::optional<RenewalPlan>> renew(NameRecord record, GrantPtr grant);
   Task<Decision> ask_policy(ServerName name, std::optional<VerdictRecord> verdict);
   // By the rules for visits alone; false: `plan` says to leave it alone.
@@ -132,7 +133,10 @@ class Renewals {
   void note_due(const CertificateInfo& info);
   void note_expiry(const CertificateInfo& info, WallTime now);
   bool place_for(const CertificateInfo& info) const;
-  WallTime next_look(const CertificateInfo& info, const RenewalPlan& plan, WallTime now) const;
+  RenewalPlan put_off(const CertificateInfo& info, RenewalPlan plan);
+  // By the ledger, and by how often it was renewed just now; nullopt: at once.
+  std::optional<WallTime> not_before(const CertificateInfo& info) const;
+  void note_renewed(const ServerName& name);
   WallTime next_try(const CertificateInfo& info, const Error& error);
   WallTime in_about(Millis wait);
   void tell(std::string_view kind, const CertificateInfo& info, std::string text);
@@ -154,8 +158,9 @@ class Renewals {
   size_t ordering_ = 0;                        // of looking_
   std::map<std::string, size_t> ordering_at_;  // ... by the issuer of the certificate in use
   Turnstile asking_, polling_;
-  // How often in a row, since the start, a name's renewal or poll came to nothing: 512 KiB each.
-  NameMarks tries_{size_t(1) << 15}, poll_failures_{size_t(1) << 15};
+  // How often in a row, since the start, a name's renewal or poll came to nothing, or it was
+  // renewed: 512 KiB each.
+  NameMarks tries_{size_t(1) << 15}, poll_failures_{size_t(1) << 15}, renewed_{size_t(1) << 15};
   NameMarks polled_{size_t(1) << 15};  // until they may be again; which certificate
   std::optional<Round> round_;
 
