@@ -39,6 +39,34 @@ Result<> prepare_file(const fs::path& file) {
   return Unit{};
 }
 
+// What the system said. SQLite keeps it for some failures only; of others it is left in errno,
+// which was cleared before the call, but may be of something harmless.
+int system_error(sqlite3* handle, int left) {
+  for (const int one : {EIO, EROFS, EDQUOT, EFBIG, ENOSPC, EACCES, EPERM, ENFILE, EMFILE}) {
+    if (left == one) return one;
+  }
+  return handle == nullptr ? left : sqlite3_system_errno(handle);
+}
+
+// Of an I/O error, by its extended code.
+std::string_view refused_act(int status) {
+  switch (status) {
+    case SQLITE_CANTOPEN:
+      return " cannot be opened";
+    case SQLITE_IOERR_READ:
+    case SQLITE_IOERR_SHORT_READ:
+      return " cannot be read";
+    case SQLITE_IOERR_WRITE:
+    case SQLITE_IOERR_TRUNCATE:
+      return " cannot be written";
+    case SQLITE_IOERR_FSYNC:
+    case SQLITE_IOERR_DIR_FSYNC:
+      return " cannot be written through to the disk";
+    default:
+      return " cannot be read or written";
+  }
+}
+
 }  // namespace
 
 Query::~Query() {
@@ -73,6 +101,7 @@ Query& Query::bind_null() {
 
 Result<bool> Query::next() {
   if (status_ != SQLITE_OK) return connection_.error(status_);
+  errno = 0;
   const int status = sqlite3_step(statement_);
   if (status == SQLITE_ROW) return true;
   if (status == SQLITE_DONE) return false;
@@ -145,6 +174,7 @@ Query Connection::query(std::string_view sql) {
 }
 
 Result<> Connection::execute(const std::string& sql) {
+  errno = 0;
   const int status = sqlite3_exec(handle_, sql.c_str(), nullptr, nullptr, nullptr);
   if (status != SQLITE_OK) return error(status);
   return Unit{};
@@ -159,6 +189,7 @@ int64_t Connection::changes() const {
 }
 
 Error Connection::error(int status) const {
+  const int left = errno;
   const std::string file = file_.string();
   const std::string folder = file_.parent_path().string();
   std::string text;
@@ -186,11 +217,10 @@ Error Connection::error(int status) const {
       break;
     case SQLITE_CANTOPEN:
     case SQLITE_IOERR: {
-      const int why = handle_ == nullptr ? errno : sqlite3_system_errno(handle_);
-      text = "the database " + file +
-             (status == SQLITE_CANTOPEN ? " cannot be opened" : " cannot be read or written") +
-             (why != 0 ? " (" + errno_text(why) + ")" : "") + ": look after the disk and the " +
-             "permissions of " + folder;
+      const int why = system_error(handle_, left);
+      text = "the database " + file;
+      text.append(refused_act(status)).append(why != 0 ? " (" + errno_text(why) + ")" : "");
+      text += ": look after the disk and the permissions of " + folder;
       break;
     }
     default:
