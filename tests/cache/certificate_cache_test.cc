@@ -11,6 +11,8 @@ namespace latchkey {
 namespace {
 
 using std::chrono::hours;
+using std::chrono::minutes;
+using std::chrono::seconds;
 
 ServerName name(std::string_view text) {
   return *ServerName::parse(text);
@@ -106,7 +108,6 @@ TEST(CertificateCacheTest, ExtrasAreReplacedWhereThereIsACertificateOnly) {
 
 TEST(CertificateCacheTest, ARecheckIsSaidToOneCallerInAMinute) {
   CertificateCache cache({});
-  using std::chrono::seconds;
   const WallTime now = TestCa::now();
   const ServerName one = name("a.test");
   cache.put(one, ca().issue({"a.test"}), {nullptr, now});
@@ -220,6 +221,150 @@ TEST(CertificateCacheTest, AllMayBeMadeDueForARecheckAtOnce) {
   cache.recheck_all(now);
   for (size_t i = 0; i < 100; ++i) EXPECT_TRUE(cache.look_up(numbered(i), now).recheck_due);
   EXPECT_FALSE(cache.look_up(numbered(7), now).recheck_due);
+}
+
+TEST(CertificateCacheTest, AUseIsToBeNotedOnceADay) {
+  CertificateCache cache({});
+  const WallTime now = TestCa::now();
+  const ServerName one = name("a.test");
+  cache.put(one, ca().issue({"a.test"}, now, now + hours(24 * 90)));
+  EXPECT_NE(cache.find(one), nullptr);
+  EXPECT_TRUE(cache.look_up(one, now).note_use) << "at once, and find() takes nobody's turn";
+  EXPECT_FALSE(cache.look_up(one, now).note_use);
+  std::vector<int> noted;
+  for (int minute = 0; minute < 10 * 24 * 60; ++minute) {
+    if (cache.look_up(one, now + minutes(minute)).note_use) noted.push_back(minute);
+  }
+  ASSERT_EQ(noted.size(), 10u);
+  for (size_t i = 1; i < noted.size(); ++i) EXPECT_EQ(noted[i] - noted[i - 1], 24 * 60);
+}
+
+TEST(CertificateCacheTest, OfAShortLifeUsesAreNotedMoreOftenButNotAllTheTime) {
+  CertificateCache cache({});
+  const WallTime now = TestCa::now();
+  const auto notes = [&](const char* text, seconds life, int times) {
+    cache.put(name(text), ca().issue({text}, now, now + life));
+    int count = 0;
+    for (int second = 0; second < times; ++second) {
+      count += cache.look_up(name(text), now + seconds(second)).note_use ? 1 : 0;
+    }
+    return count;
+  };
+  EXPECT_NEAR(notes("five-minutes.test", minutes(5), 300), 300 / 15, 1);
+  EXPECT_NEAR(notes("second.test", seconds(1), 100), 100 / 10, 1);
+}
+
+TEST(CertificateCacheTest, AMillionNamesAreNotNotedAtMidnight) {
+  CertificateCache cache({});
+  const WallTime now = std::chrono::floor<std::chrono::days>(TestCa::now());
+  const auto certificate = ca().issue({"any.test"}, now, now + hours(24 * 90));
+  for (size_t i = 0; i < 2400; ++i) {
+    cache.put(numbered(i), certificate);
+    cache.look_up(numbered(i), now);
+  }
+  for (int hour = 1; hour <= 24; ++hour) {
+    int count = 0;
+    for (size_t i = 0; i < 2400; ++i) {
+      count += cache.look_up(numbered(i), now + hours(hour)).note_use ? 1 : 0;
+    }
+    EXPECT_NEAR(count, 100, 60) << "in hour " << hour;
+  }
+}
+
+TEST(CertificateCacheTest, AClockThatWasPutBackStopsNoNotes) {
+  CertificateCache cache({});
+  const WallTime now = TestCa::now();
+  const ServerName one = name("a.test");
+  cache.put(one, ca().issue({"a.test"}));
+  EXPECT_TRUE(cache.look_up(one, now + hours(24 * 365)).note_use);
+  EXPECT_TRUE(cache.look_up(one, now).note_use);
+  EXPECT_FALSE(cache.look_up(one, now).note_use);
+}
+
+TEST(CertificateCacheTest, AUseByAWildcardIsToBeNotedToo) {
+  CertificateCache cache({});
+  const WallTime now = TestCa::now();
+  cache.put(name("w.test"), ca().issue({"w.test", "*.w.test"}));
+  EXPECT_TRUE(cache.look_up(name("a.w.test"), now).note_use);
+  EXPECT_FALSE(cache.look_up(name("b.w.test"), now).note_use) << "it is the same certificate";
+  EXPECT_TRUE(cache.look_up(name("w.test"), now).note_use);
+}
+
+TEST(CertificateCacheTest, ARenewalReplacesWhatIsThereAndLeavesTheRest) {
+  CertificateCache cache({});
+  const WallTime now = TestCa::now();
+  const ServerName one = name("a.test");
+  const auto fresh = ca().issue({"a.test"});
+  EXPECT_FALSE(cache.replace(one, fresh)) << "nobody wants it in memory";
+  EXPECT_EQ(cache.find(one), nullptr);
+
+  cache.put(one, ca().issue({"a.test"}), {grant_of("acme"), now + hours(1)});
+  EXPECT_TRUE(cache.look_up(one, now).note_use);
+  const size_t bytes = cache.bytes();
+  EXPECT_TRUE(cache.replace(one, fresh));
+  const CacheHit hit = cache.look_up(one, now);
+  EXPECT_EQ(hit.certificate, fresh);
+  EXPECT_EQ(hit.grant->tenant, "acme");
+  EXPECT_FALSE(hit.recheck_due);
+  EXPECT_FALSE(hit.note_use) << "it was today";
+  EXPECT_TRUE(cache.look_up(one, now + hours(1)).recheck_due);
+  EXPECT_EQ(cache.size(), 1u);
+  EXPECT_NEAR(static_cast<double>(cache.bytes()), static_cast<double>(bytes), 64);
+}
+
+TEST(CertificateCacheTest, ARenewalReplacesTheWildcardsThatItHas) {
+  CertificateCache cache({});
+  const WallTime now = TestCa::now();
+  const auto old = ca().issue({"w.test", "*.w.test"}, now - hours(10), now + hours(10));
+  const auto fresh = ca().issue({"a.w.test", "*.w.test"}, now, now + hours(20));
+  cache.put(name("w.test"), old);
+  EXPECT_TRUE(cache.replace(name("a.w.test"), fresh)) << "the wildcard serves it";
+  EXPECT_EQ(cache.find(name("a.w.test")), fresh);
+  EXPECT_EQ(cache.find(name("b.w.test")), fresh);
+  EXPECT_EQ(cache.find(name("w.test")), old);
+  EXPECT_EQ(cache.size(), 2u) << "nothing was added";
+
+  EXPECT_TRUE(cache.replace(name("w.test"), old));
+  EXPECT_EQ(cache.find(name("b.w.test")), fresh) << "an older one does not undo a newer wildcard";
+  const auto alone = ca().issue({"c.w.test"});
+  EXPECT_FALSE(cache.replace(name("c.w.test"), alone)) << "it is no certificate for the wildcard";
+}
+
+TEST(CertificateCacheTest, ALargerRenewalEvictsOthersAndKeepsTheBound) {
+  const WallTime now = TestCa::now();
+  const auto small = ca().issue({"a.test"});
+  const size_t room = 3 * (small->bytes() + 300);
+  CertificateCache cache({100, room});
+  for (const char* one : {"a.test", "b.test", "c.test"}) cache.put(name(one), small);
+  EXPECT_EQ(cache.size(), 3u);
+  TestCa::Names many{"a.test"};
+  for (int i = 0; i < 40; ++i) many.push_back("name-" + std::to_string(i) + ".a.test");
+  const auto large = ca().issue(many);
+  ASSERT_GT(large->bytes(), small->bytes() + 900);
+  ASSERT_LT(large->bytes() + 300, room);
+  EXPECT_TRUE(cache.replace(name("c.test"), large));
+  EXPECT_LT(cache.size(), 3u);
+  EXPECT_LE(cache.bytes(), room);
+  EXPECT_EQ(cache.look_up(name("a.test"), now).certificate, nullptr) << "the least recently used";
+}
+
+TEST(CertificateCacheTest, OfManyThreadsOneIsToldToNoteAUseWhileRenewalsComeIn) {
+  CertificateCache cache({});
+  const WallTime now = TestCa::now();
+  const auto certificate = ca().issue({"a.test"});
+  cache.put(name("a.test"), certificate);
+  std::atomic<int> told = 0;
+  std::vector<std::thread> threads;
+  for (size_t t = 0; t < 4; ++t) {
+    threads.emplace_back([&] {
+      for (int i = 0; i < 5000; ++i) {
+        if (cache.look_up(name("a.test"), now).note_use) ++told;
+        if (i % 100 == 0) cache.replace(name("a.test"), certificate);
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(told, 1);
 }
 
 TEST(CertificateCacheTest, AHitIsQuick) {

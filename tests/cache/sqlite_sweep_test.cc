@@ -155,6 +155,121 @@ TEST_F(SweepTest, ItReadsByIndexOnly) {
   EXPECT_THAT(verdicts, testing::Not(testing::HasSubstr("TEMP B-TREE")));
   EXPECT_THAT(plan("EXPLAIN QUERY PLAN SELECT * FROM bucket WHERE idle_at_ms > 5"),
               testing::HasSubstr("bucket_idle_at"));
+  const std::string certificates = plan(
+      "EXPLAIN QUERY PLAN SELECT id, end_at, coalesce(last_used, 0) < 3 FROM certificate "
+      "WHERE (end_at, id) > (1, 2) AND end_at < 3 ORDER BY end_at, id LIMIT 4");
+  EXPECT_THAT(certificates, testing::HasSubstr("certificate_end_at"));
+  EXPECT_THAT(certificates, testing::Not(testing::HasSubstr("TEMP B-TREE")));
+  EXPECT_THAT(plan("EXPLAIN QUERY PLAN SELECT id FROM event WHERE keep_until < 1 "
+                   "ORDER BY keep_until LIMIT 2"),
+              testing::HasSubstr("event_keep_until"));
+  EXPECT_THAT(plan("EXPLAIN QUERY PLAN SELECT name FROM order_state WHERE made < 1 "
+                   "ORDER BY made, name LIMIT 2"),
+              testing::HasSubstr("order_state_made"));
+}
+
+class CertificateSweepTest : public SweepTest {
+ protected:
+  // Expired that long before kNow, and visited that long.
+  void add(const std::string& text, hours expired, hours visited) {
+    execute(
+        "INSERT INTO certificate (name, key_type, generation, issuer, not_before, not_after, "
+        "renew_at, leaf, chain_id, sealed_key, end_at, last_used) VALUES ('" +
+        text + "', 'p256', 1, 'ca', 0, 0, 0, x'', 1, x'', " + at(kNow - expired) + ", " +
+        at(kNow - visited) + ")");
+    execute("INSERT INTO certificate_name VALUES ('" + text + "', last_insert_rowid())");
+  }
+  SweptCertificates sweep() {
+    auto swept = sweep_certificates(*db, kNow, kMonth, place);
+    EXPECT_TRUE(swept.has_value());
+    return *std::move(swept);
+  }
+};
+
+TEST_F(CertificateSweepTest, WhatExpiredLongAgoAndWasNotVisitedSinceGoesWithItsKey) {
+  execute("DELETE FROM certificate");
+  add("old", kMonth + hours(1), kMonth + hours(1));
+  add("visited", kMonth + hours(1), hours(1));
+  add("just", kMonth, 2 * kMonth);
+  add("valid", -kMonth, 2 * kMonth);
+  execute("INSERT INTO certificate_name SELECT '*.old', id FROM certificate WHERE name = 'old'");
+  const SweptCertificates swept = sweep();
+  EXPECT_THAT(swept.names, ElementsAre("*.old", "old"));
+  EXPECT_FALSE(swept.more);
+  EXPECT_EQ(count("SELECT count(*) FROM certificate"), 3);
+  EXPECT_EQ(count("SELECT count(*) FROM certificate_name"), 3);
+  EXPECT_EQ(count("SELECT count(*) FROM chain"), 1) << "others have it";
+  execute("DELETE FROM certificate WHERE name <> 'visited'");
+  execute("UPDATE certificate SET last_used = 0");
+  EXPECT_THAT(sweep().names, ElementsAre("visited"));
+  EXPECT_EQ(count("SELECT count(*) FROM chain"), 0) << "it went with the last";
+}
+
+TEST_F(CertificateSweepTest, InPiecesAndBehindThoseThatStay) {
+  execute("DELETE FROM certificate");
+  for (int64_t i = 0; i < kSweepCertificates; ++i) {
+    add("visited" + std::to_string(i), 3 * kMonth, hours(1));
+  }
+  for (int64_t i = 0; i < kSweepCertificates + 5; ++i) {
+    add("old" + std::to_string(i), 2 * kMonth, 2 * kMonth);
+  }
+  EXPECT_TRUE(sweep().names.empty());
+  SweptCertificates swept = sweep();
+  EXPECT_EQ(swept.names.size(), static_cast<size_t>(kSweepCertificates));
+  EXPECT_TRUE(swept.more);
+  swept = sweep();
+  EXPECT_EQ(swept.names.size(), 5u);
+  EXPECT_FALSE(swept.more);
+  EXPECT_EQ(count("SELECT count(*) FROM certificate"), kSweepCertificates);
+  EXPECT_TRUE(sweep().more) << "then it begins anew";
+}
+
+TEST_F(CertificateSweepTest, TheStoreTellsTheNamesAndNotTooMany) {
+  open();
+  db = *Connection::open(database);
+  execute("INSERT INTO chain VALUES (1, x'00', x'')");
+  for (int i = 0; i < 1300; ++i) add("n" + std::to_string(i), 2 * kMonth, 2 * kMonth);
+  put("a.test", ca().issue({"a.test"}));
+  {
+    Task<SweepReport> dropped = store->sweep(kNow, kMonth);
+    dropped.start();
+  }
+  const SweepReport report = *run(store->sweep(kNow, kMonth));
+  EXPECT_EQ(count("SELECT count(*) FROM certificate"), 1);
+  EXPECT_EQ(report.deleted.size(), 1000u)
+      << "of 1300, without the first piece: that was of the sweep that was dropped";
+  EXPECT_NE(find("a.test"), nullptr);
+}
+
+TEST_F(SweepTest, EventsAndOrdersGoWhenTheirTimeIsOver) {
+  const auto add_event = [&](const std::string& text, WallTime keep_until) {
+    execute(
+        "INSERT INTO event (at, kind, name, issuer, text, details, keep_until) VALUES "
+        "(0, 'k', 'n', '', '" +
+        text + "', '', " + at(keep_until) + ")");
+  };
+  add_event("over", kNow - seconds(1));
+  add_event("just", kNow);
+  EXPECT_FALSE(*sweep_events(*db, kNow));
+  EXPECT_EQ(count("SELECT count(*) FROM event WHERE text = 'just'"), 1);
+  EXPECT_EQ(count("SELECT count(*) FROM event"), 1);
+
+  const auto add_order = [&](const std::string& text, WallTime made) {
+    execute("INSERT INTO order_state VALUES ('" + text + "', '', '', '', '', x'', '', " + at(made) +
+            ", 0)");
+  };
+  add_order("week", kNow - hours(7 * 24));
+  add_order("old", kNow - hours(7 * 24) - seconds(1));
+  EXPECT_FALSE(*sweep_orders(*db, kNow));
+  EXPECT_EQ(count("SELECT count(*) FROM order_state WHERE name = 'week'"), 1);
+  EXPECT_EQ(count("SELECT count(*) FROM order_state"), 1);
+
+  execute(
+      "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 5000) INSERT INTO "
+      "event (at, kind, name, issuer, text, details, keep_until) "
+      "SELECT 0, '', '', '', '', '', 1 FROM n");
+  EXPECT_TRUE(*sweep_events(*db, kNow));
+  EXPECT_EQ(count("SELECT count(*) FROM event"), 5001 - kSweepRows);
 }
 
 TEST_F(SweepTest, TheStoreSweepsAllThree) {
