@@ -12,7 +12,6 @@
 namespace latchkey {
 namespace {
 
-using std::chrono::hours;
 using std::chrono::seconds;
 
 class MigrationTest : public StoreFixture {

@@ -12,9 +12,7 @@ namespace latchkey {
 namespace {
 
 using std::chrono::hours;
-using testing::ElementsAre;
 using testing::HasSubstr;
-using testing::Not;
 
 class SqliteStoreTest : public StoreFixture {};
 
