@@ -41,9 +41,12 @@ std::string authority_key_id_of(X509* leaf) {
 }  // namespace
 
 std::string renewal_id(const Certificate& certificate) {
-  const std::string der = certificate.chain_der().front();
-  const auto* at = reinterpret_cast<const uint8_t*>(der.data());
-  const bssl::UniquePtr<X509> leaf(d2i_X509(nullptr, &at, static_cast<long>(der.size())));
+  return renewal_id(certificate.chain_der().front());
+}
+
+std::string renewal_id(std::string_view leaf_der) {
+  const auto* at = reinterpret_cast<const uint8_t*>(leaf_der.data());
+  const bssl::UniquePtr<X509> leaf(d2i_X509(nullptr, &at, static_cast<long>(leaf_der.size())));
   ERR_clear_error();
   if (leaf == nullptr) return {};
   const std::string authority = authority_key_id_of(leaf.get());

@@ -23,5 +23,6 @@ struct RenewalInfo {
 // RFC 9773, 4.1: base64url(authority key identifier) "." base64url(serial number). "" for a
 // certificate without an authority key identifier.
 std::string renewal_id(const Certificate& certificate);
+std::string renewal_id(std::string_view leaf_der);
 
 }  // namespace latchkey::acme

@@ -124,6 +124,31 @@ TEST(ChallengeTable, ThreadsLookWhileOthersOffer) {
   EXPECT_EQ(table.find_tls_alpn(name("a.test")), nullptr);
 }
 
+TEST(ChallengeTable, AnAddressIsFoundByWhatTheCaSays) {  // RFC 8738, 5 and 6
+  const std::pair<const char*, const char*> cases[] = {
+      {"192.0.2.7", "7.2.0.192.in-addr.arpa"},
+      {"2001:db8::7", "7.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa"}};
+  for (const auto& [text, sni] : cases) {
+    const ServerName ip = *ServerName::parse_ip(text);
+    ChallengeTable table;
+    const auto tls = table.offer_tls_alpn(ip, "token.thumbprint");
+    ASSERT_TRUE(tls);
+    const CertificatePtr certificate = table.find_tls_alpn(name(sni));
+    ASSERT_NE(certificate, nullptr) << sni;
+    EXPECT_EQ(certificate->names(), std::vector<std::string>{text});
+    EXPECT_EQ(table.find_tls_alpn(ip), nullptr);
+    const auto http = table.offer_http(ip, "t", "t.key");
+    EXPECT_EQ(table.find_http(ip, "t"), "t.key");
+  }
+}
+
+TEST(Csr, NamesOneAddress) {
+  for (const char* text : {"192.0.2.7", "2001:db8::7"}) {
+    const std::string der = make_csr(*ServerName::parse_ip(text), generate_p256_key());
+    EXPECT_EQ(TestCa::names_of_csr(der), TestCa::Names{text});
+  }
+}
+
 TEST(Csr, NamesOneNameAndIsSignedByItsKey) {
   for (const std::string& text : {std::string("a.test"), longest_name()}) {
     const PrivateKey key = generate_p256_key();

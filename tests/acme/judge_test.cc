@@ -6,6 +6,7 @@
 #include <chrono>
 #include <string>
 
+#include "tests/acme/odd_certificate.h"
 #include "tests/support/test_certificates.h"
 
 namespace latchkey::acme {
@@ -46,7 +47,58 @@ TEST_F(JudgeTest, AGoodChainIsAccepted) {
   EXPECT_EQ(verdict(good + ca.root_pem), "accepted") << "with its root";
   EXPECT_EQ(verdict(block(good, 0)), "accepted") << "a leaf that a root signed";
   EXPECT_EQ(verdict("text before\n" + good + "\r\n\n"), "accepted");
-  EXPECT_EQ(verdict(ca.issue_pem({"b.test", "a.test"}, key)), "accepted");
+}
+
+TEST_F(JudgeTest, NamesThatNobodyAskedForAreRefused) {
+  EXPECT_THAT(verdict(ca.issue_pem({"a.test", "www.a.test"}, key)),
+              HasSubstr("for more names than a.test, the only one asked for: a.test, www.a.test"));
+  EXPECT_THAT(verdict(ca.issue_pem({"b.test", "a.test"}, key)), HasSubstr("for more names"));
+  EXPECT_THAT(verdict(ca.issue_pem({"a.test", "127.0.0.1"}, key)), HasSubstr("for more names"));
+  EXPECT_EQ(verdict(ca.issue_pem({"a.test", "a.test"}, key)), "accepted") << "said twice";
+}
+
+TEST_F(JudgeTest, AnAddressIsANameLikeOthers) {
+  for (const char* text : {"192.0.2.7", "2001:db8::7"}) {
+    const ServerName ip = *ServerName::parse_ip(text);
+    EXPECT_TRUE(judge(ca.issue_pem({text}, key), ip, key, now)) << text;
+    EXPECT_FALSE(judge(ca.issue_pem({"192.0.2.8"}, key), ip, key, now));
+    EXPECT_FALSE(judge(good, ip, key, now));
+  }
+  // As a dNSName it is none.
+  const std::string disguised = make_odd({"DNS:192.0.2.7"}, key);
+  EXPECT_FALSE(judge(disguised, *ServerName::parse_ip("192.0.2.7"), key, now));
+}
+
+TEST_F(JudgeTest, ALeafThatIsNotForTlsServersIsRefused) {
+  const auto with = [this](int nid, const std::string& value) {
+    OddCertificate odd;
+    odd.extensions = {{nid, value}};
+    return verdict(make_odd(odd, key));
+  };
+  EXPECT_EQ(verdict(make_odd({}, key)), "accepted") << "usages that are not mentioned";
+  EXPECT_THAT(with(NID_basic_constraints, "critical,CA:TRUE"), HasSubstr("a CA's certificate"));
+  EXPECT_EQ(with(NID_basic_constraints, "critical,CA:FALSE"), "accepted");
+  EXPECT_THAT(with(NID_ext_key_usage, "clientAuth,emailProtection"), HasSubstr("serverAuth"));
+  EXPECT_EQ(with(NID_ext_key_usage, "serverAuth,clientAuth"), "accepted");
+  EXPECT_EQ(with(NID_ext_key_usage, "anyExtendedKeyUsage"), "accepted");
+  EXPECT_THAT(with(NID_key_usage, "keyEncipherment"), HasSubstr("digital signatures"));
+  EXPECT_EQ(with(NID_key_usage, "digitalSignature"), "accepted");
+}
+
+TEST_F(JudgeTest, ASerialNumberThatTheRfcForbidsIsWarnedOf) {
+  for (const std::string& serial : {std::string("0"), std::string(42, '1')}) {
+    OddCertificate odd;
+    odd.serial_hex = serial;
+    const Result<Judged> judged = judge(make_odd(odd, key), a, key, now);
+    ASSERT_TRUE(judged) << judged.error().message;
+    ASSERT_THAT(judged->warnings, SizeIs(1)) << serial;
+    EXPECT_THAT(judged->warnings.front(), HasSubstr("serial number"));
+  }
+}
+
+TEST_F(JudgeTest, ACertificateThatComesTwiceIsRefused) {
+  EXPECT_THAT(verdict(good + ca.root_pem + ca.root_pem),
+              HasSubstr("certificate 4 of the chain is the same as certificate 3"));
 }
 
 TEST_F(JudgeTest, AnotherNameIsRefused) {
@@ -75,11 +127,11 @@ TEST_F(JudgeTest, TheChainMustBeInOrder) {
   const std::string intermediate = block(good, 1);
   EXPECT_THAT(verdict(leaf + ca.root_pem + intermediate),
               HasSubstr("certificate 2 of the chain did not sign the leaf"));
-  EXPECT_THAT(verdict(good + intermediate + intermediate), HasSubstr("not in order"));
+  EXPECT_THAT(verdict(good + intermediate + intermediate), HasSubstr("is the same as"));
   EXPECT_THAT(verdict(intermediate + leaf), HasSubstr("not for the key"));
   const TestCa other;  // the same names, other keys
   EXPECT_THAT(verdict(leaf + other.intermediate_pem), HasSubstr("not in order"));
-  EXPECT_THAT(verdict(leaf + leaf), HasSubstr("not in order"));
+  EXPECT_THAT(verdict(leaf + leaf), HasSubstr("is the same as the leaf"));
 }
 
 TEST_F(JudgeTest, ALeafThatOutlivesItsIssuerIsWarnedOf) {

@@ -151,7 +151,7 @@ TEST(Authorization, WhatIsNotOneIsNamed) {
       {"nonsense", "not JSON"},
       {"{}", "unknown authorization status"},
       {R"({"status":"pending"})", "expected an identifier"},
-      {R"({"status":"pending","identifier":{"type":"ip","value":"1.2.3.4"}})", "identifier"},
+      {R"({"status":"pending","identifier":{"type":"email","value":"a@b"}})", "identifier"},
       {body(challenge_json("http-01", "odd")), "unknown challenge status"},
       {body(R"({"type":"http-01","status":"pending","token":"t"})"), "challenge's url"},
       {body(R"({"type":"http-01","status":"pending","url":"https://ca.test/c"})"), "token"},
@@ -203,6 +203,28 @@ TEST(ChallengeChoice, ItsMemoryOfNamesIsBounded) {
   }
   EXPECT_EQ(choice.order_for(name("n29999.test")).front(), kHttp);
   EXPECT_EQ(choice.order_for(name("n1.test")).front(), kTls) << "forgotten";
+}
+
+TEST(Identifier, NamesAndAddressesAreOfTheirType) {  // RFC 8738
+  EXPECT_EQ(identifier_of(name("a.test")), R"({"type":"dns","value":"a.test"})");
+  EXPECT_EQ(identifier_of(*ServerName::parse_ip("2001:DB8:0::7")),
+            R"({"type":"ip","value":"2001:db8::7"})");
+}
+
+TEST(NextProofStep, AnAuthorizationIsForItsNameAndItsTypeOnly) {
+  const auto step = [](const std::string& type, const std::string& value, const ServerName& about) {
+    const auto parsed = Authorization::parse(
+        "https://ca.test/authz/1", R"({"status":"valid","identifier":{"type":")" + type +
+                                       R"(","value":")" + value + R"("},"challenges":[]})");
+    return parsed && std::holds_alternative<Proven>(next_step(*parsed, about, {}, false));
+  };
+  const ServerName ip = *ServerName::parse_ip("2001:db8::7");
+  EXPECT_TRUE(step("ip", "2001:db8::7", ip));
+  EXPECT_TRUE(step("ip", "2001:0DB8::0007", ip)) << "the same address";
+  EXPECT_FALSE(step("ip", "2001:db8::8", ip));
+  EXPECT_FALSE(step("dns", "2001:db8::7", ip));
+  EXPECT_FALSE(step("ip", "a.test", name("a.test")));
+  EXPECT_TRUE(step("dns", "A.test.", name("a.test")));
 }
 
 }  // namespace
