@@ -207,6 +207,7 @@ TEST_F(ClientConnectionTest, WhatHasExpiredOrStandsInForItIsServedAndLeavesNoSes
   cache.put(a, old);
   for (const CertificatePtr& outcome : {old, own, fresh}) {
     auto client = connect("a.test");
+    SSL_set_max_proto_version(client->ssl(), TLS1_2_VERSION);  // whose tickets come at once
     run(*client);
     EXPECT_FALSE(client->done) << "it waits for control's word";
     parking.resume(a, outcome);
@@ -222,11 +223,13 @@ TEST_F(ClientConnectionTest, ASessionFromBetterTimesIsNotResumedWithAnExpiredCer
   const WallTime now = TestCa::now();
   cache.put(a, ca().issue({"a.test"}));
   auto before = connect("a.test");
+  SSL_set_max_proto_version(before->ssl(), TLS1_2_VERSION);
   run(*before);
   ASSERT_NE(before->session(), nullptr);
   const CertificatePtr old = ca().issue({"a.test"}, now - 48h, now - 24h);
   cache.put(a, old);
   auto client = connect("a.test");
+  SSL_set_max_proto_version(client->ssl(), TLS1_2_VERSION);
   SSL_set_session(client->ssl(), before->session());
   run(*client);
   parking.resume(a, old);

@@ -373,6 +373,7 @@ TEST_F(Http1SessionTest, AnOutputThatIsEmptiedBySomethingElseWakesTheExchangeToo
   transport.room = SIZE_MAX;
   transport.deliver();
   EXPECT_EQ(story, "[GET / end writable writable");
+  session.reset();
 }
 
 TEST_F(Http1SessionTest, AFullOutputOfOneExchangeDoesNotHoldBackTheNext) {
