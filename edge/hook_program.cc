@@ -302,7 +302,7 @@ void HookProgram::Impl::log_output(const Run& run) {
 
 Result<> check_program(const std::string& path) {
   const auto wrong = [&](const std::string& why) {
-    return Error{ErrorCode::kInvalid, "events.hook.program: " + path + " " + why};
+    return Error{ErrorCode::kInvalid, path + " " + why};
   };
   if (path.find('/') == std::string::npos) return wrong("must be named with its folder");
   struct stat status {};

@@ -45,7 +45,7 @@ std::optional<UnusualTraffic::Finding> UnusualTraffic::count(uint64_t total, Tim
   slot(minute_) += fresh;
   recent_ += fresh;
 
-  const int64_t seen = std::min(minute_ - first_ - kRecent + 1, kDay);
+  const int64_t seen = std::min(minute_ - first_ - kRecent, kDay);
   if (seen < kWarmUp) return std::nullopt;
   // recent > 5 x the mean of ten minutes, without losing what a division would.
   const bool many = recent_ >= kFloor && recent_ * static_cast<uint64_t>(seen) >

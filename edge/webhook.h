@@ -1,5 +1,4 @@
 #pragma once
-#include <filesystem>
 #include <memory>
 #include <string>
 
@@ -7,7 +6,6 @@
 #include "base/http_client.h"
 #include "base/log.h"
 #include "base/metrics.h"
-#include "base/result.h"
 #include "cache/event.h"
 #include "edge/config.h"
 
@@ -19,16 +17,13 @@ namespace latchkey::edge {
 // says so, for 24 h after it was told. Redirects are not followed.
 //
 // While the receiver fails, one request is under way at most, and the same waits lie between
-// requests of whatever events: the oldest four times, so that order is kept, then those that were
+// requests of whatever events: the oldest three times, so that order is kept, then those that were
 // tried less often. Queued in memory only: <= 1000, then the oldest go. Control thread.
 class Webhook {
  public:
   struct Counts {
     Counter delivered, retried, given_up, dropped;
   };
-
-  // One line of 16 to 4096 printable characters. The error names the file and the remedy.
-  static Result<std::string> read_secret(const std::filesystem::path& file);
 
   // `secret`: "" leaves events unsigned. The others outlive us.
   Webhook(WebhookConfig config, std::string secret, HttpClient& http, Clock& clock, Log& log);
