@@ -12,9 +12,9 @@ using std::chrono::seconds;
 
 constexpr std::array<Millis, 4> kWaits{1min, 10min, 100min, 24h};
 constexpr Millis kTroubleWait = 15s;
-// No record has a longer wait (a day, its jitter, a CA's Retry-After of at most a day), unless it
-// comes from a clock that was wrong.
-constexpr seconds kLongestWait = 30h;
+// No record has a longer wait (a day and its jitter, a CA's Retry-After of at most a day, the
+// refill of a week's limits), unless it comes from a clock that was wrong.
+constexpr seconds kLongestWait = 8 * 24h;
 constexpr size_t kMaxMessage = 2048;  // bytes
 
 // What to call a refusal: the limits' word, or what the last try came to.
