@@ -32,7 +32,7 @@ class HookProgram {
 
   // All outlive us.
   HookProgram(HookConfig config, uv_loop_t& loop, Clock& clock, Log& log);
-  // Programs that run get SIGTERM; nobody waits for them.
+  // Programs that run get SIGTERM, and nobody reads what they write then, or waits for them.
   ~HookProgram();
   HookProgram(const HookProgram&) = delete;
 

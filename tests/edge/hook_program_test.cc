@@ -127,7 +127,7 @@ TEST_F(HookProgramTest, NoDescriptorOfOursIsInherited) {
 
 TEST_F(HookProgramTest, SignalsAreAsAProgramExpectsThem) {
   ::signal(SIGPIPE, SIG_IGN);  // as the server has it
-  program("yes | head -n 1 > $out/first; grep -E 'Sig(Ign|Blk)' /proc/$$/status > $out/signals");
+  program("yes | head -n 1 > $out/first; grep -E 'Sig(Ign|Blk)' /proc/self/status > $out/signals");
   tell();
   ASSERT_TRUE(ended());
   const std::string signals = read_text(folder / "signals");
@@ -252,7 +252,8 @@ TEST_F(HookProgramTest, OnlyTheKindsThatWereAskedForRunIt) {
 
 TEST_F(HookProgramTest, ItMayGoWhileAProgramRuns) {
   program(
-      "trap 'echo ended > $out/end; exit' TERM; echo > $out/started; while :; do sleep 0.01; done");
+      "exec 2> /dev/null; trap 'echo ended > $out/end; exit' TERM; echo > $out/started; while :; "
+      "do sleep 0.01; done");
   tell();
   ASSERT_TRUE(loop.run_until([&] { return !read_text(folder / "started").empty(); }));
   hook.reset();
