@@ -101,7 +101,7 @@ TEST_F(IssuerTest, AnAccountThatTheCaForgotIsRegisteredAnewOnce) {
   answer("/new-order", FakeAcmeServer::problem(400, "accountDoesNotExist"));
   EXPECT_THAT(error(), HasSubstr("accountDoesNotExist"));
   EXPECT_EQ(failure->failure, FailureClass::kAccount);
-  EXPECT_EQ(ca.requests["/account"], 3) << "once, not for ever";
+  EXPECT_EQ(ca.requests["/account"], 4) << "looked up once more, not for ever";
 }
 
 TEST_F(IssuerTest, AFullStoreEndsItBeforeTheCaHearsAnything) {

@@ -1,92 +1,16 @@
 // The whole client against Debian's Pebble: validation on, 5 % of the nonces rejected, half of the
 // valid authorizations reused, validation that sleeps.
 
-#include "tests/support/pebble.h"
-
-#include <gtest/gtest.h>
-
-#include <list>
-#include <map>
-#include <optional>
 #include <set>
 #include <string>
 #include <vector>
 
-#include "acme/issuer.h"
-#include "base/curl_http_client.h"
-#include "base/loop.h"
-#include "tests/support/challenge_responder.h"
+#include "tests/acme/pebble_fixture.h"
 #include "tests/support/eventually.h"
-#include "tests/support/fake_store.h"
 #include "tests/support/key_facts.h"
-#include "tests/support/temp_folder.h"
 
 namespace latchkey::acme {
 namespace {
-
-using test::ChallengeResponder;
-using test::Pebble;
-
-class PebbleTest : public ::testing::Test {
- protected:
-  static Pebble::Options options(const ChallengeResponder& responder, bool sleeps) {
-    Pebble::Options options;
-    options.http_port = responder.http_port();
-    options.tls_port = responder.tls_port();
-    options.sleeps = sleeps;
-    return options;
-  }
-
-  void begin(bool sleeps, IssuerOptions settings = {}) {
-    pebble.emplace(folder / "pebble", options(responder, sleeps));
-    CurlHttpClient::Options with;
-    with.ca_file = pebble->ca_file();
-    http.emplace(loop.uv(), with);
-    settings.name = "pebble";
-    settings.directory = pebble->directory();
-    settings.accept_terms = true;
-    settings.email = "test@example.com";
-    issuer.emplace(settings, *http, loop.clock(), store, challenges, log);
-  }
-
-  // Everything at once, until all are done.
-  std::map<std::string, Result<CertificatePtr>> obtain(std::vector<std::string> names) {
-    std::map<std::string, Result<CertificatePtr>> outcomes;
-    std::list<Task<>> tasks;
-    size_t left = names.size();
-    for (const std::string& name : names) {
-      tasks.push_back(collect(*this, name, outcomes, left));
-      tasks.back().start();
-    }
-    const Alarm limit = loop.clock().after(Millis(120'000), [this] { loop.stop(); });
-    if (left > 0) loop.run();
-    return outcomes;
-  }
-
-  static Task<> collect(PebbleTest& test, std::string name,
-                        std::map<std::string, Result<CertificatePtr>>& outcomes, size_t& left) {
-    IssuanceJob job{*ServerName::parse(name)};
-    job.key_type = test.key_type;
-    job.on_failure = [&test](const IssuanceFailure& f) { test.failure = f; };
-    Task<CertificatePtr> task = test.issuer->obtain(std::move(job));
-    Result<CertificatePtr> outcome = co_await std::move(task).result();
-    outcomes.emplace(name, std::move(outcome));
-    if (--left == 0) test.loop.stop();
-    co_return Unit{};
-  }
-
-  test::TempFolder folder;
-  ChallengeTable challenges;
-  ChallengeResponder responder{challenges};
-  std::optional<Pebble> pebble;
-  Log log{2, Log::Format::kText, LogLevel::kInfo};
-  FakeStore store;
-  Loop loop;
-  std::optional<CurlHttpClient> http;
-  std::optional<AcmeIssuer> issuer;
-  std::string key_type;
-  std::optional<IssuanceFailure> failure;  // the last one
-};
 
 TEST_F(PebbleTest, TenNamesAtOnceAllGetTheirCertificate) {
   begin(true);
