@@ -44,8 +44,10 @@ RenewalPlan first_plan(const RenewalRules& rules, WallTime not_before, WallTime 
                        std::minstd_rand& random) {
   RenewalPlan plan;
   // One that was dated back by much of its life is not due as soon as it is there.
-  const WallTime least = now + std::max((end - now) / 3, kShortestRetry);
-  plan.renew_at = std::max(renewal_by_life(rules, not_before, end, random), least);
+  const seconds left = std::max(seconds(0), end - now);
+  const WallTime least = random_between(now + left / 3, now + left * 2 / 5, random);
+  plan.renew_at =
+      std::max({renewal_by_life(rules, not_before, end, random), least, now + kShortestRetry});
   plan.look_at = now;
   plan.poll_at = now;
   return plan;

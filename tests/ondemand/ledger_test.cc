@@ -49,6 +49,29 @@ TEST_F(LedgerTest, TheWaitGrowsWithEachFailureInARow) {
   EXPECT_EQ(store.failures.begin()->second.issuer, "ca");
 }
 
+TEST_F(LedgerTest, NoWaitOfARenewalIsLongerThanItsCapJitterIncluded) {
+  for (const Millis longest : {Millis(10s), Millis(30s), Millis(50min), Millis(16h), Millis(24h)}) {
+    Ledger own(store, clock, log);
+    for (int i = 0; i < 50; ++i) {
+      Task<> task = own.failed(name, FailureClass::kUnauthorized,
+                               Error{ErrorCode::kProtocol, "unauthorized"}, "ca", longest);
+      task.start();
+      const Millis left = own.refusal(*own.find(name))->retry_after;
+      EXPECT_LE(left, longest);
+      EXPECT_EQ(own.next_try(name),
+                clock.wall_now() + std::chrono::floor<std::chrono::seconds>(left));
+      EXPECT_GE(left, i < 4 ? Millis(1) : longest * 3 / 4);
+    }
+  }
+}
+
+TEST_F(LedgerTest, TheCasWordGoesBeforeTheCap) {
+  Task<> task = ledger.failed(name, FailureClass::kUnauthorized,
+                              Error{ErrorCode::kThrottled, "later", 5h}, "ca", 30s);
+  task.start();
+  EXPECT_GE(wait(), Millis(5h));
+}
+
 TEST_F(LedgerTest, TheCasWordIsObeyedWhereItIsLonger) {
   fail(Error{ErrorCode::kThrottled, "later", 5h});
   EXPECT_GE(wait(), Millis(5h));
@@ -78,6 +101,14 @@ TEST_F(LedgerTest, ARowFromAClockThatWasWrongHoldsNobodyOff) {
   record.next_try = clock.wall_now() + std::chrono::hours(24 * 365);
   ledger.learn(name, record);
   EXPECT_EQ(wait(), Millis(0));
+}
+
+TEST_F(LedgerTest, AClockThatWasSetBackHoldsNobodyOff) {
+  fail();
+  EXPECT_TRUE(ledger.next_try(name));
+  FailureRecord ahead = *ledger.find(name);
+  ahead.next_try += std::chrono::hours(24 * 365);
+  EXPECT_FALSE(ledger.refusal(ahead));
 }
 
 TEST_F(LedgerTest, AStoreThatFailsDoesNotLoseTheWait) {

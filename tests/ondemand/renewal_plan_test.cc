@@ -43,6 +43,17 @@ TEST_F(RenewalPlanTest, TheFirstPlanIsTwoThirdsOfTheLifeAndAsksTheCaAtOnce) {
   EXPECT_GE(most - least, 3 * kDay) << "spread over four hundredths of the life";
 }
 
+TEST_F(RenewalPlanTest, WhatWasDatedBackByMostOfItsLifeIsNotDueAtOnce) {
+  const WallTime now = kStart + 80 * kDay;
+  for (int i = 0; i < 100; ++i) {
+    const WallTime at = first_plan(rules, kStart, kEnd, now, random).renew_at;
+    EXPECT_GE(at, now + 3 * kDay);
+    EXPECT_LE(at, now + 4 * kDay);
+  }
+  const WallTime late = kEnd + kDay;
+  EXPECT_EQ(first_plan(rules, kStart, kEnd, late, random).renew_at, late + 10s);
+}
+
 TEST_F(RenewalPlanTest, ShortLivesAreRenewedAtHalf) {
   for (int i = 0; i < 100; ++i) {
     const WallTime at = renewal_by_life(rules, kStart, kStart + 160h, random);
