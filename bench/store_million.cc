@@ -106,7 +106,7 @@ void fill(const Files& files, int64_t rows) {
           "SELECT ?1, ?2, key_type, 1, issuer, account, not_before, not_after, renew_at + ?3, "
           "end_at + ?3, serial, look_at + ?3, last_used, leaf, chain_id, ?4 FROM certificate "
           "WHERE id = 1");
-      query.bind(i + 1).bind(name).bind(int64_t{random() % (30 * 24 * 3600)});
+      query.bind(i + 1).bind(name).bind(static_cast<int64_t>(random() % (30 * 24 * 3600)));
       query.bind_blob(box.seal(der, sqlite::certificate_context(name, leaf)));
       CHECK(query.run());
     }
