@@ -23,8 +23,8 @@ class UnusualTraffic {
   std::optional<Finding> count(uint64_t total, TimePoint now);
 
  private:
-  static constexpr int64_t kRecent = 10;    // minutes
-  static constexpr int64_t kDay = 24 * 60;  // minutes that the mean is taken of
+  static constexpr int64_t kRecent = 10;  // minutes
+  static constexpr int64_t kDay = 1440;   // minutes that the mean is taken of
   static constexpr int64_t kMinutes = kDay + kRecent;
 
   uint64_t& slot(int64_t minute) { return by_minute_[static_cast<size_t>(minute % kMinutes)]; }

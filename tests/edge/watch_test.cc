@@ -10,7 +10,6 @@ namespace latchkey::edge {
 namespace {
 
 using namespace std::chrono_literals;
-using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
 class KeptEvents final : public EventSink {
