@@ -32,18 +32,16 @@ struct NamePath {
 
 // What is behind "/names/". Colons are a verb's, but for those of an IPv6 address.
 std::optional<NamePath> split(std::string_view rest) {
+  NamePath path{rest};
   const size_t slash = rest.find('/');
+  const size_t colon = rest.rfind(':');
   if (slash != std::string_view::npos) {
     const std::string_view part = rest.substr(slash + 1);
-    if (part == "certificate") return NamePath{rest.substr(0, slash), Verb::kCertificate};
-    if (part == "events") return NamePath{rest.substr(0, slash), Verb::kEvents};
-    return {};
-  }
-  NamePath path{rest};
-  const size_t colon = rest.rfind(':');
-  if (colon == std::string_view::npos) return path;
-  for (size_t i = 0; i < kDeeds.size(); ++i) {
-    if (rest.substr(colon + 1) == kDeeds[i]) {
+    if (part != "certificate" && part != "events") return {};
+    path = {rest.substr(0, slash), part == "events" ? Verb::kEvents : Verb::kCertificate};
+  } else if (colon != std::string_view::npos) {
+    for (size_t i = 0; i < kDeeds.size(); ++i) {
+      if (rest.substr(colon + 1) != kDeeds[i]) continue;
       path = {rest.substr(0, colon), static_cast<Verb>(i)};
     }
   }

@@ -94,11 +94,8 @@ void ControlSteering::tell(Event event) {
 
 std::optional<Error> ControlSteering::refused_address(const ServerName& name) {
   if (!name.is_ip()) return {};
-  const auto& managed = parts_.config.managed;
-  const bool listed = std::any_of(managed.begin(), managed.end(), [&](const std::string& item) {
-    const Result<ServerName> address = ServerName::parse_ip(item);
-    return address && *address == name;
-  });
+  const std::vector<ServerName> managed = managed_names(parts_.config);
+  const bool listed = std::find(managed.begin(), managed.end(), name) != managed.end();
   if (listed) return {};
   return Error{ErrorCode::kDenied,
                "addresses get certificates only where the configuration lists "

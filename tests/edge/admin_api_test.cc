@@ -13,10 +13,13 @@ using testing::Test;
 
 class AdminApiTest : public Test {
  protected:
+  // `path`: with its query, if any.
   AdminReply call(std::string method, std::string path, std::string body = "") {
     AdminRequest request;
     request.method = std::move(method);
-    request.path = std::move(path);
+    const size_t question = path.find('?');
+    if (question != std::string::npos) request.query = path.substr(question + 1);
+    request.path = path.substr(0, question);
     request.body = std::move(body);
     Task<AdminReply> task = answer_admin(steering, std::move(request));
     task.start();
@@ -40,18 +43,53 @@ TEST_F(AdminApiTest, EachPathLeadsToItsDeed) {
   EXPECT_EQ(call("POST", "/names/a.test:obtain").status, 200);
   EXPECT_EQ(call("DELETE", "/names/a.test").status, 200);
   EXPECT_EQ(call("POST", "/config:reload").status, 200);
-  const std::vector<std::string> expected{"explain a.test", "ask a.test", "obtain a.test",
-                                          "forget a.test", "reload"};
+  EXPECT_EQ(call("GET", "/names").status, 200);
+  EXPECT_EQ(call("GET", "/names/a.test/certificate").status, 200);
+  EXPECT_EQ(call("GET", "/names/a.test/events").status, 200);
+  EXPECT_EQ(call("GET", "/events").status, 200);
+  for (const char* verb : {"renew", "revoke", "evict", "retry"}) {
+    EXPECT_EQ(call("POST", std::string("/names/a.test:") + verb).status, 200);
+  }
+  EXPECT_EQ(call("GET", "/accounts").status, 200);
+  for (const char* verb : {"roll-key", "deactivate", "reactivate"}) {
+    EXPECT_EQ(call("POST", std::string("/accounts/my%20ca:") + verb).status, 200);
+  }
+  const std::vector<std::string> expected{"explain a.test",
+                                          "ask a.test",
+                                          "obtain a.test",
+                                          "forget a.test",
+                                          "reload",
+                                          "list ||100",
+                                          "show a.test",
+                                          "events a.test 100",
+                                          "events all 100",
+                                          "renew a.test",
+                                          "revoke a.test unspecified",
+                                          "evict a.test",
+                                          "retry a.test",
+                                          "accounts",
+                                          "roll-key my ca",
+                                          "deactivate my ca",
+                                          "reactivate my ca"};
   EXPECT_EQ(steering.calls, expected);
 }
 
 TEST_F(AdminApiTest, AnotherMethodIsToldWhichWouldDo) {
   const std::pair<std::string, std::string> paths[] = {{"/status", "GET"},
                                                        {"/budget", "GET"},
-                                                       {"/names", "POST"},
+                                                       {"/names", "GET, POST"},
                                                        {"/names/a.test", "GET, DELETE"},
                                                        {"/names/a.test:ask", "POST"},
                                                        {"/names/a.test:obtain", "POST"},
+                                                       {"/names/a.test:renew", "POST"},
+                                                       {"/names/a.test:revoke", "POST"},
+                                                       {"/names/a.test:evict", "POST"},
+                                                       {"/names/a.test:retry", "POST"},
+                                                       {"/names/a.test/certificate", "GET"},
+                                                       {"/names/a.test/events", "GET"},
+                                                       {"/events", "GET"},
+                                                       {"/accounts", "GET"},
+                                                       {"/accounts/ca:roll-key", "POST"},
                                                        {"/config:reload", "POST"}};
   for (const auto& [path, allow] : paths) {
     for (const char* method : {"GET", "POST", "DELETE", "PUT", "HEAD", "PATCH"}) {
@@ -68,8 +106,10 @@ TEST_F(AdminApiTest, AnotherMethodIsToldWhichWouldDo) {
 
 TEST_F(AdminApiTest, OtherPathsAreNotThere) {
   for (const char* path :
-       {"/", "/statu", "/status/", "/names/a.test/", "/names/a/b", "/config",
-        "/names/a.test:revoke", "/names/a.test:", "/names/a.test:ask:ask", "*"}) {
+       {"/", "/statu", "/status/", "/names/a.test/", "/names/a/b", "/config", "/names/a.test:revok",
+        "/names/a.test:", "/names/a.test:ask:ask", "/names/a.test:ask/events",
+        "/names/a.test/certificate/", "/names/2001:db8::g", "/events/", "/accounts/",
+        "/accounts/ca", "/accounts/ca:burn", "*"}) {
     for (const char* method : {"GET", "POST"}) {
       EXPECT_EQ(call(method, path).status, 404) << path;
     }
@@ -86,7 +126,7 @@ TEST_F(AdminApiTest, NamesAreDecodedAndParsedOnce) {
 
 TEST_F(AdminApiTest, ABadNameIsSaidAndGoesNoFurther) {
   for (const char* path :
-       {"/names/", "/names/a..test", "/names/127.0.0.1", "/names/a%2", "/names/a%",
+       {"/names/", "/names/a..test", "/names/127.0.0.256", "/names/a%2", "/names/a%",
         "/names/a%zz.test", "/names/a%2fb", "/names/a%00.test", "/names/%3aask"}) {
     const AdminReply reply = call("GET", path);
     EXPECT_EQ(reply.status, 400) << path;
@@ -110,6 +150,79 @@ TEST_F(AdminApiTest, NamesThatAreToGetACertificateFollowTheConfiguredRule) {
   EXPECT_EQ(call("GET", "/names/a_b.test").status, 200);
   EXPECT_EQ(call("POST", "/names/a_b.test:ask").status, 200);
   EXPECT_EQ(call("DELETE", "/names/a_b.test").status, 200);
+}
+
+TEST_F(AdminApiTest, AddressesAreNamesHere) {
+  for (const char* path : {"/names/192.0.2.7", "/names/2001:db8::7", "/names/2001%3Adb8%3A%3A7",
+                           "/names/2001:db8::7/events", "/names/2001:DB8:0::7/certificate"}) {
+    EXPECT_EQ(call("GET", path).status, 200) << path;
+  }
+  EXPECT_EQ(call("POST", "/names/2001:db8::7:renew").status, 200);
+  EXPECT_EQ(call("POST", "/names/192.0.2.7:evict").status, 200);
+  EXPECT_EQ(steering.calls,
+            (std::vector<std::string>{"explain 192.0.2.7", "explain 2001:db8::7",
+                                      "explain 2001:db8::7", "events 2001:db8::7 100",
+                                      "show 2001:db8::7", "renew 2001:db8::7", "evict 192.0.2.7"}));
+  // On demand they are nothing.
+  EXPECT_EQ(call("POST", "/names", R"(["192.0.2.7"])").status, 400);
+}
+
+TEST_F(AdminApiTest, TheListTakesWhatItIsToldToLookFor) {
+  call("GET",
+       "/names?after=B.test&contains=SHOP&limit=1000&expires_before=1970-01-02T00:00:10%2B00:00");
+  call("GET", "/names?limit=1&&expires_before=1970-01-02");
+  call("GET", "/events?limit=7&name=A.test");
+  call("GET", "/names/a.test/events?limit=1000");
+  EXPECT_EQ(steering.calls,
+            (std::vector<std::string>{"list b.test|shop|1000|86410", "list ||1|86400",
+                                      "events a.test 7", "events a.test 1000"}));
+}
+
+TEST_F(AdminApiTest, AQueryThatIsNotUnderstoodIsRefused) {
+  const std::pair<const char*, const char*> queries[] = {
+      {"/names?limit=0", "limit: expected a number from 1 to 1000, got \"0\""},
+      {"/names?limit=1001", "limit: expected a number"},
+      {"/names?limit=-1", "limit: expected a number"},
+      {"/names?limit=1x", "limit: expected a number"},
+      {"/names?limit=", "limit: expected a number"},
+      {"/names?limit=99999999999999999999999", "limit: expected a number"},
+      {"/names?limit=1&limit=2", "limit: is there twice"},
+      {"/names?expires_before=soon", "expires_before: expected a time like 2026-03-01T12:00:00Z"},
+      {"/names?expires_before=2026-02-29T00:00:00Z", "expires_before: expected"},
+      {"/names?contain=a", "unknown parameter \"contain\"; there are: after, contains, limit"},
+      {"/names?contains=%g1", "two hexadecimal digits"},
+      {"/events?name=a..test", "a..test: server name: an empty label"},
+      {"/names/a.test/events?name=b.test", "unknown parameter \"name\"; there are: limit"}};
+  for (const auto& [path, error] : queries) {
+    const AdminReply reply = call("GET", path);
+    EXPECT_EQ(reply.status, 400) << path;
+    EXPECT_NE(error_of(reply).find(error), std::string::npos) << path << ": " << error_of(reply);
+  }
+  EXPECT_EQ(call("GET", "/names?contains=" + std::string(254, 'x')).status, 400);
+  std::string many = "/names?";
+  for (int i = 0; i < 21; ++i) many += "a=1&";
+  EXPECT_NE(error_of(call("GET", many)).find("more than 20"), std::string::npos);
+  EXPECT_TRUE(steering.calls.empty());
+}
+
+TEST_F(AdminApiTest, AReasonOfRevocationIsOneOfRfc5280) {
+  for (const char* body : {"", "{}", R"({"reason": "unspecified"})"}) {
+    call("POST", "/names/a.test:revoke", body);
+    EXPECT_EQ(steering.calls.back(), "revoke a.test unspecified") << body;
+  }
+  call("POST", "/names/a.test:revoke", R"({"reason": "keyCompromise"})");
+  EXPECT_EQ(steering.calls.back(), "revoke a.test keyCompromise");
+  steering.calls.clear();
+  for (const char* body :
+       {R"({"reason": "KeyCompromise"})", R"({"reason": ""})", R"({"reason": 1})",
+        R"({"reasn": "x"})", R"({"reason": "superseded", "also": 1})", "[]", "\"keyCompromise\"",
+        "{", R"({"reason": "cACompromise"})"}) {
+    EXPECT_EQ(call("POST", "/names/a.test:revoke", body).status, 400) << body;
+  }
+  EXPECT_EQ(error_of(call("POST", "/names/a.test:revoke", R"({"reason": "x"})")),
+            "reason: expected one of unspecified, keyCompromise, affiliationChanged, superseded, "
+            "cessationOfOperation, got \"x\"");
+  EXPECT_TRUE(steering.calls.empty());
 }
 
 TEST_F(AdminApiTest, ErrorsBecomeStatuses) {
@@ -201,22 +314,37 @@ TEST_F(AdminApiTest, AHundredThousandNamesAreTakenAndOneMoreIsNot) {
 }
 
 TEST_F(AdminApiTest, DroppingTheAnswerDropsTheDeedAtItsWait) {
-  for (const char* verb : {"obtain", "ask", "explain", "forget", "reload"}) {
+  struct Deed {
+    const char *verb, *method, *path;
+  };
+  const Deed deeds[] = {{"obtain", "POST", "/names/a.test:obtain"},
+                        {"ask", "POST", "/names/a.test:ask"},
+                        {"renew", "POST", "/names/a.test:renew"},
+                        {"revoke", "POST", "/names/a.test:revoke"},
+                        {"evict", "POST", "/names/a.test:evict"},
+                        {"retry", "POST", "/names/a.test:retry"},
+                        {"explain", "GET", "/names/a.test"},
+                        {"forget", "DELETE", "/names/a.test"},
+                        {"show", "GET", "/names/a.test/certificate"},
+                        {"events", "GET", "/names/a.test/events"},
+                        {"events", "GET", "/events"},
+                        {"list", "GET", "/names"},
+                        {"accounts", "GET", "/accounts"},
+                        {"roll-key", "POST", "/accounts/ca:roll-key"},
+                        {"reload", "POST", "/config:reload"}};
+  for (const Deed& deed : deeds) {
     FakeSteering held;
-    held.held_verb = verb;
+    held.held_verb = deed.verb;
     AdminRequest request;
-    const std::string word = verb;
-    request.method = word == "explain" ? "GET" : word == "forget" ? "DELETE" : "POST";
-    request.path = word == "reload"                    ? "/config:reload"
-                   : word == "obtain" || word == "ask" ? "/names/a.test:" + word
-                                                       : "/names/a.test";
+    request.method = deed.method;
+    request.path = deed.path;
     {
       Task<AdminReply> task = answer_admin(held, std::move(request));
       task.start();
       EXPECT_FALSE(task.done());
-      EXPECT_EQ(held.under_way, 1U) << verb;
+      EXPECT_EQ(held.under_way, 1U) << deed.path;
     }
-    EXPECT_EQ(held.dropped, 1U) << verb;
+    EXPECT_EQ(held.dropped, 1U) << deed.path;
   }
 }
 

@@ -113,7 +113,7 @@ class AdminServerTest : public testing::Test {
 TEST_F(AdminServerTest, AnswersInJson) {
   const HttpReply reply = call("GET", "/status");
   EXPECT_EQ(reply.status, 200);
-  EXPECT_EQ(reply.body, steering.status() + "\n");
+  EXPECT_EQ(reply.body, std::string(FakeSteering::kStatus) + "\n");
   EXPECT_EQ(reply.header("content-type"), "application/json");
   EXPECT_EQ(reply.header("cache-control"), "no-store");
 }

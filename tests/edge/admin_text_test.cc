@@ -41,14 +41,20 @@ TEST(AdminTextTest, TheDocumentedStatus) {
             "10 refused temporary, 61 parked, 1 park timeouts, 0 park overflows, "
             "0 overflows total, 0 overflows name, 0 overflows prefix, 0 parking pages, "
             "0 default certificate, 38 failed\n"
-            "issuance     40 orders, 38 obtained, 2 failed, 311 from store, 150 denied, 4 unknown, "
-            "6 too early, 90 refused again, 0 new names over limit\n"
+            "issuance     40 orders, 30 obtained, 8 renewed, 2 failed, 311 from store, 150 denied, "
+            "4 unknown, 6 too early, 90 refused again, 0 new names over limit, 0 expired served, "
+            "0 self signed served\n"
             "cache        412 certificates, 100000 max certificates, 1211392 bytes, "
             "536870912 max bytes\n"
             "store        health ok\n"
             "policy       3 allowlist entries, ask health ok, url http://127.0.0.1:8000/check, "
             "191 calls, 37 allowed, 150 denied, 4 unknown, 0 not asked, 0 bad answers\n"
-            "names        3 in flight, 4 failing, 0 prefetch\n");
+            "names        3 in flight, 4 failing, 0 prefetch\n"
+            "renewals     2 due, next due 2026-03-02T12:04:11Z, 2 looking, 61 looked, 8 renewed, "
+            "1 failed, 0 denied, 3 unseen, 120 polls, 1 poll failures\n"
+            "orders       3 running, 3 pending\n"
+            "events       52 told, 0 waiting, 0 dropped, webhook 1 queued, 50 delivered, "
+            "2 retried, 0 given up, 0 dropped\n");
 }
 
 TEST(AdminTextTest, TheDocumentedBudget) {
@@ -90,12 +96,21 @@ TEST(AdminTextTest, TheDocumentedName) {
             "  valid        2026-03-01T11:00:00Z to 2026-05-30T10:59:59Z\n"
             "  names        shop.example.com\n"
             "  kept         in memory and in the store\n"
+            "  renewal      renews in 60 d, 2026-04-30T05:12:09Z\n"
+            "  window       2026-04-29T11:00:00Z to 2026-05-01T11:00:00Z\n"
+            "  next look    2026-03-01T17:59:41Z\n"
+            "  last used    2026-03-01T12:00:00Z\n"
             "  failed       connection, 3 times in a row since 2026-03-01T12:00:00Z\n"
             "  because      …\n"
             "  next try     2026-03-02T13:51:00Z, in 24 h\n"
             "  under way    an order, lane: handshake\n"
+            "  order        https://acme-v02.api.letsencrypt.org/acme/order/1/2 since "
+            "2026-03-01T11:59:58Z\n"
             "  budget\n"
-            "    letsencrypt domain example.com  3 of 45 left\n");
+            "    letsencrypt domain example.com  3 of 45 left\n"
+            "  events\n"
+            "    2026-03-01T11:00:02Z  certificate_obtained  letsencrypt  valid until "
+            "2026-05-30T10:59:59Z\n");
 }
 
 TEST(AdminTextTest, AnUnknownNameIsShort) {
@@ -106,16 +121,94 @@ TEST(AdminTextTest, AnUnknownNameIsShort) {
             "  certificate  none\n");
 }
 
+TEST(AdminTextTest, WhatIsNotInTheStoreIsSaidWhenItFails) {
+  const std::string shown = explain_text(json(R"({"name":"a.test","store_error":"disk full"})"));
+  EXPECT_NE(shown.find("  store        disk full\n"), std::string::npos) << shown;
+}
+
+TEST(AdminTextTest, TheDocumentedListOfCertificates) {
+  CertificateTable table;
+  EXPECT_EQ(table.page(documented("GET /names")),
+            "shop.example.com  letsencrypt  p256     expires in 90 d  renews in 60 d       "
+            "used 2026-03-01\n"
+            "old.example.com   zerossl      rsa2048  expired 2 d ago  renews when visited  "
+            "used 2025-12-20\n");
+}
+
+TEST(AdminTextTest, PagesOfAListKeepTheirColumns) {
+  CertificateTable table;
+  const auto page = [&](const std::string& name, const std::string& more) {
+    return table.page(json(R"({"certificates":[{"name":")" + name +
+                           R"(","next_look":"2026-03-01T17:59:41Z",)" + more + "}]}"));
+  };
+  EXPECT_EQ(page("long.example.test", R"("renew_in_seconds":-5,"expires_in_seconds":600)"),
+            "long.example.test      expires in 10 min  renewal due\n");
+  EXPECT_EQ(page("a.test", R"("denied_since":"2026-03-01T12:00:00Z","issuer":"ca")"),
+            "a.test             ca                       denied since 2026-03-01T12:00:00Z\n");
+  EXPECT_EQ(page("b.test", R"("renew_in_seconds":null,"expires_in_seconds":-7200)"),
+            "b.test                   expired 2 h ago    never renews\n");
+  EXPECT_EQ(table.page(json(R"({"certificates":[]})")), "");
+}
+
+TEST(AdminTextTest, TheDocumentedCertificate) {
+  EXPECT_EQ(certificate_text(documented("GET /names/{n}/certificate")),
+            "name       shop.example.com\n"
+            "names      shop.example.com\n"
+            "serial     04a1b2\n"
+            "key        p256\n"
+            "sha256     9f86d081884c7d65\n"
+            "made by    CN=E7,O=Let's Encrypt,C=US\n"
+            "issuer     letsencrypt\n"
+            "account    https://acme-v02.api.letsencrypt.org/acme/acct/1\n"
+            "valid      2026-03-01T11:00:00Z to 2026-05-30T10:59:59Z, expires in 90 d\n"
+            "renewal    renews in 60 d, 2026-04-30T05:12:09Z\n"
+            "next look  2026-04-30T05:12:09Z\n"
+            "last used  2026-03-01T12:00:00Z\n"
+            "\n"
+            "-----BEGIN CERTIFICATE-----\nMIIB…\n-----END CERTIFICATE-----\n");
+}
+
+TEST(AdminTextTest, TheDocumentedEventsTheNewestLast) {
+  EXPECT_EQ(events_text(documented("GET /events")),
+            "2026-03-01T11:00:00Z  budget_low      letsencrypt                   20 orders left\n"
+            "2026-03-01T12:00:00Z  renewal_failed  shop.example.com letsencrypt  dns: NXDOMAIN\n");
+  EXPECT_EQ(events_text(json(R"({"events":[]})")), "No events.\n");
+}
+
+TEST(AdminTextTest, TheDocumentedAccounts) {
+  EXPECT_EQ(accounts_text(documented("GET /accounts")),
+            "letsencrypt: valid\n"
+            "  account    https://acme-v02.api.letsencrypt.org/acme/acct/1\n"
+            "  directory  https://acme-v02.api.letsencrypt.org/directory\n"
+            "  contact    mailto:ops@example.com\n"
+            "zerossl: asking https://acme.zerossl.com/v2/DV90: no connection\n");
+  EXPECT_EQ(accounts_text(json(R"({"accounts":[{"issuer":"a","url":"","status":""},
+      {"issuer":"b","url":"https://ca.test/1","status":"","deactivated":true,"eab_kid":"kid-1"}]})")),
+            "a: not registered yet\n"
+            "b: deactivated, by the operator\n"
+            "  account           https://ca.test/1\n"
+            "  external account  kid-1\n");
+}
+
+TEST(AdminTextTest, ADeedIsSaidBehindItsNameOrIssuer) {
+  EXPECT_EQ(deed_text(json(R"({"name":"a.test","issuer":"ca","says":"Done."})")),
+            "a.test\n  Done.\n");
+  EXPECT_EQ(deed_text(json(R"({"issuer":"ca","says":"Done."})")), "ca\n  Done.\n");
+}
+
 TEST(AdminTextTest, FieldsOfAnotherShapeHarmNothing) {
-  for (const char* text :
-       {"{}",
-        R"({"name":1,"verdict":[],"certificate":"x","failure":7,"budget":{},"in_flight":true})",
-        R"({"issuers":[1,"x",{"limits":{}}],"own":3,"queue":[]})",
-        R"({"queue":{"waiting":{"a":"b"},"oldest_seconds":[]}})",
-        R"({"failure":{},"certificate":{},"verdict":{},"in_flight":{}})"}) {
+  for (
+      const char* text :
+      {"{}",
+       R"({"name":1,"verdict":[],"certificate":"x","failure":7,"budget":{},"in_flight":true})",
+       R"({"issuers":[1,"x",{"limits":{}}],"own":3,"queue":[]})",
+       R"({"queue":{"waiting":{"a":"b"},"oldest_seconds":[]}})",
+       R"({"failure":{},"certificate":{},"verdict":{},"in_flight":{}})",
+       R"({"renewal":{"window":7},"order":{},"events":[1,{}],"accounts":[2,{}],"pem":"\n","names":3})",
+       R"({"renewal":3,"order":[],"events":{},"accounts":"x","pem":4})"}) {
     const JsonValue value = json(text);
-    for (const auto show :
-         {status_text, budget_text, explain_text, obtain_text, ask_text, reload_text}) {
+    for (const auto show : {status_text, budget_text, explain_text, obtain_text, ask_text,
+                            reload_text, deed_text, certificate_text, events_text, accounts_text}) {
       const std::string shown = show(value);
       EXPECT_TRUE(shown.empty() || shown.ends_with('\n')) << text;
     }

@@ -26,8 +26,12 @@ class Served {
  public:
   using Answers = std::map<std::string, Result<std::string>>;
 
-  Served(const std::string& path, Answers answers)
-      : thread_([this, path, given = std::move(answers)] { serve(path, given); }),
+  using Pages = std::map<std::string, std::string>;
+
+  Served(const std::string& path, Answers answers, Pages pages = {})
+      : thread_([this, path, given = std::move(answers), listed = std::move(pages)] {
+          serve(path, given, listed);
+        }),
         address_(ready_.get_future().get()) {}
   ~Served() {
     address_.post([this] { loop_->stop(); });
@@ -43,10 +47,11 @@ class Served {
   }
 
  private:
-  void serve(const std::string& path, const Answers& answers) {
+  void serve(const std::string& path, const Answers& answers, const Pages& pages) {
     Loop loop;
     FakeSteering steering;
     steering.answers = answers;
+    steering.pages = pages;
     loop_ = &loop;
     steering_ = &steering;
     Log log(STDERR_FILENO, Log::Format::kText, LogLevel::kError);
@@ -81,9 +86,12 @@ class CliAdminTest : public testing::Test {
     const std::string out = testing::internal::GetCapturedStdout();
     return {code, out, testing::internal::GetCapturedStderr()};
   }
-  Ran run_served(std::vector<std::string> words, Served::Answers answers = {}) {
-    Served served(path, std::move(answers));
-    words.insert(words.begin() + 1, {"--socket", path});
+  // The options may stand anywhere behind the command's word or words.
+  Ran run_served(std::vector<std::string> words, Served::Answers answers = {},
+                 Served::Pages pages = {}) {
+    Served served(path, std::move(answers), std::move(pages));
+    const size_t command = words.front() == "certs" || words.front() == "account" ? 2 : 1;
+    words.insert(words.begin() + static_cast<std::ptrdiff_t>(command), {"--socket", path});
     const Ran ran = run(std::move(words));
     calls = served.calls();
     return ran;
@@ -95,9 +103,11 @@ class CliAdminTest : public testing::Test {
 };
 
 TEST_F(CliAdminTest, ItsVerbsAreKnown) {
-  for (const char* verb : {"status", "budget", "explain", "ask", "obtain", "reload"}) {
+  for (const char* verb : {"status", "budget", "explain", "ask", "obtain", "retry", "reload",
+                           "certs", "events", "account"}) {
     EXPECT_TRUE(is_admin_verb(verb)) << verb;
   }
+  for (const char* second : {"list", "show", "roll-key"}) EXPECT_FALSE(is_admin_verb(second));
   EXPECT_FALSE(is_admin_verb("run"));
   EXPECT_FALSE(is_admin_verb(""));
 }
@@ -125,6 +135,88 @@ TEST_F(CliAdminTest, EachVerbReachesItsDeed) {
   EXPECT_EQ(run_served({"reload"}).code, kOk);
   EXPECT_EQ(calls, std::vector<std::string>{"reload"});
   EXPECT_EQ(run_served({"budget"}).code, kOk);
+}
+
+TEST_F(CliAdminTest, EachWordOfCertsEventsAndAccountReachesItsDeed) {
+  struct Deed {
+    std::vector<std::string> words;
+    const char* call;
+  };
+  const Deed deeds[] = {
+      {{"retry", "a.test"}, "retry a.test"},
+      {{"certs", "show", "a.test"}, "show a.test"},
+      {{"certs", "renew", "2001:db8::7"}, "renew 2001:db8::7"},
+      {{"certs", "revoke", "a.test"}, "revoke a.test unspecified"},
+      {{"certs", "revoke", "a.test", "--reason", "keyCompromise"}, "revoke a.test keyCompromise"},
+      {{"certs", "evict", "192.0.2.7"}, "evict 192.0.2.7"},
+      {{"events"}, "events all 100"},
+      {{"events", "a.test", "--limit", "7"}, "events a.test 7"},
+      {{"events", "2001:db8::7"}, "events 2001:db8::7 100"},
+      {{"account", "list"}, "accounts"},
+      {{"account", "roll-key", "my ca"}, "roll-key my ca"},
+      {{"account", "deactivate", "ca"}, "deactivate ca"},
+      {{"account", "reactivate", "ca"}, "reactivate ca"}};
+  for (const Deed& deed : deeds) {
+    const Ran ran = run_served(deed.words);
+    EXPECT_EQ(ran.code, kOk) << deed.call << ": " << ran.err;
+    EXPECT_EQ(calls, std::vector<std::string>{deed.call});
+  }
+}
+
+TEST_F(CliAdminTest, TheListOfCertificatesGoesOnToItsEnd) {
+  const auto page = [](const std::string& name, const std::string& next) {
+    return R"({"certificates":[{"name":")" + name +
+           R"(","issuer":"ca","next_look":null}],"next":)" + next + "}";
+  };
+  const Served::Pages pages{{"", page("a.test", "\"a.test\"")},
+                            {"a.test", page("long.b.test", "\"long.b.test\"")},
+                            {"long.b.test", page("z.test", "null")}};
+  const Ran ran = run_served({"certs", "list", "--contains", "t e&"}, {}, pages);
+  EXPECT_EQ(ran.code, kOk) << ran.err;
+  EXPECT_EQ(ran.out,
+            "a.test  ca      renews when visited\n"
+            "long.b.test  ca      renews when visited\n"
+            "z.test       ca      renews when visited\n");
+  EXPECT_EQ(calls, (std::vector<std::string>{"list |t e&|500", "list a.test|t e&|500",
+                                             "list long.b.test|t e&|500"}));
+  // A page a line.
+  EXPECT_EQ(run_served({"certs", "list", "--json"}, {}, pages).out,
+            pages.at("") + "\n" + pages.at("a.test") + "\n" + pages.at("long.b.test") + "\n");
+}
+
+TEST_F(CliAdminTest, AnEmptyListAndABrokenOneAreSaid) {
+  Ran ran = run_served({"certs", "list"}, {}, {{"", R"({"certificates":[],"next":null})"}});
+  EXPECT_EQ(ran.code, kOk);
+  EXPECT_EQ(ran.out, "No certificates.\n");
+  ran = run_served({"certs", "list"}, {{"list", Error{ErrorCode::kIo, "disk"}}});
+  EXPECT_EQ(ran.code, kFailure);
+  EXPECT_EQ(ran.err, "disk\n");
+  // It would never end.
+  ran = run_served({"certs", "list"}, {},
+                   {{"", R"({"certificates":[],"next":"a.test"})"},
+                    {"a.test", R"({"certificates":[],"next":"a.test"})"}});
+  EXPECT_EQ(ran.code, kFailure);
+  EXPECT_EQ(ran.err, "the list does not go on behind a.test\n");
+}
+
+TEST_F(CliAdminTest, WhatExpiresSoonIsAskedForByATime) {
+  const auto now = [] {
+    return std::chrono::duration_cast<std::chrono::seconds>(
+               std::chrono::system_clock::now().time_since_epoch())
+        .count();
+  };
+  const int64_t before = now();
+  EXPECT_EQ(run_served({"certs", "list", "--expires-within", "30d"}).code, kOk);
+  ASSERT_EQ(calls.size(), 1U);
+  const int64_t asked = std::stoll(calls[0].substr(calls[0].rfind('|') + 1)) - 30 * 86'400;
+  EXPECT_GE(asked, before);
+  EXPECT_LE(asked, now());
+}
+
+TEST_F(CliAdminTest, ARefusedRevocationSaysTheWords) {
+  const Ran ran = run_served({"certs", "revoke", "a.test", "--reason", "bad"});
+  EXPECT_EQ(ran.code, kFailure);
+  EXPECT_NE(ran.err.find("keyCompromise, affiliationChanged"), std::string::npos) << ran.err;
 }
 
 TEST_F(CliAdminTest, AskExitsByTheVerdict) {
@@ -214,6 +306,18 @@ TEST_F(CliAdminTest, WrongUseIsTwo) {
                                                     {"status", "--sockt"},
                                                     {"status", "--socket"},
                                                     {"status", "--json=1"},
+                                                    {"certs"},
+                                                    {"certs", "lst"},
+                                                    {"certs", "show"},
+                                                    {"certs", "list", "a.test"},
+                                                    {"certs", "list", "--expires-within", "soon"},
+                                                    {"certs", "renew", "a.test", "--reason", "x"},
+                                                    {"events", "a.test", "b.test"},
+                                                    {"events", "--limit", "0"},
+                                                    {"events", "--limit", "7x"},
+                                                    {"events", "--limit", "1001"},
+                                                    {"account", "roll-key"},
+                                                    {"account", "--json"},
                                                     {"status", "--socket", "a", "--config", "b"}};
   for (const auto& words : wrong) {
     const Ran ran = run(words);
