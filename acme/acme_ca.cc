@@ -144,14 +144,16 @@ Task<> AcmeCa::accept(std::string challenge_url) {
 Task<Order> AcmeCa::finalize(std::string order_url, std::string url, std::string csr) {
   const std::string payload = JsonObject().text("csr", base64url(csr)).str();
   const AcmeReply reply = co_await post_patiently(Resource::kFinalize, url, payload);
-  Order order = co_await or_fail(Order::parse(order_url, reply.body));
+  Result<Order> parsed = Order::parse(order_url, reply.body);
+  if (!parsed) co_return std::move(parsed).error().in(reply.request);
+  Order order = *std::move(parsed);
   order.retry_after = reply.retry_after;
   co_return order;
 }
 
 Task<Chain> AcmeCa::download(std::string url) {
   AcmeReply reply = co_await fetch(Resource::kCertificate, url);
-  Chain chain{std::move(reply.body), alternate_links(reply.links)};
+  Chain chain{std::move(url), std::move(reply.body), alternate_links(reply.links)};
   co_return chain;
 }
 

@@ -132,6 +132,10 @@ AcmeReply AcmeClient::read(std::string request, HttpReply reply) const {
   if (reply.status / 100 != 2) {
     answer.problem = parse_problem(reply.status, reply.body);
     answer.problem->retry_after = answer.retry_after;
+    if (reply.status / 100 == 3 && !answer.location.empty()) {
+      answer.problem->detail =
+          "redirected to " + printable(answer.location, 200) + ", and redirects are not followed";
+    }
     const std::vector<std::string> terms = links_of(answer.links, "terms-of-service");
     if (!terms.empty()) answer.problem->terms_of_service = terms.front();
   }
@@ -193,7 +197,7 @@ Task<DirectoryPtr> AcmeClient::fetch_directory() {
     std::string remedy = "; is this the directory's URL?";
     if (reply.throttle) remedy.clear();
     if (reply.status / 100 == 3) {
-      remedy = "; redirects are not followed: configure " + printable(reply.location, 200);
+      remedy = "; configure that, if it is the directory's URL";
     }
     Error error = problem.error("the ACME directory " + directory_url_);
     error.message += remedy;

@@ -77,7 +77,7 @@ const Challenge* refused(const Authorization& authorization) {
 }
 
 void note_refusal(const Challenge& challenge, IssuanceReport& report) {
-  report.proof_failed = true;
+  report.proof_failed = report.refused_away = true;
   report.answered = challenge.type;
 }
 
@@ -149,13 +149,11 @@ bool is_about_validation(const Problem& problem) {
   }
 }
 
-// Why an order came to nothing while we were away: its own word, or that of an authorization.
+// Why an order came to nothing while we were away: by its own word, and by an authorization's.
 Task<> find_cause(Context& context, Order& order) {
   IssuanceReport& report = context.report;
-  if (order.problem) {
-    report.proof_failed = is_about_validation(*order.problem);
-    co_return Unit{};
-  }
+  if (order.problem && !is_about_validation(*order.problem)) co_return Unit{};
+  report.proof_failed = report.refused_away = order.problem.has_value();
   for (size_t i = 0; i < std::min(order.authorizations.size(), kExplained); ++i) {
     Task<Authorization> fetching = context.parts.ca.fetch_authorization(order.authorizations[i]);
     const Result<Authorization> authorization = co_await std::move(fetching).result();
@@ -166,7 +164,7 @@ Task<> find_cause(Context& context, Order& order) {
     }
     if (const Challenge* cause = refused(*authorization)) {
       note_refusal(*cause, report);
-      order.problem = cause->problem;
+      if (!order.problem) order.problem = cause->problem;
       co_return Unit{};
     }
   }

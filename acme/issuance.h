@@ -16,6 +16,7 @@ namespace latchkey::acme {
 
 // A chain in PEM, and where the CA has others for the same certificate.
 struct Chain {
+  std::string url;
   std::string pem;
   std::vector<std::string> alternates;  // <= 8
 };
@@ -44,6 +45,7 @@ struct IssuanceReport {
   bool replaces_refused = false;          // ... or did not want to hear of that
   bool stored = false;                    // the store has a PendingOrder
   bool proof_failed = false;              // the CA has tried the challenge, and refused
+  bool refused_away = false;              // ... while nobody was here to answer
   bool proven = false;                    // every authorization was found valid
   bool slow = false;                      // the CA has been making the certificate for 30 s
   bool judging = false;                   // the certificate is here and being looked at

@@ -207,7 +207,9 @@ Task<> AcmeIssuer::Impl::next(Course& course, IssuanceReport& report, Error erro
     }
     co_return Unit{};
   }
-  if (resumed && a_new_order_may_help(error, report)) {
+  // Who was not here to answer learns nothing of the name from the refusal.
+  const bool away = report.refused_away && job.failures == 0;
+  if (resumed && (away || a_new_order_may_help(error, report))) {
     log.info("order_abandoned",
              "making a new order, the earlier one came to nothing: " + error.message,
              {{"name", job.name.text()}, {"order", report.order_url}});
@@ -240,7 +242,7 @@ Task<> AcmeIssuer::Impl::forget_order(ServerName name) {
 void AcmeIssuer::Impl::learn(const IssuanceJob& job, const IssuanceReport& report) {
   if (!report.answered) return;
   if (report.proof_failed) {
-    choice.failed(job.name, *report.answered);
+    if (!report.refused_away) choice.failed(job.name, *report.answered);
     if (job.authorization_failed) job.authorization_failed();
   } else if (report.proven) {
     choice.worked(job.name, *report.answered);

@@ -44,7 +44,8 @@ struct IssuanceJob {
   // knows of renewals. What the CA does not accept is left out of a second try. Null: none.
   CertificatePtr predecessor{};
   // An order that the store has of an earlier life: it is gone on with where that is possible, and
-  // replaced by a new one where it is not.
+  // replaced by a new one, once, where it is not. A proof that failed while nobody was here to
+  // answer is the name's failure where it has failed before, else a reason for a new order.
   std::optional<PendingOrder> pending{};
   bool renewal = false;  // for the PendingOrder; a predecessor makes it one, too
   // Asked before a second order: to try the other challenge type, or because `pending` came to

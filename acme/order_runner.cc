@@ -125,7 +125,9 @@ void OrderRunner::note_account_trouble(const AccountPtr& account, IssuanceReport
 Task<CertificatePtr> OrderRunner::judge_chain(AcmeCa& ca, ServerName name, PrivateKey key,
                                               Chain chain, IssuanceReport& report) {
   report.judging = true;
-  const Judged judged = co_await or_fail(judge(chain.pem, name, key, parts_.clock.wall_now()));
+  Result<Judged> found = judge(chain.pem, name, key, parts_.clock.wall_now());
+  if (!found) co_return std::move(found).error().in(chain.url);
+  const Judged judged = *std::move(found);
   const std::string& wanted = parts_.options.preferred_chain;
   if (!wanted.empty() && !ends_under(chain.pem, wanted)) {
     report.stage = "fetching other chains of the certificate";

@@ -1,9 +1,18 @@
 #include "acme/outcome.h"
 
 namespace latchkey::acme {
+namespace {
+
+// An answer that is no ACME: of something in between, or of a CA that has lost its way.
+bool is_no_acme(const Problem& problem) {
+  return problem.type.empty() && problem.failure_class() == FailureClass::kOther;
+}
+
+}  // namespace
 
 FailureClass failure_class_of(const Error& error, const IssuanceReport& report) {
   if (report.judging) return FailureClass::kBadCertificate;
+  if (report.problem && is_no_acme(*report.problem)) return FailureClass::kServerInternal;
   if (report.problem) return report.problem->failure_class();
   if (report.storage_failed) return FailureClass::kStorage;
   if (error.code == ErrorCode::kThrottled) return FailureClass::kRateLimited;

@@ -48,6 +48,16 @@ TEST_F(JobTest, AProfileThatTheCaDoesNotHaveIsLeftOut) {
   }
 }
 
+TEST_F(JobTest, TheIssuersProfileIsAskedForWhereTheJobNamesNone) {
+  ca.meta = R"({"profiles":{"classic":"https://ca.test/1","shortlived":"https://ca.test/2"}})";
+  options.profile = "classic";
+  restart();
+  IssuanceJob wanted = job();
+  EXPECT_THAT(order_for(wanted), HasSubstr(R"("profile":"classic")"));
+  wanted.profile = "shortlived";
+  EXPECT_THAT(order_for(wanted), HasSubstr(R"("profile":"shortlived")"));
+}
+
 TEST_F(JobTest, KeysAreOfTheTypeAskedFor) {
   const struct {
     const char* type;
@@ -160,7 +170,7 @@ TEST_F(JobTest, ASlowCaIsToldOfOnce) {
   std::vector<TimePoint> slow;
   IssuanceJob wanted = job();
   wanted.slow = [&] { slow.push_back(clock.now()); };
-  ca.processing_polls = 11;
+  ca.processing_polls = 7;
   EXPECT_TRUE(obtain(wanted));
   EXPECT_TRUE(slow.empty()) << "under 30 s";
   ca.processing_polls = 30;

@@ -141,12 +141,38 @@ TEST_F(ThrottleTest, A429WithoutRetryAfterKeepsUsAwayForAMinute) {
 }
 
 TEST_F(ThrottleTest, ALittlePatienceSavesAnOrder) {
-  for (const char* part : {"/authz/", "/order/", "/cert/"}) {
+  for (const char* part : {"/authz/", "/challenge/", "/finalize/", "/order/", "/cert/"}) {
     SCOPED_TRACE(part);
     answer_and_note(part, throttled(429, "7"), 1);
     EXPECT_TRUE(obtain());
     ASSERT_GE(seen.size(), 2u);
     EXPECT_GE(seen[1] - seen[0], 7s);
+  }
+  EXPECT_EQ(ca.requests["/new-order"], 5);
+}
+
+TEST_F(ThrottleTest, WhatChangesSomethingIsTriedOnceMoreOnly) {
+  for (const char* part : {"/challenge/", "/finalize/"}) {
+    SCOPED_TRACE(part);
+    restart();
+    answer_and_note(part, throttled(429, "7"), 2);
+    EXPECT_FALSE(obtain());
+    EXPECT_EQ(seen.size(), 2u);
+    EXPECT_EQ(failure->failure, FailureClass::kRateLimited);
+    clock.advance(10s);
+    answer_and_note(part, throttled(429, "31"), 1);
+    EXPECT_FALSE(obtain());
+    EXPECT_EQ(seen.size(), 1u) << "that is no little while any more";
+    clock.advance(40s);
+  }
+}
+
+// It is the pacer that asks for patience here: nothing is sent in vain.
+TEST_F(ThrottleTest, AShortHoldIsWaitedForBeforeAChallengeAndAFinalization) {
+  ASSERT_TRUE(obtain());
+  for (const Resource resource : {Resource::kChallenge, Resource::kFinalize}) {
+    pacer.hold(resource, 20s);
+    EXPECT_TRUE(obtain());
   }
   EXPECT_EQ(ca.requests["/new-order"], 3);
 }
