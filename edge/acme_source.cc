@@ -99,6 +99,8 @@ Task<OrderOutcome> AcmeSource::order(OrderJob job) {
     issuance.profile = job.grant->profile;
     issuance.key_type = job.grant->key_type;
   }
+  issuance.renewal = job.predecessor != nullptr;
+  issuance.may_order_plain = job.may_order_plain;
   if (replaces(job)) issuance.predecessor = job.predecessor;
   issuance.pending = std::move(job.pending);
   issuance.ordered = job.ordered;

@@ -296,6 +296,21 @@ bool Budget::take_another(size_t issuer, const OrderPlan& plan, TimePoint now) {
   return true;
 }
 
+bool Budget::take_plain(size_t issuer, const OrderPlan& plan, TimePoint now) {
+  const LimitKind kind = LimitKind::kIdentifiers;
+  const std::string& key = plan.name.text();
+  const std::optional<Rate>& rate = rate_of(kind, issuer, key);
+  const Bucket* const known = find(kind, issuer, key);
+  if (known != nullptr && (rate ? known->gcra.free_at(*rate, 0) : known->gcra.held_until) > now) {
+    return false;
+  }
+  if (!rate) return true;
+  Bucket& bucket = *make(kind, issuer, key, now);
+  bucket.gcra.take(*rate, now);
+  changed(bucket);
+  return true;
+}
+
 void Budget::give_back(size_t issuer, const OrderPlan& plan, Unused what) {
   each_taken(issuer, plan,
              [&](LimitKind kind, std::string_view key, const std::optional<Rate>& rate, int64_t) {

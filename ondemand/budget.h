@@ -77,6 +77,9 @@ class Budget {
   // The order's tokens for a second order of the same plan; a certificate comes of one of them
   // only.
   bool take_another(size_t issuer, const OrderPlan& plan, TimePoint now);
+  // The CA did not accept an order as the replacement that it was planned as (OrderPlan::replaces):
+  // what it costs more without.
+  bool take_plain(size_t issuer, const OrderPlan& plan, TimePoint now);
   // What take() took and was not used. A CA counts an order once it has accepted it, and
   // certificates (under a domain, for a name) only once they are issued.
   enum class Unused { kOrder, kCertificate };

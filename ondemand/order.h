@@ -23,8 +23,10 @@ struct OrderJob {
   std::string predecessor_issuer{}, predecessor_account{};
   std::optional<PendingOrder> pending{};  // to be gone on with, at its issuer
   // Called by the issuer; all may be empty.
-  std::function<void()> ordered{};               // the CA has accepted an order; it costs now
-  std::function<bool()> may_order_again{};       // before a second order: are there tokens for it?
+  std::function<void()> ordered{};          // the CA has accepted an order; it costs now
+  std::function<bool()> may_order_again{};  // before a second order: are there tokens for it?
+  // Before an order that the CA refused as a replacement is made without saying so.
+  std::function<bool()> may_order_plain{};
   std::function<void()> authorization_failed{};  // the CA has refused our proof
   std::function<void()> slow{};                  // it takes long, for no fault of ours
 };

@@ -132,6 +132,11 @@ Task<OrderOutcome> OrderDesk::order(OrderJob job, Want& want, Millis patience, b
       keeper_.changed();
       return taken;
     };
+    attempt.may_order_plain = [this, &place] {
+      const bool taken = place.take_plain();
+      keeper_.changed();
+      return taken;
+    };
     attempt.authorization_failed = [this, issuer, name = job.name, &proof_failed] {
       proof_failed = true;
       budget_.authorization_failed(issuer, name, clock_.now());

@@ -119,6 +119,10 @@ bool OrderQueue::Place::take_another() {
   if (taken) ++order_->unordered;
   return taken;
 }
+bool OrderQueue::Place::take_plain() {
+  OrderQueue& queue = order_->queue;
+  return queue.budget_.take_plain(order_->issuer, order_->plan, queue.clock_.now());
+}
 void OrderQueue::Place::slow() {
   order_->queue.slow_down(*order_);
 }

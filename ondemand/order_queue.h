@@ -152,6 +152,8 @@ class OrderQueue::Place {
   // Takes the tokens of a second order of the same plan at that issuer; false: there are none now.
   // It has had its chance: what is kept for handshakes stays.
   bool take_another();
+  // The CA refuses the order as a replacement: takes what it costs without; false: there is none.
+  bool take_plain();
   // The order takes long: gives its foreground place to the next as soon as there is a slow one for
   // it. After Options::slow_after that happens by itself.
   void slow();

@@ -94,6 +94,25 @@ TEST_F(BudgetTest, ARenewalTakesNoOrderToken) {
   EXPECT_EQ(why(renewal), "renewals of the account");
 }
 
+TEST_F(BudgetTest, AReplacementThatTheCaRefusesCostsATokenOfTheName) {
+  OrderPlan renewal = plan_of("a.one.test", Lane::kRenewal);
+  renewal.renewal = renewal.replaces = true;
+  ASSERT_TRUE(take(renewal));
+  for (int i = 0; i < 4; ++i) EXPECT_TRUE(budget.take_plain(0, renewal, now));
+  EXPECT_FALSE(budget.take_plain(0, renewal, now));
+  renewal.replaces = false;
+  EXPECT_EQ(why(renewal), "certificates for exactly this name");
+  EXPECT_TRUE(budget.take_plain(1, renewal, now)) << "no limits there";
+}
+
+TEST_F(BudgetTest, AnOrderThatTheCaHasAlreadyTakesNoToken) {
+  EXPECT_EQ(take_new(Lane::kHandshake), 270);
+  OrderPlan plan = plan_of("a.one.test");
+  EXPECT_FALSE(take(plan));
+  plan.resumed = true;
+  EXPECT_TRUE(take(plan));
+}
+
 TEST_F(BudgetTest, ANameThatHasNoFailureLeftIsNotOrdered) {
   const OrderPlan plan = plan_of("a.one.test");
   for (int i = 0; i < 4; ++i) budget.authorization_failed(0, plan.name, now);
