@@ -125,7 +125,9 @@ Task<> Renewals::write_plan(CertificateInfo info, RenewalPlan plan) {
   }
   store_worked(true);
   const WallTime now = parts_.clock.wall_now();
-  if (next - now < options_.look_again) schedule(std::max(seconds(0), next - now));
+  if (next < now + ceil<seconds>(options_.look_again)) {
+    schedule(std::max(seconds(0), next - now));
+  }
   co_return Unit{};
 }
 
