@@ -159,6 +159,10 @@ Result<> ControlPlane::open_events() {
   if (config_.hook) {
     HookConfig hook = *config_.hook;
     hook.program = config_.file(hook.program).string();
+    // It may be mended while we serve; its absence stops nobody.
+    if (auto program = check_program(hook.program); !program) {
+      log_.error("hook_unusable", program.error().message);
+    }
     hook_ = std::make_unique<HookProgram>(std::move(hook), loop_.uv(), loop_.clock(), log_);
     listeners.emplace_back([this](const Event& event) { hook_->tell(event); });
   }
@@ -240,6 +244,13 @@ Result<> ControlPlane::open_issuers() {
   }
   desk_ = std::make_unique<OrderDesk>(std::move(sources), *budget_, *keeper_, *queue_,
                                       loop_.clock(), log_);
+  desk_->on_health = [this](const std::string& issuer, const Error* why) {
+    Event event;
+    event.kind = why != nullptr ? event_kind::kIssuerUnavailable : event_kind::kIssuerAvailable;
+    event.issuer = issuer;
+    event.text = why != nullptr ? why->message : "it works again";
+    events_->tell(std::move(event));
+  };
   return Unit{};
 }
 
@@ -398,10 +409,18 @@ Task<> ControlPlane::sweep() {
 
 // After a change of the encryption key: a piece at a time, until older keys are needed no more.
 Task<> ControlPlane::reseal() {
-  for (;;) {
+  for (bool sealed = false;; sealed = true) {
     Task<bool> sealing = store_->reseal();
     const Result<bool> done = co_await std::move(sealing).result();
-    if (done && *done) break;
+    if (done && *done) {
+      if (sealed) {
+        log_.info(
+            "encryption_resealed",
+            "everything is sealed with the newest encryption key; older ones may be taken out "
+            "of the key file");
+      }
+      break;
+    }
     if (!done) log_.error("store_write_failed", "sealing keys anew: " + done.error().message);
     co_await sleep(loop_.clock(), done ? kResealPause : kResealRetry);
   }

@@ -101,8 +101,8 @@ class Budget {
   // Our own bound on new ask-allowed names under a registered domain: takes one, or says when.
   std::optional<TimePoint> take_new_name(std::string_view domain, TimePoint now);
 
-  // For people: what each limit has left, the account's and the held ones all, of the keyed ones
-  // the `top` emptiest.
+  // What each limit has left, the account's and the held ones all, of the keyed ones the `top`
+  // emptiest; `top` 0 leaves all keyed ones out, and costs no look at them.
   struct View {
     std::string issuer;  // "" for our own
     LimitKind kind;

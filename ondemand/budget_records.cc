@@ -113,6 +113,7 @@ std::vector<Budget::View> Budget::view(TimePoint now, size_t top) const {
     }
   }
 
+  if (top == 0) return views;
   std::vector<const Bucket*> emptiest;
   const auto before = [&](const Bucket* a, const Bucket* b) {
     const auto rank = [&](const Bucket* bucket) {

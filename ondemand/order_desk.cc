@@ -182,6 +182,7 @@ void OrderDesk::note(size_t issuer, const OrderOutcome& outcome) {
   ill ? breaker.failed(clock_.now()) : breaker.succeeded();
   if (breaker.open() == was_open) return;
   const std::string& name = issuers_[issuer].source->name();
+  if (on_health) on_health(name, breaker.open() ? &outcome.failure->error : nullptr);
   if (breaker.open()) {
     log_.error("issuer_unavailable",
                "it has failed " + std::to_string(kHealth.threshold) +

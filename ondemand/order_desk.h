@@ -1,4 +1,5 @@
 #pragma once
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -30,6 +31,10 @@ class OrderDesk {
   // `began` is set; while it is not, nobody was asked for anything. Dropping the task abandons the
   // order. `want` and `began` outlive the task.
   Task<OrderOutcome> order(OrderJob job, Want& want, Millis patience, bool& began);
+
+  // Called when an issuer is found to be out of order, or to work again (`why`: null). May be
+  // empty.
+  std::function<void(const std::string& issuer, const Error* why)> on_health;
 
   // Is the issuer known to be out of order?
   bool failing(size_t issuer) const { return issuers_[issuer].breaker.open(); }

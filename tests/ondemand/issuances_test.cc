@@ -181,6 +181,21 @@ TEST_F(IssuancesTest, AFailedRenewalIsTriedAgainWithinATenthOfTheLife) {
   EXPECT_EQ(side->events.count(event_kind::kRenewalFailed), 3u);
 }
 
+TEST_F(IssuancesTest, AnIssuerThatIsOutOfOrderIsToldOnceAndSoIsItsReturn) {
+  std::vector<std::string> told;
+  side->desk.on_health = [&told](const std::string& issuer, const Error* why) {
+    told.push_back(issuer + (why != nullptr ? " down" : " up"));
+  };
+  side->first.trouble = ca_trouble();
+  for (int i = 0; i < 6; ++i) side->obtain("n" + std::to_string(i) + ".listed.test");
+  EXPECT_EQ(told, std::vector<std::string>{"first down"});
+  side->first.trouble.reset();
+  clock.advance(1min);
+  for (int i = 10; i < 13; ++i) side->obtain("n" + std::to_string(i) + ".listed.test");
+  ASSERT_EQ(told.size(), 2u);
+  EXPECT_EQ(told.back(), "first up");
+}
+
 TEST_F(IssuancesTest, MayBeDestroyedAtAnyMoment) {
   for (int steps = 0; steps < 30; ++steps) {
     start();
