@@ -20,13 +20,14 @@ std::string known_issuers(const std::vector<std::unique_ptr<AcmeSource>>& source
   return out;
 }
 
-std::string account_json(const std::string& issuer, const Result<acme::AccountStatus>& looked) {
+std::string account_json(AcmeSource& source, const std::string& directory,
+                         const Result<acme::AccountStatus>& looked) {
   JsonObject out;
-  out.text("issuer", issuer);
-  if (!looked) return out.text("error", looked.error().message).str();
-  return out.raw("error", "null")
-      .text("directory", looked->directory)
-      .text("url", looked->url)
+  out.text("issuer", source.name());
+  out.raw("error", looked ? "null" : json_quote(looked.error().message));
+  out.text("directory", directory);
+  if (!looked) return out.text("url", source.issuer().account_url()).str();
+  return out.text("url", looked->url)
       .text("status", looked->status)
       .text("eab_kid", looked->eab_kid)
       .raw("contact", json_list(looked->contact))
@@ -48,11 +49,12 @@ Task<acme::AccountStatus> look(acme::AcmeIssuer& issuer, Clock& clock) {
   co_return status;
 }
 
-Task<> look_at(AcmeSource& source, Clock& clock, size_t index, std::weak_ptr<Looks> to) {
+Task<> look_at(AcmeSource& source, std::string directory, Clock& clock, size_t index,
+               std::weak_ptr<Looks> to) {
   Task<acme::AccountStatus> looking = look(source.issuer(), clock);
   const Result<acme::AccountStatus> status = co_await std::move(looking).result();
   if (const auto looks = to.lock()) {
-    looks->answers[index] = account_json(source.name(), status);
+    looks->answers[index] = account_json(source, directory, status);
     if (--looks->left == 0) looks->all.resolve(Unit{});
   }
   co_return Unit{};
@@ -146,6 +148,8 @@ Task<std::string> ControlSteering::revoke_now(ServerName name, std::string reaso
         "the certificate is revoked and out of memory, but its row could not be deleted (when the "
         "store works again, revoke it once more)");
   }
+  Task<> forgiving = plane.coordinator().forget_failures(info.name);
+  co_await std::move(forgiving);
   const bool denied = plane.policy().decide_without_asking(info.name).verdict == Verdict::kDeny;
   const bool wanted = !denied && plane.prefetcher().add(info.name, Prefetcher::From::kOperator);
   co_return JsonObject()
@@ -165,7 +169,8 @@ Task<std::string> ControlSteering::accounts() {
   const auto& sources = parts_.plane.sources();
   const auto looks = std::make_shared<Looks>(sources.size());
   for (size_t i = 0; i < sources.size(); ++i) {
-    tasks_.spawn(look_at(*sources[i], parts_.loop.clock(), i, looks));
+    tasks_.spawn(
+        look_at(*sources[i], parts_.config.issuers[i].directory, parts_.loop.clock(), i, looks));
   }
   if (sources.empty()) looks->all.resolve(Unit{});
   Pending<>& all = looks->all;

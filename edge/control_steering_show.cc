@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/json.h"
+#include "base/within.h"
 #include "edge/control_steering.h"
 #include "edge/steering_json.h"
 #include "policy/name_guard.h"
@@ -14,6 +15,14 @@ namespace {
 constexpr size_t kMaxCounted = 1000;  // due certificates
 constexpr size_t kMaxPending = 100;   // orders: each one's key is unsealed
 constexpr size_t kShownEvents = 10;   // of a name
+
+// What is shown in any case does not wait for a disk that hangs.
+template <typename T>
+Task<T> soon(Clock& clock, Task<T> work) {
+  constexpr Millis kPatience{5000};
+  T value = co_await within(clock, kPatience, std::move(work));
+  co_return value;
+}
 
 int64_t number(const Counter& counter) {
   return static_cast<int64_t>(counter.value());
@@ -156,9 +165,11 @@ std::string says(const Known& known, WallTime now) {
 
 Task<std::string> ControlSteering::status() {
   const WallTime asked = parts_.loop.clock().wall_now();
-  Task<DueCertificates> looking = parts_.plane.store().find_due(asked, kMaxCounted);
+  Clock& clock = parts_.loop.clock();
+  Task<DueCertificates> looking = soon(clock, parts_.plane.store().find_due(asked, kMaxCounted));
   const Result<DueCertificates> due = co_await std::move(looking).result();
-  Task<std::vector<PendingOrder>> loading = parts_.plane.store().load_orders(kMaxPending);
+  Task<std::vector<PendingOrder>> loading =
+      soon(clock, parts_.plane.store().load_orders(kMaxPending));
   const Result<std::vector<PendingOrder>> orders = co_await std::move(loading).result();
   const Process process = parts_.process();
   const WallTime now = parts_.loop.clock().wall_now();
@@ -246,9 +257,10 @@ Task<std::vector<Event>> ControlSteering::recent_events(std::string name, size_t
 // Says what is in memory also while the store fails.
 Task<std::string> ControlSteering::explain(ServerName name) {
   ControlPlane& plane = parts_.plane;
-  Task<NameRecord> finding = plane.store().find_name(name);
+  Clock& clock = parts_.loop.clock();
+  Task<NameRecord> finding = soon(clock, plane.store().find_name(name));
   const Result<NameRecord> found = co_await std::move(finding).result();
-  Task<std::vector<Event>> recalling = recent_events(name.text(), kShownEvents);
+  Task<std::vector<Event>> recalling = soon(clock, recent_events(name.text(), kShownEvents));
   const Result<std::vector<Event>> events = co_await std::move(recalling).result();
   const NameRecord none;
   const NameRecord& record = found ? *found : none;

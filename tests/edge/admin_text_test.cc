@@ -181,7 +181,8 @@ TEST(AdminTextTest, TheDocumentedAccounts) {
             "  account    https://acme-v02.api.letsencrypt.org/acme/acct/1\n"
             "  directory  https://acme-v02.api.letsencrypt.org/directory\n"
             "  contact    mailto:ops@example.com\n"
-            "zerossl: asking https://acme.zerossl.com/v2/DV90: no connection\n");
+            "zerossl: asking https://acme.zerossl.com/v2/DV90: no connection\n"
+            "  directory  https://acme.zerossl.com/v2/DV90\n");
   EXPECT_EQ(accounts_text(json(R"({"accounts":[{"issuer":"a","url":"","status":""},
       {"issuer":"b","url":"https://ca.test/1","status":"","deactivated":true,"eab_kid":"kid-1"}]})")),
             "a: not registered yet\n"

@@ -6,12 +6,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/json.h"
+#include "tests/edge/control_steering_fixture.h"
 #include "tests/support/fd.h"
-#include "tests/support/json_path.h"
-#include "tests/support/temp_folder.h"
-#include "tests/support/test_certificates.h"
-#include "tests/support/test_loop.h"
 
 namespace latchkey::edge {
 namespace {
@@ -21,60 +17,6 @@ using test::at;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
-
-ServerName name_of(std::string_view text) {
-  return *ServerName::parse(text, {.underscore = true});
-}
-
-class ControlSteeringTest : public testing::Test {
- protected:
-  ControlSteeringTest() {
-    config_.folder = folder_.path();
-    config_.state_dir = "state";
-    config_.on_demand.allow = {"*.test"};
-  }
-
-  ControlSteering& steering() {
-    if (!steering_) {
-      auto plane = ControlPlane::open(config_, loop_.loop(), cache_, challenges_, log_);
-      EXPECT_TRUE(plane) << plane.error().message;
-      plane_ = *std::move(plane);
-      ControlSteering::Parts parts{.loop = loop_.loop(),
-                                   .plane = *plane_,
-                                   .config = config_,
-                                   .counts = counts_,
-                                   .connections = connections_,
-                                   .parking = parking_,
-                                   .process = [] { return ControlSteering::Process(); },
-                                   .reload = [](Reloader::Told) {}};
-      steering_ = std::make_unique<ControlSteering>(std::move(parts));
-    }
-    return *steering_;
-  }
-  void store(std::string_view name, const std::string& certified) {
-    steering();
-    ASSERT_TRUE(loop_.finish(
-        plane_->store().put_certificate(name_of(name), ca_.issue({certified}), "test")));
-  }
-  JsonValue forget(std::string_view name) {
-    const auto text = loop_.finish(steering().forget(name_of(name)));
-    EXPECT_TRUE(text) << text.error().message;
-    return *parse_json(*text);
-  }
-
-  const TestCa ca_;
-  test::TempFolder folder_;
-  test::TestLoop loop_;
-  Log log_{STDERR_FILENO, Log::Format::kJson, LogLevel::kError};
-  CertificateCache cache_{{100, 1 << 20}};
-  acme::ChallengeTable challenges_;
-  HandshakeCounts counts_;
-  std::atomic<size_t> connections_{0};
-  ParkingBounds parking_{{10, 10, 10}};
-  Config config_;
-  std::unique_ptr<ControlPlane> plane_;
-  std::unique_ptr<ControlSteering> steering_;
-};
 
 TEST_F(ControlSteeringTest, ForgettingANameDeletesItsCertificate) {
   store("a.test", "a.test");
