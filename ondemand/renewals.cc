@@ -205,7 +205,7 @@ Task<> Renewals::correct_all() {
         continue;
       }
       counts_.corrected.add();
-      Task<> putting = parts_.store.put_plan(info.id, std::move(plan));
+      Task<> putting = parts_.store.put_plan(info.id, plan);
       const Result<> put = co_await std::move(putting).result();
       if (!put) store_failed(put.error(), true);
     }

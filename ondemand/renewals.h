@@ -124,12 +124,6 @@ class Renewals {
   Task<std::optional<RenewalPlan>> consider(CertificateInfo info);
   Task<> write_plan(CertificateInfo info, RenewalPlan plan);
   Task<std::optional<RenewalPlan>> renew(NameRecord record, GrantPtr grant);
-  Task<Decision> ask_policy(ServerName name, std::optional<VerdictRecord> verdict);
-  // By the rules for visits alone; false: `plan` says to leave it alone.
-  bool is_visited(const CertificateInfo& info, RenewalPlan& plan);
-  // By the policy's word; false: `plan` says when to ask again, if at all.
-  bool is_wanted(const CertificateInfo& info, RenewalPlan& plan, const Decision& decision);
-  void denied(const CertificateInfo& info, RenewalPlan& plan, const std::string& reason);
   void note_due(const CertificateInfo& info);
   void note_expiry(const CertificateInfo& info, WallTime now);
   bool place_for(const CertificateInfo& info) const;
@@ -140,6 +134,14 @@ class Renewals {
   WallTime next_try(const CertificateInfo& info, const Error& error);
   WallTime in_about(Millis wait);
   void tell(std::string_view kind, const CertificateInfo& info, std::string text);
+
+  // --- whether it is wanted (renewal_policy.cc)
+  Task<Decision> ask_policy(ServerName name, std::optional<VerdictRecord> verdict);
+  // By the rules for visits alone; false: `plan` says to leave it alone.
+  bool is_visited(const CertificateInfo& info, RenewalPlan& plan);
+  // By the policy's word; false: `plan` says when to ask again, if at all.
+  bool is_wanted(const CertificateInfo& info, RenewalPlan& plan, const Decision& decision);
+  void denied(const CertificateInfo& info, RenewalPlan& plan, const std::string& reason);
 
   // --- its CA's window (renewal_poll.cc)
   Task<> poll(CertificatePtr certificate, CertificateInfo info, RenewalPlan& plan);
