@@ -161,8 +161,8 @@ TEST_F(CaMatrixTest, OneStandsInForTheOther) {
   EXPECT_TRUE(handshake.verified) << handshake.error;
 }
 
-// 32 bytes in base64url.
-constexpr const char* kMacKey = "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG";
+// 48 bytes in base64url.
+constexpr const char* kMacKey = "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W";
 
 class ExternalAccountTest : public ::testing::Test {
  protected:

@@ -28,6 +28,7 @@ struct Fault {
   std::string path{};  // of the resource that answers so
   Response response{};
   ScriptedCa::Sign sign{};  // or: what certificates are made of
+  ScriptedCa::Stall stall = ScriptedCa::Stall::kNone;
 };
 
 using Faults = std::vector<Fault>;
@@ -65,7 +66,9 @@ Faults closes() {
 Faults truncations() {
   Response cut = body(R"({"status":"valid","newNonce":")" + std::string(1000, 'x'));
   cut.cut_after = 400;
-  return at_each_resource("a truncated answer", cut);
+  Faults faults = at_each_resource("a truncated answer", cut);
+  faults[1].response.cut_after = 20;  // of a HEAD there is no body
+  return faults;
 }
 
 Faults lies() {
@@ -171,10 +174,14 @@ Faults redirects(const std::string& elsewhere) {
 
 Faults stalls() {
   Response bad_nonce = ScriptedCa::problem(400, "badNonce", "not that one");
+  Fault pending{.what = "pending for ever"}, processing{.what = "processing for ever"};
+  pending.stall = ScriptedCa::Stall::kPending;
+  processing.stall = ScriptedCa::Stall::kProcessing;
   Faults faults{
-      {"pending for ever", "/authorization",
+      pending,
+      processing,
+      {"no challenges", "/authorization",
        body(R"({"status":"pending","identifier":{"type":"dns","value":"x"},"challenges":[]})")},
-      {"processing for ever", "/order", body(R"({"status":"processing"})")},
       {"an invalid order", "/order", body(R"({"status":"invalid"})")},
       {"a status that is none", "/order", body(R"({"status":"perhaps"})")}};
   for (const char* path : {"/newAccount", "/newOrder", "/finalize"}) {
@@ -183,19 +190,19 @@ Faults stalls() {
   return faults;
 }
 
+Response busy(int status, const char* retry_after) {
+  Response response = ScriptedCa::problem(status, "rateLimited", "too many requests");
+  if (retry_after != nullptr) response.headers.emplace_back("Retry-After", retry_after);
+  return response;
+}
+
 Faults throttles() {
-  const auto busy = [](int status, const char* retry_after) {
-    Response response = ScriptedCa::problem(status, "rateLimited", "too many requests");
-    if (retry_after != nullptr) response.headers.emplace_back("Retry-After", retry_after);
-    return response;
-  };
-  return {{"429 at /newOrder", "/newOrder", busy(429, nullptr)},
-          {"429 and 2 s at /newOrder", "/newOrder", busy(429, "2")},
+  Response no_nonce = busy(503, "2");
+  std::erase_if(no_nonce.headers, [](const auto& field) { return field.first == "Replay-Nonce"; });
+  return {{"429 and 2 s at /newOrder", "/newOrder", busy(429, "2")},
           {"429 and 2 s at /finalize", "/finalize", busy(429, "2")},
-          {"429 and words at /newOrder", "/newOrder", busy(429, "in a while")},
-          {"429 and a negative time", "/newOrder", busy(429, "-5")},
           {"503 at /directory", "/directory", busy(503, nullptr)},
-          {"503 and 2 s at /newNonce", "/newNonce", busy(503, "2")},
+          {"503 and 2 s at /newNonce", "/newNonce", no_nonce},
           {"503 at /order", "/order", busy(503, nullptr)},
           {"503 and 2 s at /order", "/order", busy(503, "2")},
           {"500 at /newOrder", "/newOrder", body("oops", 500)},
@@ -216,6 +223,7 @@ class HostileCaTest : public ::testing::Test {
     for (size_t i = 0; i < faults_.size(); ++i) {
       cas_.push_back(std::make_unique<ScriptedCa>(with_challenges));
       if (faults_[i].sign) cas_[i]->sign_by(faults_[i].sign);
+      cas_[i]->stall(faults_[i].stall);
       if (!faults_[i].path.empty()) cas_[i]->misbehave(faults_[i].path, faults_[i].response);
       issuers += EdgeSettings::issuer("ca" + std::to_string(i), cas_[i]->directory()) + ",";
     }
@@ -386,7 +394,9 @@ TEST_F(HostileCaTest, IsForgivenByItself) {
   faults.push_back({"a hang at /finalize", "/finalize", hang});
   faults.push_back({"a closed connection at /newOrder", "/newOrder", close});
   faults.push_back({"a closed connection at /directory", "/directory", close});
-  faults.push_back({"processing for ever", "/order", body(R"({"status":"processing"})")});
+  faults.push_back({"429 at /newOrder", "/newOrder", busy(429, nullptr)});
+  faults.push_back({"429 and words at /newOrder", "/newOrder", busy(429, "in a while")});
+  faults.push_back({"429 and a negative time", "/newOrder", busy(429, "-5")});
   faults.push_back({"500 at /certificate", "/certificate", body("oops", 500)});
   ASSERT_NO_FATAL_FAILURE(start(std::move(faults)));
   expect_bounded_cost();

@@ -70,10 +70,16 @@ void ScriptedCa::hang() {
   misbehave("*", std::move(response));
 }
 
+void ScriptedCa::stall(Stall stall) {
+  const std::lock_guard lock(mutex_);
+  stall_ = stall;
+}
+
 void ScriptedCa::behave() {
   misbehave("", {});
   const std::lock_guard lock(mutex_);
   sign_ = nullptr;
+  stall_ = Stall::kNone;
   advice_.clear();
   refuse_replacements_ = false;
 }
@@ -176,7 +182,7 @@ Response ScriptedCa::new_order(const JsonValue& payload) {
     return problem(409, "alreadyReplaced", "that certificate was replaced already");
   }
   const std::string number = std::to_string(orders_.size() + 1);
-  orders_[number] = {.name = name, .proven = !options_.challenges};
+  orders_[number] = {.name = name, .tried = !options_.challenges};
   ++order_counts_[name];
   Response response;
   response.status = 201;
@@ -227,15 +233,14 @@ Response ScriptedCa::show(const Request& request) {
   if (request.path == "/authorization") {
     response.body = authorization(number, order);
   } else if (request.path == "/challenge") {
-    order.proven = true;
+    order.tried = true;
     response.body = JsonObject()
                         .text("type", request.parameter("type"))
                         .text("url", server_.url(request.target))
-                        .text("status", "valid")
+                        .text("status", is_proven(order) ? "valid" : "processing")
                         .str();
   } else if (request.path == "/order") {
-    const char* status = !order.proven ? "pending" : order.finalized ? "valid" : "ready";
-    response.body = order_json(number, status);
+    response.body = order_json(number, status_of(order));
   } else if (request.path == "/finalize") {
     return finalize(number, order, part_of(request, "payload"));
   } else if (request.path == "/certificate" && order.finalized) {
@@ -246,8 +251,14 @@ Response ScriptedCa::show(const Request& request) {
   return response;
 }
 
+std::string_view ScriptedCa::status_of(const Order& order) const {
+  if (!is_proven(order)) return "pending";
+  if (!order.finalized) return "ready";
+  return stall_ == Stall::kProcessing ? "processing" : "valid";
+}
+
 Response ScriptedCa::finalize(const std::string& number, Order& order, const JsonValue& payload) {
-  if (!order.proven || order.finalized) return problem(403, "orderNotReady", "not now");
+  if (!is_proven(order) || order.finalized) return problem(403, "orderNotReady", "not now");
   const auto csr = acme::base64url_decode(payload.text_of("csr"));
   if (!csr || TestCa::names_of_csr(*csr) != TestCa::Names{order.name}) {
     return problem(400, "badCSR", "not the order's name");
@@ -269,11 +280,11 @@ std::string ScriptedCa::authorization(const std::string& number, const Order& or
                     .text("type", type)
                     .text("url", url("challenge", number) + "&type=" + type)
                     .text("token", token)
-                    .text("status", order.proven ? "valid" : "pending")
+                    .text("status", is_proven(order) ? "valid" : "pending")
                     .str());
   }
   return JsonObject()
-      .text("status", order.proven ? "valid" : "pending")
+      .text("status", is_proven(order) ? "valid" : "pending")
       .raw("identifier", identifier(order.name))
       .raw("challenges", "[" + challenges + "]")
       .str();

@@ -57,7 +57,10 @@ class ScriptedCa {
 
   // From now on, until behave().
   void misbehave(std::string path, Response response);
-  void hang();    // all of it
+  void hang();  // all of it
+  // Proofs are taken, or orders finalized, and nothing comes of it.
+  enum class Stall { kNone, kPending, kProcessing };
+  void stall(Stall stall);
   void behave();  // ... and certificates and advice are its own again
   // 429 with a problem document and Retry-After.
   static Response rate_limited(int retry_after_seconds, std::string_view detail = "slow down");
@@ -78,7 +81,7 @@ class ScriptedCa {
  private:
   struct Order {
     std::string name;
-    bool proven = false;
+    bool tried = false;  // to be proven
     bool finalized = false;
     std::string chain{};  // once it is finalized
   };
@@ -89,6 +92,8 @@ class ScriptedCa {
   Response revoke(const Request& request);
   Response renewal_info(const std::string& certificate);
   Response show(const Request& request);
+  bool is_proven(const Order& order) const { return order.tried && stall_ != Stall::kPending; }
+  std::string_view status_of(const Order& order) const;
   Response finalize(const std::string& number, Order& order, const JsonValue& payload);
   std::string authorization(const std::string& number, const Order& order) const;
   std::string order_json(const std::string& number, std::string_view status) const;
@@ -99,6 +104,7 @@ class ScriptedCa {
   mutable std::mutex mutex_;  // guards all that follows
   std::string bad_path_;      // "*": all
   Response bad_response_;
+  Stall stall_ = Stall::kNone;
   Sign sign_;
   std::vector<Advice> advice_;
   std::vector<std::string> known_;  // certificates that were asked about

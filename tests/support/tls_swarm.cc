@@ -64,6 +64,7 @@ class Swarm {
       if (!all_before && begun_ == members_.size() && options_.rate > 0 && options_.all_sent) {
         options_.all_sent();
       }
+      if (begun_ == members_.size() && open_ == 0) break;  // the last one needed no wait
       const int n = epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()),
                                static_cast<int>(patience().count()));
       for (int e = 0; e < n; ++e) advance(events[static_cast<size_t>(e)].data.u64);
