@@ -23,7 +23,7 @@ struct AdminCall {
   const char* method;
   std::string path;
   Millis limit;
-  std::string body = "";
+  std::string body{};
 };
 Result<AdminAnswer> ask_admin(const std::string& socket, const AdminCall& call);
 

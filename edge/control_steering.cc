@@ -195,7 +195,7 @@ Task<std::string> ControlSteering::retry(ServerName name) {
       RenewalPlan plan = record.info->plan;
       plan.look_at = now;
       const int64_t id = record.info->id;
-      Task<> planning = plane.store().put_plan(id, std::move(plan));
+      Task<> planning = plane.store().put_plan(id, plan);
       co_await std::move(planning);
       plane.renewals().look_soon();
     }
