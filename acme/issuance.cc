@@ -193,7 +193,6 @@ Task<Order> make_order(Context& context) {
     report.storage_failed = true;  // until it is done
     co_await context.request.keep(order.url);
     report.storage_failed = false;
-    report.stored = true;
   }
   fault_point("order.stored");
   co_return order;

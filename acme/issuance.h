@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/task.h"
+#include "cache/renewal.h"
 
 namespace latchkey::acme {
 
@@ -43,7 +44,7 @@ struct IssuanceReport {
   bool resumed = false;                   // it is an order of an earlier life
   bool replaces = false;                  // the CA has accepted it as a renewal (RFC 9773, 5)
   bool replaces_refused = false;          // ... or did not want to hear of that
-  bool stored = false;                    // the store has a PendingOrder
+  std::optional<PendingOrder> stored;     // what the store has of it
   bool proof_failed = false;              // the CA has tried the challenge, and refused
   bool refused_away = false;              // ... while nobody was here to answer
   bool proven = false;                    // every authorization was found valid
@@ -77,7 +78,8 @@ struct IssuanceRequest {
   std::string resume{};             // the URL of an order to go on with; "": a new one is made
   std::function<void()> slow{};     // called when report.slow becomes true
   std::function<void()> ordered{};  // called when the CA has accepted a new order
-  // Stores a new order, before any challenge is answered; its failure ends the issuance.
+  // Stores a new order, before any challenge is answered, and says in the report what is stored;
+  // its failure ends the issuance.
   std::function<Task<>(std::string order_url)> keep{};
 };
 

@@ -161,7 +161,8 @@ Task<CertificatePtr> AcmeIssuer::Impl::obtain(IssuanceJob wanted) {
       tell_success(job.name, report, **certificate, course.began);
       co_return certificate;
     }
-    if (report.stored && order_is_over(report)) co_await forget_order(job.name);
+    const bool once_more = report.account_gone && !course.account_renewed;
+    if (report.stored && order_is_over(report) && !once_more) co_await forget_order(job.name);
     Error error = std::move(certificate).error().in(options.name + ": " + job.name.text());
     Task<> going_on = next(course, report, std::move(error));
     Result<> goes_on = co_await std::move(going_on).result();
@@ -193,7 +194,6 @@ Task<> AcmeIssuer::Impl::next(Course& course, IssuanceReport& report, Error erro
   if (report.slow) job.slow = nullptr;  // once is enough
   if (report.replaces_refused) course.replaces = false;
 
-  const bool ordered = !resumed && !report.order_url.empty();
   const auto no_budget = [&](std::string_view why) {
     report.problem.reset();
     report.throttle.reset();
@@ -202,9 +202,7 @@ Task<> AcmeIssuer::Impl::next(Course& course, IssuanceReport& report, Error erro
                                             ", and there is no budget for another one"};
   };
   if (report.account_gone && !std::exchange(course.account_renewed, true)) {
-    if ((ordered || resumed) && !course.may_order_again()) {
-      co_return no_budget("the order went with the account");
-    }
+    job.pending = report.stored;  // of an account with another URL it is given up then
     co_return Unit{};
   }
   // Who was not here to answer learns nothing of the name from the refusal.

@@ -48,8 +48,9 @@ struct IssuanceJob {
   // answer is the name's failure where it has failed before, else a reason for a new order.
   std::optional<PendingOrder> pending{};
   bool renewal = false;  // for the PendingOrder; a predecessor makes it one, too
-  // Asked before a second order: to try the other challenge type, or because `pending` came to
-  // nothing or the account was lost meanwhile; false: there is none.
+  // Asked before a second order: to try the other challenge type, or because the order to go on
+  // with
+  // (`pending`, or one whose account was lost meanwhile) came to nothing; false: there is none.
   std::function<bool()> may_order_again{};
   // Asked before an order is made that the CA will not count as the renewal of `predecessor`;
   // false: it is not made (kThrottled).

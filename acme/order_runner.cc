@@ -21,7 +21,8 @@ Error cannot_go_on(const PendingOrder& order, std::string why) {
 
 Task<CertificatePtr> OrderRunner::run(const IssuanceJob& job, Try how, Allowance& allowance,
                                       IssuanceReport& report) {
-  report.resumed = report.stored = job.pending.has_value();
+  report.resumed = job.pending.has_value();
+  report.stored = job.pending;
   const AccountPtr account = co_await find_account(allowance, report);
   const PrivateKey key = co_await find_key(job, account, report);
 
@@ -43,7 +44,9 @@ Task<CertificatePtr> OrderRunner::run(const IssuanceJob& job, Try how, Allowance
                       wishes.profile,
                       parts_.clock.wall_now(),
                       job.renewal || job.predecessor != nullptr};
-    request.keep = [this, made](std::string url) { return keep_order(made, std::move(url)); };
+    request.keep = [this, made, &report](std::string url) {
+      return keep_order(made, std::move(url), report);
+    };
   }
 
   AcmeCa ca(parts_.client, account, parts_.clock, parts_.log, parts_.counts, allowance, report,
@@ -105,10 +108,12 @@ std::string OrderRunner::profile_of(const IssuanceJob& job) const {
   return job.profile.empty() ? parts_.options.profile : job.profile;
 }
 
-Task<> OrderRunner::keep_order(PendingOrder order, std::string url) {
+Task<> OrderRunner::keep_order(PendingOrder order, std::string url, IssuanceReport& report) {
   order.url = std::move(url);
-  Task<> putting = parts_.store.put_order(std::move(order));
-  co_return co_await std::move(putting);
+  Task<> putting = parts_.store.put_order(order);
+  co_await std::move(putting);
+  report.stored = std::move(order);
+  co_return Unit{};
 }
 
 void OrderRunner::note_account_trouble(const AccountPtr& account, IssuanceReport& report) {

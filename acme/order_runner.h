@@ -41,7 +41,7 @@ class OrderRunner {
   Task<PrivateKey> find_key(const IssuanceJob& job, AccountPtr account, IssuanceReport& report);
   std::string known_key_type(const IssuanceJob& job);
   std::string profile_of(const IssuanceJob& job) const;
-  Task<> keep_order(PendingOrder order, std::string url);
+  Task<> keep_order(PendingOrder order, std::string url, IssuanceReport& report);
   void note_account_trouble(const AccountPtr& account, IssuanceReport& report);
   Task<CertificatePtr> judge_chain(AcmeCa& ca, ServerName name, PrivateKey key, Chain chain,
                                    IssuanceReport& report);

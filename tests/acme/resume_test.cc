@@ -203,6 +203,54 @@ TEST_F(ResumeTest, AnOrderOfAnAccountThatTheCaForgotIsReplaced) {
   EXPECT_EQ(ca.accounts_made, 2);
 }
 
+// The key is rolled at every moment of an order; it is the same order that goes on.
+TEST_F(ResumeTest, AChangeOfTheAccountsKeyCostsNoOrder) {
+  int moments = 0;
+  for (bool done = false; !done; ++moments) {
+    SCOPED_TRACE(moments);
+    store.orders.clear();
+    const int made = orders();
+    Task<CertificatePtr> task = issuer->obtain(a);
+    task.start();
+    for (int i = 0; i < moments && !task.done(); ++i) clock.advance(1ms);
+    done = task.done();
+    Task<> rolling = issuer->roll_key();
+    rolling.start();
+    run(task, 1min);
+    while (!rolling.done()) clock.advance(1ms);
+    EXPECT_TRUE(rolling.outcome());
+    ASSERT_TRUE(task.done());
+    ASSERT_TRUE(task.outcome()) << task.outcome().error().message;
+    EXPECT_EQ(orders(), made + 1);
+  }
+  EXPECT_GT(moments, 50);
+  EXPECT_EQ(ca.key_changes, moments);
+}
+
+TEST_F(ResumeTest, AnAccountLostInTheMiddleCostsANewOrderIfThatMayBe) {
+  for (const bool may : {true, false}) {
+    const int made = orders();
+    ca.intercept = [&](const HttpRequest& request, const std::string&) {
+      if (request.url.find("/finalize/") != std::string::npos && orders() == made + 1) {
+        ca.forget_accounts();
+      }
+      return std::optional<HttpReply>();
+    };
+    IssuanceJob wanted = job();
+    int asked = 0;
+    wanted.may_order_again = [&] {
+      ++asked;
+      return may;
+    };
+    const auto outcome = obtain(std::move(wanted));
+    EXPECT_EQ(static_cast<bool>(outcome), may);
+    EXPECT_EQ(asked, 1);
+    EXPECT_EQ(orders(), made + (may ? 2 : 1));
+    EXPECT_EQ(store.orders.contains(a), may);
+    store.orders.clear();
+  }
+}
+
 TEST_F(ResumeTest, AnOrderThatBecameInvalidForNoReasonOfTheNamesIsReplaced) {
   die_after("/new-order");
   const std::string order = JsonObject()
