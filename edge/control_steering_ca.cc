@@ -130,8 +130,19 @@ Task<std::string> ControlSteering::revoke_now(ServerName name, std::string reaso
   // It must not be served again, by whatever is under way.
   plane.call_off(info.name);
   uncache(name, *record.certificate);
-  Task<> deleting = plane.store().delete_certificate(info.name);
-  Result<> deleted = co_await std::move(deleting).result();
+  // Writes are done in their order: this one stands behind those of what was called off.
+  Task<> forgiving = plane.coordinator().forget_failures(info.name);
+  co_await std::move(forgiving);
+  // While the CA was asked, a renewal may have put another one into its place: that one stays.
+  Task<NameRecord> looking = plane.store().find_name(info.name);
+  const Result<NameRecord> left = co_await std::move(looking).result();
+  const bool is_there = left && left->info && left->info->id == info.id;
+  Result<> deleted = Unit{};
+  if (!left) deleted = left.error();
+  if (is_there) {
+    Task<> deleting = plane.store().delete_certificate(info.name);
+    deleted = co_await std::move(deleting).result();
+  }
   // A visit that came meanwhile has read what was there before.
   plane.call_off(info.name);
   uncache(name, *record.certificate);
@@ -148,10 +159,10 @@ Task<std::string> ControlSteering::revoke_now(ServerName name, std::string reaso
         "the certificate is revoked and out of memory, but its row could not be deleted (when the "
         "store works again, revoke it once more)");
   }
-  Task<> forgiving = plane.coordinator().forget_failures(info.name);
-  co_await std::move(forgiving);
   const bool denied = plane.policy().decide_without_asking(info.name).verdict == Verdict::kDeny;
-  const bool wanted = !denied && plane.prefetcher().add(info.name, Prefetcher::From::kOperator);
+  const bool replaced = left->certificate != nullptr && !is_there;
+  const bool wanted =
+      !denied && !replaced && plane.prefetcher().add(info.name, Prefetcher::From::kOperator);
   co_return JsonObject()
       .text("name", info.name.text())
       .text("serial", info.serial)
@@ -159,7 +170,8 @@ Task<std::string> ControlSteering::revoke_now(ServerName name, std::string reaso
       .text("reason", reason)
       .boolean("new_one", wanted)
       .text("says", std::string("Its certificate is revoked, and deleted with its key. ") +
-                        (denied   ? "There will be no other: policy denies the name."
+                        (replaced ? "A renewal has brought another one meanwhile."
+                         : denied ? "There will be no other: policy denies the name."
                          : wanted ? "Another one, with a new key, is obtained in the background."
                                   : "The next visitor's handshake gets another one."))
       .str();

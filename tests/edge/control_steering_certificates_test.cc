@@ -196,6 +196,24 @@ TEST_F(SteeredCertificatesTest, ARevokedCertificateGoesEverywhereAndAnotherOneCo
   EXPECT_THAT(kinds("a.test"), Contains(event_kind::kRevoked));
 }
 
+TEST_F(SteeredCertificatesTest, WhatARenewalHasBroughtMeanwhileStays) {
+  store("a.test", "a.test");
+  const CertificatePtr before = record_of("a.test").certificate;
+  Task<std::string> revoking = steering().revoke(name_of("a.test"), "superseded");
+  revoking.start();
+  ASSERT_TRUE(loop_.run_until([&] { return scripted_.requests("/directory") > 0; }));
+  const CertificatePtr after = ca_.issue({"a.test"});
+  Task<> renewing = plane_->store().put_certificate(name_of("a.test"), after, "test");
+  renewing.start();
+  ASSERT_TRUE(loop_.run_until([&] { return revoking.done(); }));
+  ASSERT_TRUE(revoking.outcome()) << revoking.outcome().error().message;
+  EXPECT_THAT(*revoking.outcome(), HasSubstr("A renewal has brought another one meanwhile"));
+  EXPECT_EQ(scripted_.revocations().at(0).certificate, before->chain_der().front());
+  ASSERT_NE(record_of("a.test").certificate, nullptr);
+  EXPECT_EQ(record_of("a.test").certificate->serial(), after->serial());
+  EXPECT_EQ(scripted_.orders("a.test"), 0U);
+}
+
 TEST_F(SteeredCertificatesTest, NoOtherOneComesForANameThatPolicyDenies) {
   store("a.test", "a.test");
   std::vector<Allowlist::BadLine> bad;
