@@ -339,6 +339,7 @@ bool ControlPlane::call_off(const ServerName& name) {
   prefetcher_->remove(name);
   served_names_->call_off(name, why);
   rechecks_->call_off(name, why);
+  renewals_->call_off(name);
   const bool visited = certificates_->call_off(name, why);
   const bool ordering = issuances_->call_off(name, why);
   return visited || ordering;
@@ -354,7 +355,8 @@ void ControlPlane::start() {
   tasks_.spawn(watch());
 }
 
-// The names are wanted as if somebody had listed them: each finds its order in the store.
+// Names without a certificate are wanted as if somebody had listed them, renewals are due now: each
+// finds its order in the store.
 Task<> ControlPlane::resume_orders() {
   Task<std::vector<PendingOrder>> loading = store_->load_orders(kMaxResumed);
   const Result<std::vector<PendingOrder>> orders = co_await std::move(loading).result();
@@ -365,10 +367,29 @@ Task<> ControlPlane::resume_orders() {
   for (const PendingOrder& order : *orders) {
     log_.info("order_resumed", "going on with an order of an earlier life",
               {{"name", order.name.text()}, {"issuer", order.issuer}, {"order", order.url}});
-    // A renewal's turn comes by its plan, which has not moved.
-    if (!order.renewal) prefetcher_->add(order.name, Prefetcher::From::kOperator);
+    if (!order.renewal) {
+      prefetcher_->add(order.name, Prefetcher::From::kOperator);
+      continue;
+    }
+    Task<> hastening = renew_soon(order.name);
+    const Result<> hastened = co_await std::move(hastening).result();
+    if (!hastened) {  // then its turn comes by its plan
+      log_.error("store_write_failed", "hastening a renewal: " + hastened.error().message,
+                 {{"name", order.name.text()}});
+    }
   }
+  renewals_->look_soon();
   co_return Unit{};
+}
+
+Task<> ControlPlane::renew_soon(ServerName name) {
+  Task<NameRecord> finding = store_->find_name(name);
+  const NameRecord record = co_await std::move(finding);
+  if (!record.info) co_return Unit{};
+  RenewalPlan plan = record.info->plan;
+  plan.renew_at = plan.look_at = loop_.clock().wall_now();
+  Task<> putting = store_->put_plan(record.info->id, std::move(plan));
+  co_return co_await std::move(putting).result();
 }
 
 void ControlPlane::want_managed_names() {

@@ -90,6 +90,8 @@ class ControlPlane {
   void open_gates();
   Task<> prepare(AcmeSource& source);
   Task<> resume_orders();
+  Task<> renew_soon(ServerName name);
+  Task<> resume_renewal(ServerName name);
   void want_managed_names();
   Task<> sweep();
   Task<> reseal();
