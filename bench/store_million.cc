@@ -95,6 +95,7 @@ void fill(const Files& files, int64_t rows) {
   std::string der = private_key_to_der(real->key());
   std::minstd_rand random(1);
   execute("PRAGMA synchronous=OFF; PRAGMA cache_size=-600000");
+  constexpr unsigned kMonth = 30 * 24 * 3600;  // seconds
   constexpr int64_t kAtOnce = 50'000;  // a transaction, so that the write-ahead log stays small
   for (int64_t i = 1; i < rows; ++i) {
     if (i % kAtOnce == 1) execute("BEGIN");
@@ -106,7 +107,7 @@ void fill(const Files& files, int64_t rows) {
           "SELECT ?1, ?2, key_type, 1, issuer, account, not_before, not_after, renew_at + ?3, "
           "end_at + ?3, serial, look_at + ?3, last_used, leaf, chain_id, ?4 FROM certificate "
           "WHERE id = 1");
-      query.bind(i + 1).bind(name).bind(static_cast<int64_t>(random() % (30 * 24 * 3600)));
+      query.bind(i + 1).bind(name).bind(static_cast<int64_t>(random() % kMonth));
       query.bind_blob(box.seal(der, sqlite::certificate_context(name, leaf)));
       CHECK(query.run());
     }

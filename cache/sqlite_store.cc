@@ -191,9 +191,8 @@ Task<DueCertificates> SqliteStore::find_due(WallTime now, size_t limit) {
 }
 
 Task<> SqliteStore::put_plan(int64_t id, RenewalPlan plan) {
-  return impl_->write<Unit>([id, plan = std::move(plan)](Connection& connection) {
-    return sqlite::put_plan(connection, id, plan);
-  });
+  return impl_->write<Unit>(
+      [id, plan](Connection& connection) { return sqlite::put_plan(connection, id, plan); });
 }
 
 Task<std::vector<CertificateInfo>> SqliteStore::list_certificates(CertificateQuery query) {

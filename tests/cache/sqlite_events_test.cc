@@ -58,6 +58,7 @@ TEST_F(SqliteEventsTest, TheNewestComesFirstWhateverTheClockSaid) {
 
 TEST_F(SqliteEventsTest, OfEachNameTheNewestHundredStay) {
   std::vector<Event> many;
+  many.reserve(151);
   for (int i = 0; i < 150; ++i) many.push_back(event("a.test", std::to_string(i)));
   many.push_back(event("b.test", "other"));
   done(store->put_events(many));

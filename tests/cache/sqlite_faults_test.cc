@@ -120,6 +120,7 @@ struct Kind {
   const char* remedy;
 };
 
+// NOLINTNEXTLINE(readability-identifier-naming): gtest's name
 void PrintTo(const Kind& kind, std::ostream* out) {
   *out << kind.says;
 }

@@ -160,6 +160,7 @@ TEST_F(SqliteRenewalsTest, AVisitBelongsToTheCertificateThatServesTheName) {
 
 TEST_F(SqliteRenewalsTest, ManyVisitsAreNotedInPieces) {
   std::vector<ServerName> names;
+  names.reserve(1700);
   for (int i = 0; i < 1700; ++i) names.push_back(name("n" + std::to_string(i) + ".test"));
   put("n0.test", ca().issue({"n0.test"}));
   put("n1699.test", ca().issue({"n1699.test"}));
