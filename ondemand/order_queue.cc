@@ -42,6 +42,7 @@ struct OrderQueue::Waiter {
   Waiter(OrderQueue& queue_, Ask ask_, Want& want_)
       : queue(queue_), ask(std::move(ask_)), want(want_), lane(want.lane()) {
     since = queue.clock_.now();
+    entered = since;
     patience = ask.deadline > since ? ask.deadline - since : queue.options_.patience;
     deadline = since + patience;
     first_visit = has_visitors(lane) ? queue.first_visit(ask.plan.name) : since;
@@ -67,6 +68,7 @@ struct OrderQueue::Waiter {
   TimePoint first_visit;
   uint64_t arrival = 0;  // the lower was here before
   TimePoint since;       // in this lane
+  TimePoint entered;     // the first one; who is visited for a while keeps its turn among others
   Millis patience;       // of its visitors
   TimePoint deadline;    // where there are visitors
   Alarm alarm;
@@ -218,7 +220,8 @@ void OrderQueue::want_changed(Waiter& waiter) {
   }
   waiter.lane = waiter.want.lane();
   waiter.since = clock_.now();
-  waiter.first_visit = has_visitors(waiter.lane) ? first_visit(waiter.ask.plan.name) : waiter.since;
+  waiter.first_visit =
+      has_visitors(waiter.lane) ? first_visit(waiter.ask.plan.name) : waiter.entered;
   waiter.deadline = waiter.since + waiter.patience;
   line_up(waiter);
   schedule();

@@ -337,6 +337,21 @@ TEST_F(OrderQueueTest, AWantThatIsRaisedMayGoAtOnce) {
   EXPECT_TRUE(next.in());
 }
 
+TEST_F(OrderQueueTest, AVisitDoesNotCostARenewalItsTurn) {
+  make({.max_orders = 1});
+  Visitor& running = come();
+  Visitor& visited = come(Lane::kRenewal);
+  clock.advance(1s);
+  Visitor& other = come(Lane::kRenewal);
+  visited.want.set_lane(Lane::kHandshake);
+  clock.advance(1s);
+  visited.want.set_lane(Lane::kRenewal);
+  running.leave();
+  clock.advance(0ms);
+  EXPECT_TRUE(visited.in());
+  EXPECT_FALSE(other.task.done());
+}
+
 TEST_F(OrderQueueTest, WhatIsCalledOffFails) {
   make({.max_orders = 1});
   come();
