@@ -157,6 +157,7 @@ Task<CertificatePtr> Coordinator::look_in_store(ServerName name, Visit& visit) {
   Task<NameRecord> finding = parts_.store.find_name(name);
   Result<NameRecord> found = co_await std::move(finding).result();
   if (!found) {
+    parts_.issuances.doubt_store();
     parts_.log.error("store_read_failed", found.error().message, {{"name", name.text()}});
     co_return std::move(found).error().in("looking for a stored certificate");
   }
@@ -315,6 +316,7 @@ Task<> Coordinator::forget_failures(ServerName name) {
   Task<> forgetting = parts_.ledger.forget(name);
   const Result<> forgotten = co_await std::move(forgetting).result();
   if (!forgotten) {
+    parts_.issuances.doubt_store();
     parts_.log.error("store_write_failed", "forgetting failures: " + forgotten.error().message,
                      {{"name", name.text()}});
   }

@@ -198,6 +198,7 @@ Task<> Issuances::keep(const Job& job, const OrderOutcome& outcome) {
     const Result<> forgotten = co_await std::move(forgetting).result();
     // A row that stays makes the next failure's wait longer, no more.
     if (!forgotten) {
+      doubt_store();
       parts_.log.error("store_write_failed", "forgetting failures: " + forgotten.error().message,
                        {{"name", job.name.text()}});
     }

@@ -73,6 +73,8 @@ class Issuances {
 
   // Does the store work? Tested anew after every failure, but not for every caller.
   Task<> test_store();
+  // It has failed somebody else: tested before the next order.
+  void doubt_store() { store_works_ = false; }
   // Of the last self-test; null: none known.
   const Error* store_trouble() const { return store_trouble_ ? &*store_trouble_ : nullptr; }
   const Counts& counts() const { return counts_; }

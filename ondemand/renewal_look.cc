@@ -1,5 +1,6 @@
 // One certificate that is due for a look.
 #include <algorithm>
+#include <utility>
 
 #include "base/json.h"
 #include "ondemand/renewals.h"
@@ -30,13 +31,17 @@ std::string date(WallTime time) {
   return std::to_string(time.time_since_epoch().count());
 }
 
+// Does the name lead to that certificate?
+bool is_of(const NameRecord& record, const CertificateInfo& info) {
+  return record.certificate != nullptr && record.info && record.info->id == info.id;
+}
+
 }  // namespace
 
-// The name is being looked at.
+// The name is being looked at, until this goes.
 struct Renewals::Looking {
-  Looking(Renewals& renewals_in, const ServerName& name_in) : renewals(renewals_in), name(name_in) {
-    renewals.looking_.insert(name);
-  }
+  Looking(Renewals& renewals_in, const ServerName& name_in)
+      : renewals(renewals_in), name(name_in) {}
   ~Looking() { renewals.looking_.erase(name); }
   Looking(const Looking&) = delete;
 
@@ -93,12 +98,17 @@ Task<> Renewals::look(CertificateInfo info) {
     counts_.looked.add();
     if (!round_) round_ = Round{parts_.clock.now()};
     ++round_->looked;
-    note_expiry(info, parts_.clock.wall_now());
+    note_expiry(info);
     Task<std::optional<RenewalPlan>> considering = consider(info);
     Result<std::optional<RenewalPlan>> plan = co_await std::move(considering).result();
     if (!plan) {
-      store_failed(plan.error(), false);
-    } else if (*plan) {
+      // It may be this one row that cannot be read: no other must wait for it.
+      parts_.issuances.doubt_store();
+      parts_.log.error("renewal_look_failed", plan.error().message, {{"name", info.name.text()}});
+      plan = std::optional(put_off(info, info.plan));
+    }
+    if (*plan) {
+      note_expiry(info);
       Task<> writing = write_plan(std::move(info), **plan);
       co_await std::move(writing);
     } else {
@@ -138,12 +148,7 @@ Task<std::optional<RenewalPlan>> Renewals::consider(CertificateInfo info) {
 
   Task<NameRecord> finding = parts_.store.find_name(info.name);
   NameRecord record = co_await std::move(finding);
-  if (record.certificate == nullptr || !record.info || record.info->id != info.id) {
-    // Another one has taken its place, or it has gone; the write is for a row that nothing leads
-    // to.
-    plan.look_at = parts_.clock.wall_now() + kNotFound;
-    co_return plan;
-  }
+  if (!is_of(record, info)) co_return left_alone(plan);
   info = *record.info;
   plan = info.plan;
   if (record.failure) parts_.ledger.learn(info.name, *record.failure);
@@ -168,6 +173,10 @@ Task<std::optional<RenewalPlan>> Renewals::consider(CertificateInfo info) {
     plan.look_at = *early;
     co_return plan;
   }
+  // Asking has taken its time: a visitor may have brought another one, the operator have ended it.
+  Task<NameRecord> reading = parts_.store.find_name(info.name);
+  record = co_await std::move(reading);
+  if (!is_of(record, info)) co_return left_alone(plan);
   if (lacks_place(info, plan)) co_return put_off(info, plan);
   record.info->plan = plan;
   GrantPtr grant = decision.grant;
@@ -176,6 +185,12 @@ Task<std::optional<RenewalPlan>> Renewals::consider(CertificateInfo info) {
   }
   Task<std::optional<RenewalPlan>> renewing = renew(std::move(record), std::move(grant));
   co_return co_await std::move(renewing).result();
+}
+
+// Another one has taken its place, or it has gone; the write is for a row that nothing leads to.
+RenewalPlan Renewals::left_alone(RenewalPlan plan) const {
+  plan.look_at = parts_.clock.wall_now() + kNotFound;
+  return plan;
 }
 
 // Looked at again within the hour, at a random time: those for which there is no place must not
@@ -287,8 +302,10 @@ void Renewals::note_due(const CertificateInfo& info) {
 }
 
 // Once: the look after this one is planned for a time behind the end.
-void Renewals::note_expiry(const CertificateInfo& info, WallTime now) {
-  if (now < info.end || info.plan.look_at > info.end) return;
+void Renewals::note_expiry(const CertificateInfo& info) {
+  if (parts_.clock.wall_now() < info.end || info.plan.look_at > info.end) return;
+  bool& told = looking_.at(info.name).told_of_end;
+  if (std::exchange(told, true)) return;
   tell(event_kind::kExpired, info, "the certificate " + info.serial + " has expired");
 }
 
@@ -323,6 +340,11 @@ Task<CertificatePtr> Renewals::renew_now(ServerName name) {
   const Decision decision = co_await std::move(deciding);
   if (decision.verdict == Verdict::kDeny) {
     co_return Error{ErrorCode::kDenied, "the policy denies the name: " + decision.reason};
+  }
+  Task<NameRecord> reading = parts_.store.find_name(name);
+  record = co_await std::move(reading);
+  if (record.certificate == nullptr || !record.info || record.info->name != name) {
+    co_return Error{ErrorCode::kNotFound, name.text() + " was deleted meanwhile"};
   }
   Issuances::Job job{name, decision.grant};
   if (job.grant == nullptr && record.verdict) {

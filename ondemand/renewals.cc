@@ -98,14 +98,25 @@ Task<Millis> Renewals::turn() {
 // Those that are being looked at are still due in the store.
 void Renewals::begin(const std::vector<CertificateInfo>& due) {
   for (const CertificateInfo& info : due) {
-    if (looking_.contains(info.name)) continue;
+    if (looking_.contains(info.name)) {
+      note_expiry(info);  // an order may wait for longer than the certificate lives
+      continue;
+    }
     if (looking_.size() >= options_.max_looking) {
       crowded_ = true;
       return;
     }
-    tasks_.spawn(look(info));
+    tasks_.spawn(look(info), &looking_[info.name].place);
   }
   crowded_ = due.size() >= options_.max_looking;
+}
+
+void Renewals::call_off(const ServerName& name) {
+  const auto found = looking_.find(name);
+  if (found == looking_.end()) return;
+  const TaskSet::Place place = found->second.place;
+  tasks_.drop(place);
+  look_ended();
 }
 
 void Renewals::look_ended() {
@@ -136,6 +147,7 @@ void Renewals::end_round() {
 
 // One failure a turn counts: of those who look at once all will have met it.
 void Renewals::store_failed(const Error& error, bool writing) {
+  parts_.issuances.doubt_store();
   writes_fail_ = writes_fail_ || writing;
   if (failed_turn_ == turns_ && store_backoff_ > Millis(0)) return;
   failed_turn_ = turns_;
@@ -205,9 +217,13 @@ Task<> Renewals::correct_all() {
         continue;
       }
       counts_.corrected.add();
-      Task<> putting = parts_.store.put_plan(info.id, plan);
-      const Result<> put = co_await std::move(putting).result();
-      if (!put) store_failed(put.error(), true);
+      for (;;) {
+        Task<> putting = parts_.store.put_plan(info.id, plan);
+        const Result<> put = co_await std::move(putting).result();
+        if (put) break;
+        store_failed(put.error(), true);
+        co_await sleep(parts_.clock, kLongestBackoff);
+      }
     }
     if (page->size() < query.limit) break;
     query.after = page->back().name.text();
@@ -242,17 +258,20 @@ Task<> Renewals::write_uses() {
   names.erase(std::unique(names.begin(), names.end()), names.end());
   Task<> noting = parts_.store.note_uses(names, parts_.clock.wall_now());
   const Result<> noted = co_await std::move(noting).result();
-  writing_ = false;
   if (noted) {
     look_soon();
   } else {
+    parts_.issuances.doubt_store();
     parts_.log.error("store_write_failed",
                      "visits are noted later, or not at all: " + noted.error().message);
     const size_t room = options_.max_uses - std::min(options_.max_uses, used_.size());
     used_.insert(used_.end(), names.begin(),
                  names.begin() + static_cast<std::ptrdiff_t>(std::min(room, names.size())));
+    // Not at once for each visit that comes, however many are noted.
+    co_await sleep(parts_.clock, kWriteUsesEvery);
   }
-  if (!used_.empty()) write_uses_in(kWriteUsesEvery);
+  writing_ = false;
+  if (!used_.empty()) write_uses_in(noted ? kWriteUsesEvery : Millis(0));
   co_return Unit{};
 }
 

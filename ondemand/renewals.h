@@ -6,7 +6,7 @@
 #include <random>
 #include <string>
 #include <string_view>
-#include <unordered_set>
+#include <unordered_map>
 #include <vector>
 
 #include "base/breaker.h"
@@ -79,6 +79,10 @@ class Renewals {
   // kNotFound where nothing is stored for exactly that name.
   Task<CertificatePtr> renew_now(ServerName name);
 
+  // The name is being deleted: the look at it that is under way, if there is one, brings nothing
+  // back. Not from within it. Orders are called off at Issuances.
+  void call_off(const ServerName& name);
+
   // A name was visited: written down with others, soon. Bounded: beyond max_uses the rest is noted
   // at a later visit.
   void note_use(const ServerName& name);
@@ -125,9 +129,10 @@ class Renewals {
   Task<> write_plan(CertificateInfo info, RenewalPlan plan);
   Task<std::optional<RenewalPlan>> renew(NameRecord record, GrantPtr grant);
   void note_due(const CertificateInfo& info);
-  void note_expiry(const CertificateInfo& info, WallTime now);
+  void note_expiry(const CertificateInfo& info);
   bool place_for(const CertificateInfo& info) const;
   RenewalPlan put_off(const CertificateInfo& info, RenewalPlan plan);
+  RenewalPlan left_alone(RenewalPlan plan) const;
   // By the ledger, and by how often it was renewed just now; nullopt: at once.
   std::optional<WallTime> not_before(const CertificateInfo& info) const;
   void note_renewed(const ServerName& name);
@@ -156,9 +161,13 @@ class Renewals {
   Counts counts_;
   std::minstd_rand random_{std::random_device()()};
 
-  std::unordered_set<ServerName> looking_;     // <= max_looking
-  size_t ordering_ = 0;                        // of looking_
-  std::map<std::string, size_t> ordering_at_;  // ... by the issuer of the certificate in use
+  struct Under {
+    TaskSet::Place place{};
+    bool told_of_end = false;  // of the certificate
+  };
+  std::unordered_map<ServerName, Under> looking_;  // <= max_looking
+  size_t ordering_ = 0;                            // of looking_
+  std::map<std::string, size_t> ordering_at_;      // ... by the issuer of the certificate in use
   Turnstile asking_, polling_;
   // How often in a row, since the start, a name's renewal or poll came to nothing, or it was
   // renewed: 512 KiB each.

@@ -22,6 +22,8 @@ class FakeStore : public Store {
   // Set: puts of all kinds but accounts, or only self-tests, fail with it.
   std::optional<Error> full;
   std::optional<Error> broken_test;
+  // find_name() fails for these.
+  std::set<ServerName> unreadable;
   // Set: every call takes so long on this clock, and what is put is put by its time.
   Clock* clock = nullptr;
   Millis delay{0};
@@ -86,6 +88,9 @@ class FakeStore : public Store {
   Task<NameRecord> find_name(ServerName name) override {
     ++reads;
     co_await reach();
+    if (unreadable.contains(name)) {
+      co_return Error{ErrorCode::kIo, "the row of " + name.text() + " cannot be read"};
+    }
     NameRecord record;
     if (const auto held = holder(name)) {
       adopt(*held);
