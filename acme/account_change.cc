@@ -63,6 +63,8 @@ Task<> AccountKeeper::do_roll_key() {
   }
   AccountRecord record = *std::move(found);
   const AccountKey key = AccountKey::generate();
+  // The one in use may be the one to come of an earlier change, which could not be stored.
+  record.key_der = old->key.to_der();
   record.next_key_der = key.to_der();
   co_await put(record, outcome);
 

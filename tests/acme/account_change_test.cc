@@ -108,6 +108,28 @@ TEST_F(AccountChangeTest, WhereNothingCanBeLearntBothKeysAreKeptAndTheNextReques
   EXPECT_EQ(record().next_key_der, "");
 }
 
+TEST_F(AccountChangeTest, AKeyThatCouldNotBeMadeTheAccountsIsNotLostByTheNextChange) {
+  get();
+  Task<> first = accounts->roll_key();
+  first.start();
+  while (ca.key_changes == 0) clock.advance(Millis(1));
+  store.broken = Error{ErrorCode::kIo, "disk full"};
+  for (int i = 0; i < 50; ++i) clock.advance(Millis(1));
+  ASSERT_TRUE(first.done());
+  store.broken.reset();
+  // Another one, and a crash before the CA has heard of it.
+  answer("/key-change", FakeAcmeServer::json(502, "no"));
+  const std::string before = record().next_key_der;
+  Task<> second = accounts->roll_key();
+  second.start();
+  while (record().next_key_der == before) clock.advance(Millis(1));
+  second = {};
+  ca.intercept = nullptr;
+  restart();
+  EXPECT_TRUE(works(*get().account));
+  EXPECT_EQ(ca.accounts_made, 1);
+}
+
 TEST_F(AccountChangeTest, AKeyThatTheCaHasIsUsedAlsoWhenItCannotBeStored) {
   get();
   Task<> task = accounts->roll_key();
