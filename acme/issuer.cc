@@ -76,6 +76,7 @@ struct AcmeIssuer::Impl {
   Task<CertificatePtr> within_limit(Course& course, IssuanceReport& report);
   // After one that failed: nothing, where another one is to be tried; else the error to end with.
   Task<> next(Course& course, IssuanceReport& report, Error error);
+  bool is_stuck(const IssuanceJob& job, const IssuanceReport& report, const Error& error);
   void learn(const IssuanceJob& job, const IssuanceReport& report);
   Task<> forget_order(ServerName name);
   void tell_success(const ServerName& name, const IssuanceReport& report, const Certificate& leaf,
@@ -162,8 +163,9 @@ Task<CertificatePtr> AcmeIssuer::Impl::obtain(IssuanceJob wanted) {
       co_return certificate;
     }
     const bool once_more = report.account_gone && !course.account_renewed;
-    if (report.stored && order_is_over(report) && !once_more) co_await forget_order(job.name);
     Error error = std::move(certificate).error().in(options.name + ": " + job.name.text());
+    const bool over = order_is_over(report) || is_stuck(job, report, error);
+    if (report.stored && over && !once_more) co_await forget_order(job.name);
     Task<> going_on = next(course, report, std::move(error));
     Result<> goes_on = co_await std::move(going_on).result();
     if (goes_on) continue;
@@ -226,6 +228,18 @@ Task<> AcmeIssuer::Impl::next(Course& course, IssuanceReport& report, Error erro
                {"next", to_string(course.types.front())}});
   course.earlier = std::move(error.message);
   co_return Unit{};
+}
+
+// It is then forgotten, and the next try makes a new one: this one's time may be over.
+bool AcmeIssuer::Impl::is_stuck(const IssuanceJob& job, const IssuanceReport& report,
+                                const Error& error) {
+  if (!job.pending || !order_is_stuck(error, report, clock.wall_now() - job.pending->made)) {
+    return false;
+  }
+  log.warning("order_given_up",
+              "the CA has not come to an end with the order in a day; the next try makes a new one",
+              {{"name", job.name.text()}, {"order", report.order_url}});
+  return true;
 }
 
 Task<> AcmeIssuer::Impl::forget_order(ServerName name) {

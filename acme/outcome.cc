@@ -3,6 +3,8 @@
 namespace latchkey::acme {
 namespace {
 
+constexpr std::chrono::hours kOrderTime{24};  // CAs give one about a week
+
 // An answer that is no ACME: of something in between, or of a CA that has lost its way.
 bool is_no_acme(const Problem& problem) {
   return problem.type.empty() && problem.failure_class() == FailureClass::kOther;
@@ -34,6 +36,12 @@ bool order_is_over(const IssuanceReport& report) {
   if (!report.problem) return false;
   const int status = report.problem->status;
   return status / 100 == 4 && status != 408 && status != 429;
+}
+
+bool order_is_stuck(const Error& error, const IssuanceReport& report, std::chrono::seconds age) {
+  if (!report.resumed || report.order_url.empty() || age < kOrderTime) return false;
+  if (!report.problem) return error.code == ErrorCode::kTimeout;
+  return report.problem->status / 100 == 5 && !report.throttle;
 }
 
 bool a_new_order_may_help(const Error& error, const IssuanceReport& report) {

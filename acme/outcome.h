@@ -1,4 +1,5 @@
 #pragma once
+#include <chrono>
 #include <optional>
 
 #include "acme/issuance.h"
@@ -16,6 +17,9 @@ bool another_challenge_may_help(const IssuanceReport& report);
 // Will nothing come of the order any more? Not where the CA could not be reached, told us to stay
 // away, made no sense, or our own time limit ended it.
 bool order_is_over(const IssuanceReport& report);
+// Has it had its time? After a day an order that the CA still keeps waiting, or answers with its
+// own errors, makes room for a new one. `age`: since it was made.
+bool order_is_stuck(const Error& error, const IssuanceReport& report, std::chrono::seconds age);
 
 // An order of an earlier life failed: would a new one do better? Not where the CA has looked at the
 // name and refused it, or cannot be reached.

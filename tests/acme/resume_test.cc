@@ -363,6 +363,32 @@ TEST_F(ResumeTest, WhatATimeLimitEndedIsFinishedLater) {
   expect_its_key(*certificate);
 }
 
+TEST_F(ResumeTest, AnOrderThatComesToNoEndInADayMakesRoomForANewOne) {
+  const struct {
+    const char* part;
+    HttpReply reply;
+  } cases[] = {
+      {"/order/", FakeAcmeServer::json(200, R"({"status":"processing",)"
+                                            R"("authorizations":["https://ca.test/authz/1"],)"
+                                            R"("finalize":"https://ca.test/finalize/1"})")},
+      {"/cert/", FakeAcmeServer::json(500, "")},
+  };
+  for (const auto& c : cases) {
+    SCOPED_TRACE(c.part);
+    store.orders.clear();
+    restart();
+    answer(c.part, c.reply);
+    EXPECT_FALSE(obtain());
+    EXPECT_FALSE(obtain(resumed()));
+    ASSERT_TRUE(store.orders.contains(a)) << "within the day it is gone on with";
+    clock.advance(24h);
+    EXPECT_FALSE(obtain(resumed()));
+    EXPECT_TRUE(store.orders.empty());
+    ca.intercept = nullptr;
+    EXPECT_TRUE(obtain(resumed()));
+  }
+}
+
 TEST_F(ResumeTest, AStoreThatDoesNotTakeTheOrderEndsItBeforeAnythingIsProven) {
   ASSERT_TRUE(obtain("warm.test"));
   store.full = Error{ErrorCode::kIo, "the disk is full; free some space"};
