@@ -7,11 +7,18 @@
 #include "acme/csr.h"
 #include "acme/judge.h"
 #include "acme/renewal_info.h"
+#include "base/within.h"
 
 namespace latchkey::acme {
 namespace {
 
 constexpr size_t kMaxAlternates = 4;
+// With a certificate in hand that does: whoever waits for it is not to wait in vain.
+constexpr Millis kLookForOther{10'000};
+
+Task<CertificatePtr> ended_after(Clock& clock, Millis limit, Task<CertificatePtr> task) {
+  co_return co_await within(clock, limit, std::move(task));
+}
 
 Error cannot_go_on(const PendingOrder& order, std::string why) {
   return Error{ErrorCode::kNotFound, "the order " + order.url + " " + std::move(why)};
@@ -136,8 +143,10 @@ Task<CertificatePtr> OrderRunner::judge_chain(AcmeCa& ca, ServerName name, Priva
   const std::string& wanted = parts_.options.preferred_chain;
   if (!wanted.empty() && !ends_under(chain.pem, wanted)) {
     report.stage = "fetching other chains of the certificate";
-    const CertificatePtr preferred = co_await preferred_chain(ca, name, key, std::move(chain));
-    if (preferred != nullptr) co_return preferred;
+    Task<CertificatePtr> looking = preferred_chain(ca, name, key, std::move(chain));
+    Task<CertificatePtr> limited = ended_after(parts_.clock, kLookForOther, std::move(looking));
+    const Result<CertificatePtr> preferred = co_await std::move(limited).result();
+    if (preferred && *preferred != nullptr) co_return *preferred;
     warn(name, "the CA offers no usable chain that ends under \"" + printable(wanted, 80) +
                    "\"; taking its own choice");
   }

@@ -209,5 +209,13 @@ TEST_F(PreferredChainTest, AnAlternateThatEndsUnderItAndIsGoodIsTaken) {
   EXPECT_EQ((*certificate)->issuer(), common_name(other.intermediate_pem));
 }
 
+TEST_F(PreferredChainTest, ACaThatIsSlowWithItsOtherChainsDoesNotHoldUpACertificate) {
+  ca.links = {alternate(1), alternate(2), alternate(3)};
+  answer("/alternate/", throttled(503, "25"));
+  const TimePoint began = clock.now();
+  EXPECT_TRUE(obtain_preferring("Another Root"));
+  EXPECT_LT(clock.now() - began, Millis(15'000));
+}
+
 }  // namespace
 }  // namespace latchkey::acme
