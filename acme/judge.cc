@@ -175,7 +175,15 @@ Result<> check_leaf(const Certificate& leaf, const ServerName& name, WallTime no
   return Unit{};
 }
 
-std::vector<std::string> warnings_of(const Certificate& leaf, WallTime now) {
+bool an_issuer_has_expired(const std::vector<X509Ptr>& chain, WallTime now) {
+  std::time_t seconds = std::chrono::system_clock::to_time_t(now);
+  return std::any_of(chain.begin() + 1, chain.end(), [&](const X509Ptr& issuer) {
+    return X509_cmp_time(X509_get0_notAfter(issuer.get()), &seconds) < 0;
+  });
+}
+
+std::vector<std::string> warnings_of(const Certificate& leaf, const std::vector<X509Ptr>& chain,
+                                     WallTime now) {
   std::vector<std::string> warnings;
   const std::string& serial = leaf.serial();  // hex
   const bool zero = serial.find_first_not_of('0') == std::string::npos;
@@ -184,8 +192,8 @@ std::vector<std::string> warnings_of(const Certificate& leaf, WallTime now) {
                        " is not a positive number of at most 20 bytes: some clients may refuse it");
   }
   const WallTime end = leaf.chain_not_after();
-  if (end <= now) {
-    warnings.push_back("an issuer in the chain expired at " + show(end));
+  if (an_issuer_has_expired(chain, now)) {
+    warnings.push_back("an issuer in the chain has expired: clients may refuse it");
   } else if (end < leaf.not_after()) {
     warnings.push_back("the leaf is valid until " + show(leaf.not_after()) +
                        ", but an issuer in the chain only until " + show(end));
@@ -213,7 +221,7 @@ Result<Judged> judge(std::string_view chain_pem, const ServerName& name, const P
   Result<CertificatePtr> certificate = Certificate::from_der(*chain, key);
   if (!certificate) return refused(certificate.error().message);
   if (Result<> leaf = check_leaf(**certificate, name, now); !leaf) return std::move(leaf).error();
-  return Judged{*certificate, warnings_of(**certificate, now)};
+  return Judged{*certificate, warnings_of(**certificate, *parsed, now)};
 }
 
 }  // namespace latchkey::acme

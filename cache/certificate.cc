@@ -211,7 +211,9 @@ Result<CertificatePtr> Certificate::from_der(const std::vector<std::string>& cha
     const auto not_after = wall_time(X509_get0_notAfter(x509.get()));
     if (!not_before || !not_after) return invalid(place, "has dates that do not parse");
     if (!leaf) {
-      made->chain_not_after_ = std::min(made->chain_not_after_, *not_after);
+      // One that had expired before the leaf was made: a new leaf would not mend that.
+      const bool counts = *not_after > made->not_before_;
+      if (counts) made->chain_not_after_ = std::min(made->chain_not_after_, *not_after);
       continue;
     }
     const bssl::UniquePtr<EVP_PKEY> public_key(X509_get_pubkey(x509.get()));

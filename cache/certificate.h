@@ -41,9 +41,10 @@ class Certificate {
   bool covers_host(std::string_view host) const;
 
   WallTime not_before() const { return not_before_; }
-  WallTime not_after() const { return not_after_; }              // the leaf's
-  WallTime chain_not_after() const { return chain_not_after_; }  // the smallest in the chain
-  const std::string& serial() const { return serial_; }          // hex, lower case
+  WallTime not_after() const { return not_after_; }  // the leaf's
+  // The smallest in the chain, save of issuers that had expired before the leaf was made.
+  WallTime chain_not_after() const { return chain_not_after_; }
+  const std::string& serial() const { return serial_; }  // hex, lower case
   const std::string& issuer() const { return issuer_; }  // the leaf's issuer, CN or whole name
   bool valid_at(WallTime now) const { return not_before_ <= now && now < not_after_; }
   // No more to be served. One that begins in a moment is: clocks differ by minutes.

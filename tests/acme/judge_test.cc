@@ -13,6 +13,7 @@ namespace latchkey::acme {
 namespace {
 
 using namespace std::chrono_literals;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
@@ -139,6 +140,15 @@ TEST_F(JudgeTest, ALeafThatOutlivesItsIssuerIsWarnedOf) {
   const Result<Judged> judged = judge(pem, a, key, now);
   ASSERT_TRUE(judged) << judged.error().message;
   EXPECT_THAT(judged->warnings, SizeIs(1));
+}
+
+TEST_F(JudgeTest, AnIssuerThatHasExpiredIsWarnedOf) {
+  const WallTime later = now + 24h * 30'000;
+  const std::string pem = ca.issue_pem({"a.test"}, later - 1h, later + 1h, key);
+  const Result<Judged> judged = judge(pem, a, key, later);
+  ASSERT_TRUE(judged) << judged.error().message;
+  EXPECT_THAT(judged->warnings, ElementsAre(HasSubstr("an issuer in the chain has expired")));
+  EXPECT_EQ(judged->certificate->chain_not_after(), later + 1h) << "renewed by its own life";
 }
 
 TEST_F(JudgeTest, WhatIsNotAChainIsRefused) {

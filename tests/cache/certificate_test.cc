@@ -52,6 +52,12 @@ TEST_F(CertificateTest, TheChainEndsWithItsFirstMember) {
   EXPECT_GT(made->not_after(), made->chain_not_after());
 }
 
+TEST_F(CertificateTest, AnIssuerThatHadExpiredBeforeDoesNotEndIt) {
+  const WallTime from = TestCa::now() + hours(24 * 30000);
+  const auto made = ca().issue({"a.test"}, from, from + hours(1));
+  EXPECT_EQ(made->chain_not_after(), made->not_after());
+}
+
 TEST_F(CertificateTest, ReadsDatesFarAway) {
   const WallTime end_of_time{std::chrono::seconds(253402300799)};  // 9999-12-31T23:59:59Z
   EXPECT_EQ(ca().issue({"a.test"}, WallTime{}, end_of_time)->not_after(), end_of_time);
