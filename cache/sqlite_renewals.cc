@@ -18,6 +18,23 @@ Query& bind_window(Query& query, const std::optional<RenewalWindow>& window) {
   return query.bind(seconds(window->start)).bind(seconds(window->end));
 }
 
+// The row that serves the name: see find_certificate(). nullopt: there is none.
+Result<std::optional<int64_t>> row_of(Connection& connection, const ServerName& name) {
+  Query query = connection.query(
+      "SELECT n.id FROM certificate_name n WHERE n.name IN (?1, ?2) "
+      "ORDER BY n.name = ?1 DESC, n.id DESC LIMIT 1");
+  query.bind(name.text());
+  const std::string_view parent = name.parent();
+  if (parent.empty()) {
+    query.bind_null();
+  } else {
+    query.bind("*." + std::string(parent));
+  }
+  const auto row = query.next();
+  if (!row) return row.error();
+  return *row ? std::optional(query.integer(0)) : std::nullopt;
+}
+
 }  // namespace
 
 const std::string& info_columns() {
@@ -104,19 +121,16 @@ Result<> note_uses(Connection& connection, const std::vector<ServerName>& names,
   Transaction transaction(connection);
   if (auto begun = transaction.begin(); !begun) return begun;
   for (size_t i = first; i < std::min(last, names.size()); ++i) {
-    // The one that serves the name: see find_certificate().
-    Query query = connection.query(
-        "UPDATE certificate SET last_used = ?1, look_at = coalesce(look_at, ?1) WHERE id = "
-        "(SELECT n.id FROM certificate_name n WHERE n.name IN (?2, ?3) "
-        "ORDER BY n.name = ?2 DESC, n.id DESC LIMIT 1)");
-    query.bind(seconds(now)).bind(names[i].text());
-    const std::string_view parent = names[i].parent();
-    if (parent.empty()) {
-      query.bind_null();
-    } else {
-      query.bind("*." + std::string(parent));
+    const auto id = row_of(connection, names[i]);
+    if (!id) return id.error();
+    if (!*id) continue;
+    // Apart, for an update that names look_at writes its index too, also where it changes nothing.
+    for (const std::string_view sql :
+         {"UPDATE certificate SET last_used = ? WHERE id = ?",
+          "UPDATE certificate SET look_at = ? WHERE id = ? AND look_at IS NULL"}) {
+      Query query = connection.query(sql);
+      if (auto done = query.bind(seconds(now)).bind(**id).run(); !done) return done;
     }
-    if (auto done = query.run(); !done) return done;
   }
   return transaction.commit();
 }
