@@ -4,6 +4,7 @@
 #include <set>
 
 #include "acme/self_signed.h"
+#include "base/cautious_time.h"
 #include "base/file.h"
 #include "edge/allowlist_loader.h"
 #include "edge/fallback.h"
@@ -409,10 +410,12 @@ Task<> ControlPlane::prepare(AcmeSource& source) {
   co_return Unit{};
 }
 
+// What was deleted does not come back when the clock is put right.
 Task<> ControlPlane::sweep() {
+  CautiousTime time(loop_.clock());
   co_await sleep(loop_.clock(), kFirstSweep);
   for (;;) {
-    Task<SweepReport> sweeping = store_->sweep(loop_.clock().wall_now(), config_.keep_expired);
+    Task<SweepReport> sweeping = store_->sweep(time.now(), config_.keep_expired);
     const Result<SweepReport> swept = co_await std::move(sweeping).result();
     if (!swept) log_.error("store_write_failed", "sweeping the store: " + swept.error().message);
     if (swept) {
