@@ -229,7 +229,7 @@ Result<Found> find_certificate(Connection& connection, const SecretBox& box,
       ", c.name, c.leaf, ch.issuers, ch.hash, c.sealed_key "
       "FROM certificate_name n JOIN certificate c ON c.id = n.id "
       "LEFT JOIN chain ch ON ch.id = c.chain_id WHERE n.name IN (?1, ?2) "
-      "ORDER BY n.name = ?1 DESC, c.id DESC LIMIT 1";
+      "ORDER BY c.end_at > ?3 DESC, n.name = ?1 DESC, c.id DESC LIMIT 1";
   Query query = connection.query(sql);
   query.bind(name.text());
   const std::string_view parent = name.parent();
@@ -238,6 +238,7 @@ Result<Found> find_certificate(Connection& connection, const SecretBox& box,
   } else {
     query.bind("*." + std::string(parent));
   }
+  query.bind(seconds(std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now())));
   auto row = query.next();
   if (!row) return std::move(row).error();
   if (!*row) return Found{};

@@ -92,6 +92,9 @@ Task<CertificatePtr> Coordinator::find_or_issue(ServerName name, Want& want, Vis
     co_return *std::move(over);
   }
   parts_.policy.keep(name);
+  // Asking has taken its time: the scheduler may have renewed it meanwhile.
+  const CertificatePtr renewed = parts_.cache.find(name);
+  if (renewed != nullptr && !renewed->expired_at(parts_.clock.wall_now())) co_return renewed;
   Issuances::Job job{name};
   job.grant = decision.grant;
   job.extras = extras(decision);

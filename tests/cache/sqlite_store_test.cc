@@ -61,6 +61,19 @@ TEST_F(SqliteStoreTest, TheExactNameGoesBeforeTheWildcard) {
   EXPECT_EQ(found_serial("test"), "none");
 }
 
+TEST_F(SqliteStoreTest, AnExpiredExactOneHidesNoGoodWildcard) {
+  open();
+  const WallTime now = TestCa::now();
+  const auto wild = ca().issue({"*.w.test"});
+  const auto old = ca().issue({"a.w.test"}, now - hours(9), now - hours(1));
+  put("x.w.test", wild);
+  put("a.w.test", old);
+  EXPECT_EQ(found_serial("a.w.test"), wild->serial());
+  put("x.w.test", ca().issue({"*.w.test"}, now - hours(7), now - hours(1)));
+  execute("DELETE FROM certificate WHERE serial = '" + wild->serial() + "'");
+  EXPECT_EQ(found_serial("a.w.test"), old->serial());
+}
+
 TEST_F(SqliteStoreTest, AnExpiredOneIsFoundToo) {
   open();
   const auto old = ca().issue({"a.test"}, TestCa::now() - hours(9), TestCa::now() - hours(1));

@@ -36,6 +36,24 @@ TEST_F(ExpiryTest, AFreshCertificateIsWaitedForAndServed) {
   EXPECT_EQ(side->events.count(event_kind::kRenewed), 1u);
 }
 
+TEST_F(ExpiryTest, WhatTheSchedulerHasRenewedWhileTheEndpointWasAskedIsServed) {
+  put_expired("asked.test");
+  const CertificatePtr fresh = fake_ca().issue({"asked.test"});
+  const Alarm renewed =
+      clock.after(50ms, [&] { side->cache.replace(name_of("asked.test"), fresh); });
+  EXPECT_EQ(visit("asked.test").said, fresh->serial());
+  EXPECT_EQ(side->orders(), 0);
+}
+
+TEST_F(ExpiryTest, AnExpiredExactOneHidesNoGoodWildcard) {
+  put_expired("a.listed.test");
+  const CertificatePtr wild = fake_ca().issue({"*.listed.test"});
+  store.clock = &clock;
+  store.set_certificate(name_of("x.listed.test"), wild, "first");
+  EXPECT_EQ(visit("a.listed.test").said, wild->serial());
+  EXPECT_EQ(side->orders(), 0);
+}
+
 TEST_F(ExpiryTest, TheOldOneIsServedAfterFiveSecondsAndTheOrderGoesOn) {
   const std::string old = put_expired("slow.listed.test");
   side->first.takes = 60s;

@@ -363,13 +363,21 @@ class FakeStore : public Store {
     const auto held = holder(name);
     return held ? row_of(certificates, *held).value_or(nullptr) : nullptr;
   }
-  // Whose certificate is the name's: its own, else the newest one that was put with the wildcard
-  // for it.
+  // Whose certificate is the name's: its own, else (or where that has expired) the newest one that
+  // was put with the wildcard for it.
   std::optional<ServerName> holder(const ServerName& name) const {
-    if (certificates.contains(name)) return name;
-    const auto found = wildcards_.find("*." + std::string(name.parent()));
-    if (found == wildcards_.end() || !certificates.contains(found->second)) return std::nullopt;
-    return found->second;
+    const auto own = certificates.find(name);
+    const auto is_good = [this](const CertificatePtr& certificate) {
+      return clock == nullptr || !certificate->expired_at(clock->wall_now());
+    };
+    if (own != certificates.end() && is_good(own->second)) return name;
+    const auto wild = wildcards_.find("*." + std::string(name.parent()));
+    const auto found =
+        wild == wildcards_.end() ? certificates.end() : certificates.find(wild->second);
+    if (found == certificates.end() || (own != certificates.end() && !is_good(found->second))) {
+      return own == certificates.end() ? std::optional<ServerName>() : name;
+    }
+    return found->first;
   }
   // Tests may write into `certificates`.
   void adopt(const ServerName& name) {
