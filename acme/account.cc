@@ -84,8 +84,10 @@ bool AccountKeeper::is_bound_elsewhere(const AccountRecord& record) const {
 
 Task<std::optional<AccountRecord>> AccountKeeper::load(AccountOutcome& outcome) {
   outcome.storage_failed = true;  // until it is done
-  std::optional<AccountRecord> record = co_await store_.find_account(client_.directory_url());
-  outcome.storage_failed = false;
+  Task<std::optional<AccountRecord>> finding = store_.find_account(client_.directory_url());
+  Result<std::optional<AccountRecord>> record = co_await std::move(finding).result();
+  // A damaged row is not the store's trouble, but this account's.
+  outcome.storage_failed = !record && record.error().code != ErrorCode::kInvalid;
   co_return record;
 }
 

@@ -137,7 +137,11 @@ Task<> AccountKeeper::tell_deactivation(AccountRecord record) {
 Task<> AccountKeeper::do_reactivate() {
   co_await quiet();
   AccountOutcome outcome;
-  const std::optional<AccountRecord> record = co_await load(outcome);
+  Task<std::optional<AccountRecord>> loading = load(outcome);
+  Result<std::optional<AccountRecord>> loaded = co_await std::move(loading).result();
+  const bool damaged = !loaded && loaded.error().code == ErrorCode::kInvalid;
+  if (!loaded && !damaged) co_return std::move(loaded).error();
+  const std::optional<AccountRecord> record = damaged ? std::nullopt : *std::move(loaded);
   if (record && !record->deactivated && !record->url.empty()) {
     Task<bool> asking = works(*record);
     if (co_await std::move(asking)) {

@@ -23,9 +23,13 @@ Result<FoundAccount> find_account(Connection& connection, const SecretBox& box,
   if (!*row) return found;
   auto key = box.open(query.text(1), account_context(directory));
   if (!key) {
-    return Error{ErrorCode::kIo, "the stored account key for " + directory +
-                                     " cannot be read: " + key.error().message +
-                                     "; restore a backup of the database, or delete the account"};
+    const bool missing = key.error().code == ErrorCode::kNotFound;
+    return Error{missing ? ErrorCode::kIo : ErrorCode::kInvalid,
+                 "the stored account key for " + directory +
+                     " cannot be read: " + key.error().message +
+                     (missing ? "; put that key back into the encryption key file"
+                              : "; restore a backup of the database, or register a new account "
+                                "by \"latchkey account reactivate ISSUER\"")};
   }
   AccountRecord record{.directory = directory,
                        .url = std::string(query.text(0)),

@@ -19,7 +19,8 @@ struct FoundAccount {
   std::string bad_next_key{};
 };
 
-// A key that does not open is an error, never "none": a new account would be made.
+// A key that does not open is an error, never "none": a new account would be made. kInvalid: it is
+// damaged; kIo: what it is sealed with is not here.
 Result<FoundAccount> find_account(Connection& connection, const SecretBox& box,
                                   const std::string& directory);
 Result<> put_account(Connection& connection, const SecretBox& box, const AccountRecord& account);

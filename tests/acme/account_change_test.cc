@@ -211,6 +211,22 @@ TEST_F(AccountChangeTest, ADamagedKeyIsReplacedOnTheOperatorsWord) {
   EXPECT_EQ(url(), kSecond);
 }
 
+// As the store has it where the sealed key does not open.
+TEST_F(AccountChangeTest, ARowThatTheStoreCannotReadIsReplacedOnTheOperatorsWord) {
+  get();
+  restart();
+  store.broken = Error{ErrorCode::kInvalid, "it is damaged"};
+  EXPECT_FALSE(get().storage_failed) << "other issuers can do their work";
+  Task<> task = accounts->reactivate();
+  task.start();
+  clock.advance(Millis(1));
+  store.broken.reset();
+  for (int i = 0; i < 50 && !task.done(); ++i) clock.advance(Millis(1));
+  ASSERT_TRUE(task.done());
+  EXPECT_TRUE(task.outcome()) << error(task.outcome());
+  EXPECT_EQ(url(), kSecond);
+}
+
 TEST_F(AccountChangeTest, AReactivationKeepsTheBinding) {
   ca.external_accounts = {{"kid", "key"}};
   options.eab = ExternalAccount{"kid", "key"};

@@ -207,6 +207,15 @@ TEST_F(SqliteOrdersTest, AnAccountIsKeptWhole) {
   EXPECT_FALSE(found->deactivated);
 }
 
+TEST_F(SqliteOrdersTest, ADamagedAccountKeyIsToldFromTroubleOfTheStore) {
+  done(store->put_account({"d", "u", "key"}));
+  execute("UPDATE account SET sealed_key = substr(sealed_key, 1, length(sealed_key) - 1)");
+  const auto found = run(store->find_account("d"));
+  ASSERT_FALSE(found.has_value());
+  EXPECT_EQ(found.error().code, ErrorCode::kInvalid);
+  EXPECT_THAT(found.error().message, HasSubstr("account reactivate"));
+}
+
 TEST_F(SqliteOrdersTest, ADamagedNextAccountKeyCountsAsNone) {
   done(store->put_account({"d", "u", "first", "second"}));
   execute("UPDATE account SET next_sealed_key = sealed_key");  // moved
