@@ -19,10 +19,12 @@ Query& bind_window(Query& query, const std::optional<RenewalWindow>& window) {
 }
 
 // The row that serves the name: see find_certificate(). nullopt: there is none.
-Result<std::optional<int64_t>> row_of(Connection& connection, const ServerName& name) {
+Result<std::optional<int64_t>> row_of(Connection& connection, const ServerName& name,
+                                      WallTime now) {
   Query query = connection.query(
-      "SELECT n.id FROM certificate_name n WHERE n.name IN (?1, ?2) "
-      "ORDER BY n.name = ?1 DESC, n.id DESC LIMIT 1");
+      "SELECT c.id FROM certificate_name n JOIN certificate c ON c.id = n.id "
+      "WHERE n.name IN (?1, ?2) "
+      "ORDER BY c.end_at > ?3 DESC, n.name = ?1 DESC, c.id DESC LIMIT 1");
   query.bind(name.text());
   const std::string_view parent = name.parent();
   if (parent.empty()) {
@@ -30,6 +32,7 @@ Result<std::optional<int64_t>> row_of(Connection& connection, const ServerName& 
   } else {
     query.bind("*." + std::string(parent));
   }
+  query.bind(seconds(now));
   const auto row = query.next();
   if (!row) return row.error();
   return *row ? std::optional(query.integer(0)) : std::nullopt;
@@ -121,7 +124,7 @@ Result<> note_uses(Connection& connection, const std::vector<ServerName>& names,
   Transaction transaction(connection);
   if (auto begun = transaction.begin(); !begun) return begun;
   for (size_t i = first; i < std::min(last, names.size()); ++i) {
-    const auto id = row_of(connection, names[i]);
+    const auto id = row_of(connection, names[i], now);
     if (!id) return id.error();
     if (!*id) continue;
     // Apart, for an update that names look_at writes its index too, also where it changes nothing.

@@ -158,6 +158,14 @@ TEST_F(SqliteRenewalsTest, AVisitBelongsToTheCertificateThatServesTheName) {
   EXPECT_EQ(look("w.test").info->last_used, now + hours(1));
 }
 
+TEST_F(SqliteRenewalsTest, AVisitBelongsToTheWildcardWhereTheNamesOwnHasExpired) {
+  const WallTime today = TestCa::now();
+  put("w.test", ca().issue({"w.test", "*.w.test"}));
+  put("own.w.test", ca().issue({"own.w.test"}, today - hours(9), today - hours(1)));
+  done(store->note_uses({name("own.w.test")}, today + hours(1)));
+  EXPECT_EQ(look("w.test").info->last_used, today + hours(1));
+}
+
 TEST_F(SqliteRenewalsTest, ManyVisitsAreNotedInPieces) {
   std::vector<ServerName> names;
   names.reserve(1700);
