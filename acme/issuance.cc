@@ -13,8 +13,10 @@ constexpr Millis kSlowestPace{5000};
 constexpr Millis kSlowAfter{30'000};
 constexpr size_t kExplained = 4;  // authorizations that are looked at for the cause of a failure
 
-// The requests that an order needs after this, and that polling must leave room for.
-constexpr int kAfterProof = 4;     // order, finalize, order, certificate
+// What polling must leave room for. An order needs two requests more after its proof (order,
+// finalize, order, certificate), which are made even where nothing is left: better that, by the
+// rare order that has come to the end of its allowance, than polls that are far apart for all.
+constexpr int kAfterProof = 2;
 constexpr int kAfterFinalize = 1;  // certificate
 constexpr int kMostKept = 8;
 
@@ -76,6 +78,12 @@ const Challenge* refused(const Authorization& authorization) {
   return nullptr;
 }
 
+bool is_untouched(const Authorization& authorization) {
+  return authorization.status == AuthorizationStatus::kPending &&
+         std::all_of(authorization.challenges.begin(), authorization.challenges.end(),
+                     [](const Challenge& c) { return c.status == ChallengeStatus::kPending; });
+}
+
 void note_refusal(const Challenge& challenge, IssuanceReport& report) {
   report.proof_failed = report.refused_away = true;
   report.answered = challenge.type;
@@ -86,9 +94,15 @@ Task<> prove(Context& context, std::string url, int keep) {
   IssuanceReport& report = context.report;
   ChallengeTable::Offer offered;
   bool answered = false;
+  std::optional<Error> too_late;   // that a challenge could not be accepted any more
+  std::optional<Problem> problem;  // ... in the CA's words
   for (Pace pace(context.request.first_poll);;) {
     report.stage = "reading the authorization " + url;
     const Authorization authorization = co_await context.parts.ca.fetch_authorization(url);
+    if (too_late && is_untouched(authorization)) {
+      report.problem = problem;
+      co_return *too_late;
+    }
     const Challenge* tried = answered || !report.resumed ? nullptr : under_way(authorization);
     if (tried != nullptr) {
       offered = co_await or_fail(offer(context, *tried));
@@ -116,7 +130,16 @@ Task<> prove(Context& context, std::string url, int keep) {
       report.answered = answer->challenge.type;
       report.stage = "answering the challenge " + answer->challenge.url;
       fault_point("challenge.offered");
-      co_await context.parts.ca.accept(answer->challenge.url);
+      Task<> accepting = context.parts.ca.accept(answer->challenge.url);
+      const Result<> accepted = co_await std::move(accepting).result();
+      if (!accepted) {
+        // Told of it in an earlier life, the CA may have tried it since we looked.
+        if (!report.resumed || !report.problem || report.problem->status / 100 != 4) {
+          co_return accepted.error();
+        }
+        too_late = accepted.error();
+        problem = std::exchange(report.problem, std::nullopt);
+      }
       fault_point("challenge.accepted");
       answered = true;
       continue;

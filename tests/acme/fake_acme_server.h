@@ -35,9 +35,10 @@ class FakeAcmeServer final : public HttpClient {
   std::vector<std::string> offered{"dns-01", "http-01", "tls-alpn-01"};
   int authorizations = 1;  // of an order
   std::string authorization_is{"pending"};
-  int validation_polls = 2;  // answers before a validation shows its result
-  int processing_polls = 2;  // ... and an issuance
-  std::string retry_after;   // on answers of what is not finished
+  int validation_polls = 2;       // answers before a validation shows its result
+  int processing_polls = 2;       // ... and an issuance
+  bool knows_challenges = false;  // accepts none: it was told earlier, and has tried them by now
+  std::string retry_after;        // on answers of what is not finished
   std::string meta{"{}"};
   std::string chain;                                     // handed out instead of the right one
   std::map<std::string, std::string> external_accounts;  // kid -> HMAC key; not empty: wanted
@@ -367,6 +368,10 @@ class FakeAcmeServer final : public HttpClient {
              : challenges_.find_tls_alpn(ip ? reverse_name(name) : name) != nullptr;
     if (!answered) broken("accepted a challenge before it could be answered");
     proof.good = answered && !unreachable.contains(*proof.answered);
+    if (knows_challenges) {
+      proof.polls = 0;
+      return problem(400, "malformed", "cannot update a challenge that is valid");
+    }
     return json(200, "{}");
   }
 

@@ -124,6 +124,34 @@ TEST_F(ResumeTest, AnOrderIsGoneOnWithInEveryState) {
   }
 }
 
+// Told before the crash, the CA tries the challenge between our look and our word.
+TEST_F(ResumeTest, AChallengeThatTheCaHasTriedMeanwhileDoesNotEndTheOrder) {
+  const int before = orders();
+  ca.latency = 10ms;  // so that it ends before the challenge
+  die_after("/new-order");
+  ca.knows_challenges = true;
+  const auto certificate = obtain(resumed());
+  ASSERT_TRUE(certificate) << certificate.error().message;
+  EXPECT_EQ(orders(), before + 1);
+  expect_its_key(*certificate);
+}
+
+// ... but one that it will not accept at all is not waited for.
+TEST_F(ResumeTest, AChallengeThatIsRefusedAndLeftAloneEndsTheOrder) {
+  const int before = orders();
+  ca.latency = 10ms;
+  die_after("/new-order");
+  bool refused = false;
+  ca.intercept = [&](const HttpRequest& request, const std::string&) -> std::optional<HttpReply> {
+    const bool challenge = request.url.find("/challenge/") != std::string::npos;
+    if (!challenge || std::exchange(refused, true)) return std::nullopt;
+    return FakeAcmeServer::problem(400, "malformed", "no such challenge");
+  };
+  const auto certificate = obtain(resumed());
+  ASSERT_TRUE(certificate) << certificate.error().message;
+  EXPECT_EQ(orders(), before + 2) << "a new one";
+}
+
 // Wherever it is left, the same order is finished; only one that was not stored yet is lost.
 TEST_F(ResumeTest, DroppedAtEveryWaitItIsGoneOnWith) {
   int moments = 0;
