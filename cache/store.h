@@ -80,7 +80,8 @@ class Store {
   virtual Task<> self_test() = 0;
 
   // The certificate for `name`, exact before wildcard, the newest; null if there is none. May be
-  // expired, but a wildcard that is good goes before an exact one that is not. A row that cannot be read is quarantined and reported, and counts as none.
+  // expired, but a wildcard that is good goes before an exact one that is not. A row that cannot be
+  // read is quarantined and reported, and counts as none.
   virtual Task<CertificatePtr> find_certificate(ServerName name) = 0;
   // Certificate and key in one transaction; replaces the name's earlier one. The name's pending
   // order ends in the same transaction.
