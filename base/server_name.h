@@ -26,7 +26,8 @@ class ServerName {
 
   const std::string& text() const { return text_; }
   size_t labels() const;
-  // The name behind the first label, or "" for a single label or an address: "a.b.test" -> "b.test".
+  // The name behind the first label, or "" for a single label or an address: "a.b.test" ->
+  // "b.test".
   std::string_view parent() const;
 
   friend bool operator==(const ServerName&, const ServerName&) = default;
