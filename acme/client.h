@@ -50,9 +50,9 @@ struct AcmeReply {
 // accounts or orders. Control thread; every request ends within 10 s and answers are bounded
 // (1 MiB). Makes no request to a public CA where LATCHKEY_NO_PUBLIC_CA=1 is set.
 //
-// Each request waits for its allowance, then for the pacer's leave, and the pacer hears when the CA
-// tells us to stay away. Where it has none to give, the request is not made: kThrottled with its
-// retry_after.
+// Each request waits for its allowance (save what an order needs after its proof), then for the
+// pacer's leave, and the pacer hears when the CA tells us to stay away. Where it has none to give,
+// the request is not made: kThrottled with its retry_after.
 class AcmeClient {
  public:
   // All outlive us. `pacer`: null for none.

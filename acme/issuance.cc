@@ -19,6 +19,8 @@ constexpr size_t kExplained = 4;  // authorizations that are looked at for the c
 constexpr int kAfterProof = 2;
 constexpr int kAfterFinalize = 1;  // certificate
 constexpr int kMostKept = 8;
+// Likewise: a proven order is looked at so often before that waits for the allowance.
+constexpr int kLastPolls = 4;
 
 struct Context {
   const IssuanceParts parts;
@@ -36,11 +38,13 @@ int64_t since(const Context& context, TimePoint began) {
   return (context.parts.clock.now() - began).count();
 }
 
-// Waits before the next poll of `url`, which leaves so many requests for what comes after it.
-Task<> pause(Context& context, Pace& pace, std::optional<Millis> retry_after, int keep,
+// Waits before the next poll of `url`, which leaves so many requests for what comes after it;
+// `granted`: so many polls are due to it in any case.
+Task<> pause(Context& context, Pace& pace, std::optional<Millis> retry_after, int keep, int granted,
              std::string url) {
   Allowance& allowance = context.parts.allowance;
-  const int steps = static_cast<int>(allowance.left()) - std::min(keep, kMostKept);
+  const int left = static_cast<int>(allowance.left()) - std::min(keep, kMostKept);
+  const int steps = std::max(left, granted);
   const Millis delay = pace.next(retry_after, steps, allowance.refilled());
   if (retry_after && context.parts.clock.now() + delay >= context.request.deadline) {
     co_return Error{ErrorCode::kTimeout,
@@ -145,7 +149,7 @@ Task<> prove(Context& context, std::string url, int keep) {
       continue;
     }
     report.stage = "waiting for the CA to try our answer, " + url;
-    co_await pause(context, pace, std::get<Poll>(step).retry_after, keep, url);
+    co_await pause(context, pace, std::get<Poll>(step).retry_after, keep, 0, url);
   }
 }
 
@@ -249,6 +253,7 @@ Task<Chain> issue(IssuanceParts parts, IssuanceRequest request, IssuanceReport& 
   };
   Alarm slow;
   if (finalized) slow = watch();
+  int polls = 0;
   for (Pace pace(context.request.first_poll);;) {
     Step step = next_step(order);
     // The CA takes a moment to see that nothing is missing any more, or that it has our request.
@@ -270,7 +275,8 @@ Task<Chain> issue(IssuanceParts parts, IssuanceRequest request, IssuanceReport& 
     } else if (const auto* poll = std::get_if<Poll>(&step)) {
       report.stage = "waiting for the order " + order.url;
       const int keep = finalized ? kAfterFinalize : kAfterProof - 1;
-      co_await pause(context, pace, poll->retry_after, keep, order.url);
+      const int granted = std::max(0, kLastPolls - polls++);
+      co_await pause(context, pace, poll->retry_after, keep, granted, order.url);
     } else if (const auto* download = std::get_if<Download>(&step)) {
       slow.reset();
       fault_point("order.valid");
