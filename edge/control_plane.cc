@@ -74,7 +74,7 @@ Task<> ControlPlane::renew_soon(ServerName name) {
   if (!record.info) co_return Unit{};
   RenewalPlan plan = record.info->plan;
   plan.renew_at = plan.look_at = loop_.clock().wall_now();
-  Task<> putting = store_->put_plan(record.info->id, std::move(plan));
+  Task<> putting = store_->put_plan(record.info->id, plan);
   co_return co_await std::move(putting).result();
 }
 
