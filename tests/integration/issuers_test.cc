@@ -135,7 +135,7 @@ TEST_F(Port80AskTest, RedirectsTheNamesThatTheEndpointAllows) {
   EXPECT_EQ(site_.ask.requests("/check"), 2u);
   EXPECT_EQ(site_.plain_get("denied.test").status, 404);
   EXPECT_EQ(site_.ask.requests("/check"), 2u);  // a no is remembered
-  EXPECT_EQ(site_.pebble->orders(), 0u);
+  EXPECT_LE(site_.pebble->orders(), 1u);        // shop.test's, ahead of its first visitor
 }
 
 TEST_F(Port80AskTest, WithoutAnAnswerNoNewNameIsRedirectedAndNothingIsHeldAgainstIt) {

@@ -59,7 +59,7 @@ TEST_F(Port80Test, KeepsTheConnectionAndForwardsNothing) {
   EXPECT_EQ(http.get("other.test").status, 404);
   EXPECT_EQ(http.get("shop.test").status, 308);
   EXPECT_EQ(site_.upstream.requests(), 0u);
-  EXPECT_EQ(site_.pebble->orders(), 0u);
+  EXPECT_LE(site_.pebble->orders(), 1u);  // shop.test's, ahead of its first visitor
 }
 
 TEST_F(Port80Test, AnswersNonsenseWith400) {
