@@ -68,8 +68,8 @@ TEST_F(ExpiryTest, TheOldOneIsServedAfterAShortWaitAndThenAtOnce) {
 }
 
 TEST_F(ExpiryTest, ManyNamesWaitSideBySide) {
-  std::vector<std::string> names;
-  for (int i = 0; i < 60; ++i) names.push_back("n" + std::to_string(i) + ".test");
+  std::vector<std::string> names(60);
+  for (size_t i = 0; i < names.size(); ++i) names[i] = "n" + std::to_string(i) + ".test";
   start_with_expired(names);
   const Stopwatch time;
   const auto handshakes = site_.swarm(names.size(), [&](size_t i) { return names[i]; });
