@@ -113,6 +113,16 @@ Result<Config> load_config(const std::filesystem::path& file) {
   return config;
 }
 
+namespace {
+
+// The account of a directory is bound to one external account at most.
+bool share_an_account(const Config::Acme& a, const Config::Acme& b) {
+  const auto kid = [](const Config::Acme& issuer) { return issuer.eab ? issuer.eab->kid : ""; };
+  return a.directory == b.directory && kid(a) != kid(b);
+}
+
+}  // namespace
+
 std::string check_config(const Config& config) {
   const Config::OnDemand& on_demand = config.on_demand;
   if (on_demand.allow.empty() && on_demand.allow_files.empty() && !on_demand.ask &&
@@ -130,6 +140,11 @@ std::string check_config(const Config& config) {
     for (size_t j = 0; j < i; ++j) {
       if (config.issuers[i].name == config.issuers[j].name) {
         return "issuers: two are named \"" + config.issuers[i].name + "\"";
+      }
+      if (share_an_account(config.issuers[i], config.issuers[j])) {
+        return "issuers: \"" + config.issuers[j].name + "\" and \"" + config.issuers[i].name +
+               "\" have the same directory but different eab.kid: there is one account for each "
+               "directory; give both the same eab, or remove one of them";
       }
     }
   }

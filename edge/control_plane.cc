@@ -21,7 +21,7 @@ void ControlPlane::recheck(const ServerName& name) {
 }
 
 bool ControlPlane::call_off(const ServerName& name) {
-  const Error why{ErrorCode::kThrottled, "called off: the operator has deleted the name"};
+  const Error why{ErrorCode::kThrottled, "called off: the operator has deleted or revoked it"};
   prefetcher_->remove(name);
   served_names_->call_off(name, why);
   rechecks_->call_off(name, why);

@@ -43,6 +43,8 @@ std::string handshakes_json(const HandshakeCounts& counts) {
       .number("overflows_prefix", number(counts.overflows_prefix))
       .number("parking_pages", number(counts.parking_pages))
       .number("default_certificate", number(counts.default_certificate))
+      .number("address_certificate", number(counts.address_certificate))
+      .number("served_expired", number(counts.served_expired))
       .number("failed", number(counts.failed))
       .str();
 }

@@ -243,7 +243,7 @@ Task<> Issuances::record_failure(const Job& job, OrderOutcome outcome, bool bega
     longest = retry_cap(job.predecessor->not_before(), job.predecessor->chain_not_after());
   }
   const bool charged = began && !failure.of_the_ca;
-  tell_failure(job, outcome, charged);
+  tell_failure(job, outcome, began, charged);
   if (charged) {
     Task<> charging = parts_.ledger.failed(job.name, failure.failure, failure.error,
                                            std::move(outcome.issuer), longest);
@@ -262,7 +262,8 @@ Task<> Issuances::record_failure(const Job& job, OrderOutcome outcome, bool bega
 
 // A first failure to renew is a warning: there is time. A later one, or one with less than a
 // quarter of the certificate's life left, is an error.
-void Issuances::tell_failure(const Job& job, const OrderOutcome& outcome, bool charged) {
+void Issuances::tell_failure(const Job& job, const OrderOutcome& outcome, bool began,
+                             bool charged) {
   const OrderFailure& failure = *outcome.failure;
   const std::string kind(to_string(failure.failure));
   const int before = parts_.ledger.failures(job.name);
@@ -283,6 +284,9 @@ void Issuances::tell_failure(const Job& job, const OrderOutcome& outcome, bool c
     parts_.log.error("issuance_failed", "no certificate for the name: " + failure.error.message,
                      {{"name", job.name.text()}, {"class", kind}});
   }
+  // Nobody was asked for anything: the visitors have left, or the store fails (an event of its
+  // own).
+  if (!began && failure.error.retry_after == Millis(0)) return;
   // Of what is nobody's fault but the CA's the first in a row is enough.
   if (!charged && parts_.ledger.find(job.name) != nullptr) return;
   Event event;

@@ -92,7 +92,7 @@ class Issuances {
   Task<> record_failure(const Job& job, OrderOutcome outcome, bool began);
   void tell_store(std::string_view kind, std::string text);
   void tell_success(const Job& job, const OrderOutcome& outcome, bool replaced);
-  void tell_failure(const Job& job, const OrderOutcome& outcome, bool charged);
+  void tell_failure(const Job& job, const OrderOutcome& outcome, bool began, bool charged);
 
   const Parts parts_;
   const RenewalRules rules_;

@@ -327,6 +327,19 @@ TEST(ConfigTest, AnExternalAccountHasBothItsParts) {
   EXPECT_EQ(wrong("null"), "");
 }
 
+TEST(ConfigTest, TwoIssuersOfOneDirectoryHaveOneAccount) {
+  Config config = *parse_config(kSmall, "my.json");
+  Config::Acme second = config.issuers[0];
+  second.name = "second";
+  config.issuers.push_back(second);
+  EXPECT_EQ(check_config(config), "");
+  config.issuers[1].eab = EabConfig{"k", "f"};
+  EXPECT_NE(check_config(config).find("the same directory but different eab.kid"),
+            std::string::npos);
+  config.issuers[0].eab = config.issuers[1].eab;
+  EXPECT_EQ(check_config(config), "");
+}
+
 TEST(ConfigTest, EventsGoWhereTheyAreTold) {
   const auto wrong = [](const std::string& keys) {
     return mistakes(with("\"events\": {" + keys + "}"));

@@ -157,6 +157,7 @@ TEST_F(IssuancesTest, NoOrderIsMadeWhileTheStoreDoesNotWorkAndBothMomentsAreEven
   EXPECT_FALSE(one.task.outcome());
   EXPECT_EQ(side->orders(), 0);
   EXPECT_EQ(side->events.count(event_kind::kStoreFailed), 1u);
+  EXPECT_EQ(side->events.count(event_kind::kFailed), 0u) << "one for the store is enough";
   store.broken_test.reset();
   clock.advance(20s);
   Wanter two(side->issuances, job("b.listed.test"), Lane::kHandshake);
