@@ -8,6 +8,7 @@
 #include "acme/account_status.h"
 #include "acme/challenges.h"
 #include "acme/counts.h"
+#include "acme/dns_proofs.h"
 #include "acme/external_account.h"
 #include "acme/order.h"
 #include "acme/pacer.h"
@@ -37,9 +38,10 @@ struct IssuanceFailure {
 // after obtain()'s task has gone, and none may destroy that task.
 struct IssuanceJob {
   ServerName name;
-  int failures = 0;        // the tries in a row that have failed before
-  std::string profile{};   // asked for if the CA offers it; "" for the issuer's own
-  std::string key_type{};  // "p256" (also ""), "p384", "rsa2048"
+  int failures = 0;         // the tries in a row that have failed before
+  std::string profile{};    // asked for if the CA offers it; "" for the issuer's own
+  std::string key_type{};   // "p256" (also ""), "p384", "rsa2048"
+  Slot slot = Slot::kMain;  // for the PendingOrder
   // The name's certificate that is to be replaced: the order says so (RFC 9773, 5) where the CA
   // knows of renewals. What the CA does not accept is left out of a second try. Null: none.
   CertificatePtr predecessor{};
@@ -73,8 +75,10 @@ struct IssuerOptions {
   // The common name of a certificate's issuer: of the chains that the CA offers the first that ends
   // under it is taken; "" or none such: the CA's own choice. RFC 8555, 7.4.2.
   std::string preferred_chain{};
-  Millis first_poll{20};   // then doubled up to 5 s; Retry-After is obeyed
-  Pacer* pacer = nullptr;  // of the requests to this CA; outlives us
+  DnsProofs* dns = nullptr;  // for dns-01; null: it is not done. Outlives us
+  bool must_staple = false;  // certificates ask for RFC 7633's status_request
+  Millis first_poll{20};     // then doubled up to 5 s; Retry-After is obeyed
+  Pacer* pacer = nullptr;    // of the requests to this CA; outlives us
   // The control thread's: RSA keys are then made on a thread of our own, else in place.
   std::optional<Mailbox::Address> home{};
   // The CA does not know the account of that URL any more: the same key is being registered anew.
@@ -116,9 +120,10 @@ class AcmeIssuer {
   // One order for one name; a second one when the first challenge type failed and another is left,
   // but only where job.failures is 0: later tries take the types in turn, one order each. The
   // certificate that comes back was judged (the name asked for, our key, valid now, chain in order)
-  // but not stored. Ends within 10 minutes. The order and the certificate's key are in the store
-  // (PendingOrder) from before it is finalized, and taken out when it has come to nothing; a
-  // certificate takes its own out. Dropping the task leaves the order to be gone on with.
+  // but not stored. Ends within 10 minutes, by DNS-01 within an hour. The order and the
+  // certificate's key are in the store (PendingOrder) from before it is finalized, and taken out
+  // when it has come to nothing; a certificate takes its own out. Dropping the task leaves the
+  // order to be gone on with.
   Task<CertificatePtr> obtain(IssuanceJob job);
   Task<CertificatePtr> obtain(ServerName name, int failures = 0);
 

@@ -12,7 +12,9 @@
 
 namespace latchkey::acme {
 
-enum class ChallengeType { kTlsAlpn01, kHttp01 };
+// kDns01 proves names and, alone of them, wildcards; no addresses.
+enum class ChallengeType { kTlsAlpn01, kHttp01, kDns01 };
+inline constexpr size_t kChallengeTypes = 3;
 std::string_view to_string(ChallengeType type);
 
 enum class OrderStatus { kPending, kReady, kProcessing, kValid, kInvalid };  // RFC 8555, 7.1.6
@@ -47,6 +49,7 @@ struct Authorization {
   AuthorizationStatus status = AuthorizationStatus::kPending;
   std::string identifier;             // its value
   bool is_ip = false;                 // its type: "ip" (RFC 8738), else "dns"
+  bool wildcard = false;              // RFC 8555, 7.1.4: of "*." and the identifier
   std::vector<Challenge> challenges;  // of the types that we know, the first of each
   std::string offered;                // all types, for messages: "http-01, dns-01"
   std::optional<Millis> retry_after;

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "base/task.h"
 #include "base/uv.h"
 
 namespace latchkey {
@@ -34,6 +35,13 @@ class Resolver {
 
   // Calls `done` once, never from within this call. `done` may do anything, also destroy this.
   [[nodiscard]] std::unique_ptr<Lookup> lookup(const std::string& host, Done done);
+
+  enum class RecordType { kCname, kTxt, kNs, kSoa };
+  // The records of that type at exactly that name (no CNAME is followed), as text: a CNAME's or
+  // NS's target, a TXT's strings joined, a SOA's primary; lower case but for TXT, no trailing dots.
+  // None: an empty list, also where the name does not exist. Names with '_' are fine. At most 64.
+  // Dropping the task ends the wait.
+  Task<std::vector<std::string>> records(std::string name, RecordType type);
 
  private:
   class Channel;

@@ -1,5 +1,6 @@
 #pragma once
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -24,10 +25,19 @@ class ServerName {
   static Result<ServerName> parse_ip(std::string_view text);
   bool is_ip() const;
 
+  // "*.example.com": what a certificate for any one label before it is ordered and stored under.
+  // Only the configuration and the policy's grants lead to one: parse() refuses it. Of the suffix
+  // the rules of parse() hold.
+  static Result<ServerName> parse_wildcard(std::string_view text, ServerNameRules rules = {});
+  bool is_wildcard() const { return text_.starts_with("*."); }
+  // The wildcard that covers this name: "a.b.test" -> "*.b.test". nullopt for an address, a
+  // wildcard, a name of one label, and where it would be over 253 bytes.
+  std::optional<ServerName> wildcard() const;
+
   const std::string& text() const { return text_; }
   size_t labels() const;
   // The name behind the first label, or "" for a single label or an address: "a.b.test" ->
-  // "b.test".
+  // "b.test", "*.b.test" -> "b.test".
   std::string_view parent() const;
 
   friend bool operator==(const ServerName&, const ServerName&) = default;

@@ -8,6 +8,7 @@
 #include "base/result.h"
 #include "base/server_name.h"
 #include "cache/private_key.h"
+#include "cache/staple.h"
 
 struct crypto_buffer_st;  // BoringSSL's CRYPTO_BUFFER
 
@@ -51,6 +52,17 @@ class Certificate {
   bool expired_at(WallTime now) const { return now >= not_after_; }
   size_t bytes() const { return bytes_; }  // of memory, about, interned issuers left out
 
+  // The OCSP responder's http URL, from the leaf's authorityInfoAccess; "" for none.
+  const std::string& ocsp_responder() const { return ocsp_responder_; }
+  // To be stapled while it is good_at(); null: none.
+  const StaplePtr& staple() const { return staple_; }
+  // The same certificate with another staple, or (null) without one.
+  CertificatePtr with_staple(StaplePtr staple) const;
+  // SHA-256 of the leaf's DER: the certificate's identity, 32 bytes.
+  std::string leaf_hash() const;
+  bool same_leaf(const Certificate& other) const;
+  bool is_rsa() const;  // its key
+
  private:
   Certificate() = default;
 
@@ -62,6 +74,8 @@ class Certificate {
   WallTime chain_not_after_{};
   std::string serial_;
   std::string issuer_;
+  std::string ocsp_responder_;
+  StaplePtr staple_;
   size_t bytes_ = 0;
 };
 

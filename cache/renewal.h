@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/server_name.h"
+#include "cache/slot.h"
 
 namespace latchkey {
 
@@ -53,6 +54,7 @@ struct CertificateOrigin {
   std::optional<RenewalPlan> plan{};
   // Somebody has asked for the name just now. Else the last visit is that of what it replaces.
   bool visited = true;
+  Slot slot = Slot::kMain;
 };
 
 // A stored certificate without its bytes and key.
@@ -60,6 +62,7 @@ struct CertificateInfo {
   int64_t id = 0;  // of the row: another certificate for the name has another one
   // That it was obtained for; if that leads to another one by now, another of its names.
   ServerName name;
+  Slot slot = Slot::kMain;
   std::string issuer, account;
   std::string key_type;  // "p256", "rsa2048", ...
   std::string serial;    // hex, lower case
@@ -81,6 +84,17 @@ struct PendingOrder {
   std::string profile{};
   WallTime made{};
   bool renewal = false;
+  Slot slot = Slot::kMain;
+};
+
+// A TXT record that we have published for a challenge (RFC 8555, 8.4), or are about to: stored
+// before it is, so that it is taken away after a crash, too.
+struct DnsProof {
+  int64_t id = 0;            // given by the store
+  std::string domain;        // where it was really put, behind CNAMEs: "_acme-challenge.a.test"
+  std::string value;         // base64url, not a secret
+  std::string identifier{};  // that it proves: "a.test", also for "*.a.test"
+  WallTime made{};
 };
 
 }  // namespace latchkey

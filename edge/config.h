@@ -61,6 +61,43 @@ struct HookConfig {
   Millis timeout{30'000};
 };
 
+// certificates[]: one pair, or a folder (certbot's live/: NAME/fullchain.pem and NAME/privkey.pem;
+// or pairs NAME.crt/NAME.pem and NAME.key).
+struct ConfiguredFiles {
+  std::optional<CertificateFiles> pair{};
+  std::optional<std::string> dir{};
+};
+
+// dns: how dns-01's records are put; one of the two.
+struct DnsConfig {
+  struct Hook {
+    std::string program;
+    Millis timeout{120'000};
+  };
+  struct Rfc2136 {
+    std::string server;  // with its port
+    std::string zone{};  // "": found out
+    std::string key_name{};
+    std::string algorithm = "hmac-sha256";
+    std::optional<std::string> secret_file{};  // base64, as in name servers' configurations
+    int64_t ttl = 60;
+  };
+  std::optional<Hook> hook{};
+  std::optional<Rfc2136> rfc2136{};
+  bool follow_cname = true;
+  Millis propagation_timeout{120'000};
+  Millis settle{0};
+  std::string resolvers{};
+};
+
+// export: certificates in files for other daemons, kept up to date.
+struct ExportConfig {
+  std::string dir;
+  std::optional<HookConfig> hook{};  // after changes; kinds stays empty
+};
+
+enum class RsaTwins { kNever, kOnDemand, kAlways };
+
 // Certificates that have expired.
 enum class ExpiredPolicy {
   kServe,       // a short wait for a fresh one, then the old one
@@ -102,7 +139,8 @@ struct Config {
     std::string email;
     bool accept_terms = false;
     std::optional<std::string> ca_file;
-    std::vector<std::string> challenges{"tls-alpn-01", "http-01"};
+    std::vector<std::string> challenges{"tls-alpn-01", "http-01"};  // or "dns-01"
+    bool must_staple = false;
     std::optional<EabConfig> eab{};
     std::optional<std::string> profile{};
     std::optional<std::string> preferred_chain{};  // the common name of its last issuer
@@ -130,8 +168,16 @@ struct Config {
   OnDemand on_demand;
   FallbackKeys fallback;
   std::vector<Acme> issuers;
-  // Names and IP addresses that get certificates without a visit, and keep them.
+  // Names, wildcards and IP addresses that get certificates without a visit, and keep them.
   std::vector<std::string> managed;
+  std::vector<ConfiguredFiles> certificates;
+  RsaTwins rsa = RsaTwins::kOnDemand;
+  bool ocsp = true;  // ocsp.enabled
+  std::optional<DnsConfig> dns{};
+  std::optional<ExportConfig> export_to{};  // "export"
+  // HTTP-01 requests on port 80 for tokens that are not ours go there, whatever their Host:
+  // "http://127.0.0.1:8888".
+  std::optional<std::string> challenge_upstream{};
   RenewalRules renewal;
   ExpiredPolicy expired = ExpiredPolicy::kServe;
   bool http_fallback = false;

@@ -17,6 +17,10 @@ struct Hello {
   std::optional<ServerName> server_name;  // none when it broke a rule
   bool wants_challenge = false;           // offers acme-tls/1
   bool only_challenge = false;            // ... and nothing else, as RFC 8737 demands
+  // Which of our certificates its signature_algorithms (RFC 8446, 4.2.3; in TLS 1.2 its cipher
+  // suites and groups, too) allow.
+  bool can_ecdsa = true;
+  bool can_rsa = true;
 };
 
 Hello read_hello(const ssl_early_callback_ctx& hello, ServerNameRules rules);

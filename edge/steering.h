@@ -69,6 +69,12 @@ class Steering {
   enum class AccountAct { kRollKey, kDeactivate, kReactivate };
   virtual Task<std::string> change_account(std::string issuer, AccountAct act) = 0;
 
+  // Certificates and accounts of another program's, sent by the command line that has read them.
+  // `batch`: {"certificates": [{"chain": PEM, "key": PEM, "issuer", "account", "path", ...}],
+  // "accounts": [...], "dry_run": bool}; the value has an outcome for each, in their order. Nothing
+  // of it is logged or told but names, paths and reasons.
+  virtual Task<std::string> import(std::string batch) = 0;
+
   // Reads the configuration anew, as HUP does. The value says which keys need a restart.
   virtual Task<std::string> reload() = 0;
 };

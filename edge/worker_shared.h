@@ -27,6 +27,8 @@ struct HandshakeCounts {
   Counter default_certificate;  // of `served`: without SNI, with the default certificate
   Counter address_certificate;  // of `served`: without SNI, with that of the address they came to
   Counter served_expired;       // of `served`: with a certificate that has expired
+  Counter served_rsa;           // of `served`: to a client that cannot do ECDSA
+  Counter stapled;              // of `served`: with an OCSP response
   Counter failed;               // the client's side: no TLS, timeout, gone
 };
 
@@ -70,25 +72,27 @@ struct WorkerShared {
   size_t workers = 1;      // that share it
   int https_port;          // for redirects; 443 is left out of them
   bool underscore_names;
+  bool rsa_twins = true;  // clients that cannot do ECDSA get one
 
   // Ask the control thread. The answer comes by mailbox, on the worker that asked, also when all of
   // its visitors have left in the meantime.
-  std::function<void(const ServerName&, Mailbox::Address, Outcome)> want_certificate;
+  std::function<void(const ServerName&, Slot, Mailbox::Address, Outcome)> want_certificate;
   std::function<void(const ServerName&, Mailbox::Address, Answer)> may_be_served;
   // Nobody waits any more in this worker for a certificate that it wants and that has not come;
   // somebody does again.
-  std::function<void(const ServerName&, Mailbox::Address)> visitors_left;
-  std::function<void(const ServerName&, Mailbox::Address)> visitors_back;
+  std::function<void(const ServerName&, Slot, Mailbox::Address)> visitors_left;
+  std::function<void(const ServerName&, Slot, Mailbox::Address)> visitors_back;
   // CacheHit::recheck_due, and CacheHit::note_use, were said to this worker.
   std::function<void(const ServerName&)> recheck;
-  std::function<void(const ServerName&)> note_use;
+  std::function<void(const ServerName&, Slot)> note_use;
 };
 
 // What the cache has for a name that somebody wants; tells control what it asks to be told.
-inline CacheHit look_up(const WorkerShared& shared, const ServerName& name, WallTime now) {
-  CacheHit hit = shared.cache.look_up(name, now);
+inline CacheHit look_up(const WorkerShared& shared, const ServerName& name, WallTime now,
+                        Slot slot = Slot::kMain) {
+  CacheHit hit = shared.cache.look_up(name, now, slot);
   if (hit.recheck_due) shared.recheck(name);
-  if (hit.note_use) shared.note_use(name);
+  if (hit.note_use) shared.note_use(name, slot);
   return hit;
 }
 

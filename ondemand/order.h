@@ -16,8 +16,9 @@ namespace latchkey {
 // One issuance that an issuer is to see through.
 struct OrderJob {
   ServerName name;
-  int failures = 0;  // tries in a row that have failed before
-  GrantPtr grant{};  // profile, key type
+  int failures = 0;         // tries in a row that have failed before
+  GrantPtr grant{};         // profile, key type
+  Slot slot = Slot::kMain;  // kRsa: an RSA key, whatever the grant says
   // A renewal: the certificate in use. Its issuer and account say whether the CA counts it as one.
   CertificatePtr predecessor{};
   std::string predecessor_issuer{}, predecessor_account{};
@@ -65,6 +66,8 @@ class CertificateSource {
   virtual bool replaces(const OrderJob& job) const = 0;
   // RFC 9773. kNotFound: it has no word on that. REQUIRES: the certificate is of this issuer.
   virtual Task<RenewalAdvice> renewal_advice(CertificatePtr certificate) = 0;
+  // Can it prove a wildcard (DNS-01)? Where not, order() fails for such a name.
+  virtual bool proves_wildcards() const = 0;
   // `reason`: one of RFC 5280's words, checked.
   virtual Task<> revoke(CertificatePtr certificate, std::string reason) = 0;
 };
