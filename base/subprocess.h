@@ -27,11 +27,14 @@ struct ProgramEnd {
   int status = -1;  // of exit(); -1: a signal
   int signal = 0;
   bool timed_out = false;
-  std::string output{};  // its first 2 KiB of each
+  Millis limit{0};       // that it had
+  std::string output{};  // its first 2 KiB of each, without the last line's end
   std::string errors{};
 
   bool well() const { return status == 0 && !timed_out; }
-  // "ended with status 3: <first line of its errors>"
+  // "ended with code 3", "was ended by signal 9", "took over 30000 ms and was ended by signal 15"
+  std::string how() const;
+  // The same, and the first line of its errors: "ended with code 3: no such zone".
   std::string describe() const;
 };
 

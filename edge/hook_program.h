@@ -8,20 +8,16 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/result.h"
+#include "base/subprocess.h"
 #include "cache/event.h"
 #include "edge/config.h"
 
 namespace latchkey::edge {
 
-// That the program can be run: a regular file, named with its folder, that we may execute. The
-// error names it and the remedy.
-Result<> check_program(const std::string& path);
-
-// Runs a program for each event: without arguments, in a session of its own, with PATH,
+// Runs a program for each event (base/subprocess.h says how): without arguments, with PATH,
 // LATCHKEY_EVENT (the kind) and LATCHKEY_NAME as its whole environment, the event as a line of JSON
-// on its standard input, and no descriptor of ours. What it writes is logged: 2 KiB of each, output
-// at debug, errors as a warning. When its time is up it gets SIGTERM, with whatever it has started,
-// and SIGKILL 2 s later. A program that fails is reported, not run again.
+// on its standard input. What it writes is logged: 2 KiB of each, output at debug, errors as a
+// warning. A program that fails is reported, not run again.
 //
 // At most 4 run at once, <= 1000 events wait, then the oldest go. Control thread.
 class HookProgram {
@@ -44,8 +40,6 @@ class HookProgram {
   const Counts& counts() const { return counts_; }
 
  private:
-  struct Output;
-  struct Run;
   struct Impl;
   Counts counts_;
   std::unique_ptr<Impl> impl_;
