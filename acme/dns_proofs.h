@@ -2,6 +2,7 @@
 #include <memory>
 #include <string>
 
+#include "acme/dns_prover.h"
 #include "acme/dns_records.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -15,7 +16,7 @@ namespace latchkey::acme {
 // Proofs by DNS-01 (RFC 8555, 8.4): publishes them, waits until they can be seen, and takes every
 // one of them away again, whatever happens: each is in the store from before it is published until
 // it is gone. Control thread.
-class DnsProofs {
+class DnsProofs final : public DnsProver {
  public:
   struct Options {
     // A CNAME at _acme-challenge.<name> is followed and the record put where it leads.
@@ -52,12 +53,17 @@ class DnsProofs {
   };
 
   DnsProofs(Options options, Parts parts);
-  ~DnsProofs();
+  ~DnsProofs() override;
   DnsProofs(const DnsProofs&) = delete;
 
   // `name`: a host name or a wildcard, whose suffix is proven. `key_authorization`: RFC 8555, 8.1.
   // Two proofs of one name (a.test and *.a.test) stand beside each other.
   Task<Proof> publish(ServerName name, std::string key_authorization);
+  Task<Standing> prove(ServerName name, std::string key_authorization) override {
+    Task<Proof> publishing = publish(std::move(name), std::move(key_authorization));
+    Proof proof = co_await std::move(publishing);
+    co_return std::make_shared<const Proof>(std::move(proof));
+  }
   // What an earlier life has left is withdrawn in the background. At the start.
   void clean_up();
 

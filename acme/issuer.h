@@ -8,7 +8,7 @@
 #include "acme/account_status.h"
 #include "acme/challenges.h"
 #include "acme/counts.h"
-#include "acme/dns_proofs.h"
+#include "acme/dns_prover.h"
 #include "acme/external_account.h"
 #include "acme/order.h"
 #include "acme/pacer.h"
@@ -41,7 +41,7 @@ struct IssuanceJob {
   int failures = 0;         // the tries in a row that have failed before
   std::string profile{};    // asked for if the CA offers it; "" for the issuer's own
   std::string key_type{};   // "p256" (also ""), "p384", "rsa2048"
-  Slot slot = Slot::kMain;  // for the PendingOrder
+  Slot slot = Slot::kMain;  // kRsa: an rsa2048, whatever key_type says
   // The name's certificate that is to be replaced: the order says so (RFC 9773, 5) where the CA
   // knows of renewals. What the CA does not accept is left out of a second try. Null: none.
   CertificatePtr predecessor{};
@@ -59,7 +59,8 @@ struct IssuanceJob {
   std::function<bool()> may_order_plain{};
   std::function<void()> authorization_failed{};  // each time that the CA refused our proof
   std::function<void()> ordered{};               // each time that the CA has accepted a new order
-  std::function<void()> slow{};  // once, when the CA has been making the certificate for 30 s
+  // Once: when a proof by DNS-01 begins, or the CA has been making the certificate for 30 s.
+  std::function<void()> slow{};
   // Called just before obtain() fails (not when it is dropped).
   std::function<void(const IssuanceFailure&)> on_failure{};
 };
@@ -75,7 +76,7 @@ struct IssuerOptions {
   // The common name of a certificate's issuer: of the chains that the CA offers the first that ends
   // under it is taken; "" or none such: the CA's own choice. RFC 8555, 7.4.2.
   std::string preferred_chain{};
-  DnsProofs* dns = nullptr;  // for dns-01; null: it is not done. Outlives us
+  DnsProver* dns = nullptr;  // for dns-01; null: it is not done. Outlives us
   bool must_staple = false;  // certificates ask for RFC 7633's status_request
   Millis first_poll{20};     // then doubled up to 5 s; Retry-After is obeyed
   Pacer* pacer = nullptr;    // of the requests to this CA; outlives us
@@ -102,6 +103,8 @@ class AcmeIssuer {
 
   // The account's URL, once it is known; "" before.
   std::string account_url() const;
+  // Can it do dns-01? Where not, obtain() fails for a wildcard.
+  bool proves_wildcards() const;
 
   // What the operator may do with the account. A change of its key survives a crash at any point:
   // the next start finds out which of the two keys the CA has.
@@ -118,11 +121,13 @@ class AcmeIssuer {
   Task<RenewalInfo> renewal_info(CertificatePtr certificate);
 
   // One order for one name; a second one when the first challenge type failed and another is left,
-  // but only where job.failures is 0: later tries take the types in turn, one order each. The
-  // certificate that comes back was judged (the name asked for, our key, valid now, chain in order)
-  // but not stored. Ends within 10 minutes, by DNS-01 within an hour. The order and the
-  // certificate's key are in the store (PendingOrder) from before it is finalized, and taken out
-  // when it has come to nothing; a certificate takes its own out. Dropping the task leaves the
+  // but only where job.failures is 0: later tries take the types in turn, one order each. A
+  // wildcard is proven by DNS-01 alone, an address never. Where our own DNS does not take the
+  // record, another type is tried with the same order; else the order stays, for the next try to go
+  // on with. The certificate that comes back was judged (the name asked for, our key, valid now,
+  // chain in order) but not stored. Ends within 10 minutes, by DNS-01 within an hour. The order and
+  // the certificate's key are in the store (PendingOrder) from before it is finalized, and taken
+  // out when it has come to nothing; a certificate takes its own out. Dropping the task leaves the
   // order to be gone on with.
   Task<CertificatePtr> obtain(IssuanceJob job);
   Task<CertificatePtr> obtain(ServerName name, int failures = 0);
