@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs what is missing of Debian's packages, without questions; says what it does.
 # usage: install-dependencies.sh [GROUP...]    groups: build demo test ci bench (default: build demo test)
-# Costs a few milliseconds when nothing is missing. Nothing is ever removed.
+# Costs a few milliseconds when nothing is missing. Nothing is ever removed. Servers among them (named, nginx,
+# Caddy, HAProxy) are for tests to start: as services they are neither started nor enabled.
 set -euo pipefail
 logs=${LATCHKEY_LOGS:-$(cd "$(dirname "$0")/.." && pwd)/build/logs}
 say() { printf '%s\n' "$*" >&2; }
@@ -11,7 +12,7 @@ build="g++ cmake ninja-build pkg-config|pkgconf dpkg-dev xz-utils ca-certificate
   libuv1-dev libc-ares-dev libcurl4-gnutls-dev|libcurl4-openssl-dev rapidjson-dev libnghttp2-dev libsqlite3-dev libpq-dev
   libpsl-dev libidn2-dev libbrotli-dev zlib1g-dev node-llhttp libgtest-dev libgmock-dev libbenchmark-dev"
 demo="pebble openssl curl ca-certificates"
-test="pebble caddy openssl curl sqlite3 binutils"
+test="pebble caddy certbot bind9 nginx-light openssl curl sqlite3 binutils"
 ci="clang clang-format clang-tidy libclang-rt-14-dev llvm ccache git"
 bench="nginx-light haproxy"
 
@@ -75,11 +76,35 @@ apt() { # the status on descriptor 3, which sudo would close: hence the shell wi
   "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8 bash -c 'exec apt-get "$@" 3>&1 >> "$0" 2>&1 < /dev/null' "$log" \
     -o APT::Status-Fd=3 -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 -q -y "$@" | progress
 }
+# A file that Debian's packages ask whether they may start what they bring; we put one there for the while.
+policy=/usr/sbin/policy-rc.d
+keep_stopped() {
+  [ -e "$policy" ] && return
+  "${as_root[@]}" sh -c 'printf "#!/bin/sh\nexit 101\n" > "$0" && chmod 0755 "$0"' "$policy"
+  trap '"${as_root[@]}" rm -f "$policy"' EXIT
+}
+# What we have brought just now does not start at the next boot either.
+disable_services() {
+  local services=()
+  command -v systemctl > /dev/null || return 0
+  for package in "${missing[@]}"; do
+    case $package in
+      bind9) services+=(named.service) ;;
+      certbot) services+=(certbot.timer) ;;
+      caddy | haproxy) services+=("$package.service") ;;
+      nginx-light) services+=(nginx.service) ;;
+    esac
+  done
+  [ ${#services[@]} = 0 ] || "${as_root[@]}" systemctl disable "${services[@]}" >> "$log" 2>&1 || true
+}
+
 : > "$log"
+keep_stopped
 if ! { apt update && apt install --no-install-recommends --no-remove "${missing[@]}"; }; then
   tail -n 20 "$log" >&2
   say "installing packages failed (log: $log)."
   say "Is Debian's mirror reachable, and is this Debian 12? To see for yourself: apt-get install --no-install-recommends ${missing[*]}"
   exit 1
 fi
+disable_services
 say "installed in $SECONDS s"
