@@ -14,6 +14,7 @@ struct SlotName {
   ServerName name;
   Slot slot = Slot::kMain;
   friend bool operator==(const SlotName&, const SlotName&) = default;
+  friend auto operator<=>(const SlotName&, const SlotName&) = default;
 };
 
 }  // namespace latchkey

@@ -13,6 +13,16 @@ constexpr long kConnectionsPerCa = 8;  // one is enough for HTTP/2
 constexpr Millis kSameThrottle = 10s;
 constexpr Millis kLongestTurn = 5s;  // a request that has to wait for longer is not made
 
+acme::ChallengeType challenge_type(const std::string& word) {
+  if (word == "http-01") return acme::ChallengeType::kHttp01;
+  return word == "dns-01" ? acme::ChallengeType::kDns01 : acme::ChallengeType::kTlsAlpn01;
+}
+
+bool has_dns(const Config::Acme& issuer) {
+  return std::find(issuer.challenges.begin(), issuer.challenges.end(), "dns-01") !=
+         issuer.challenges.end();
+}
+
 acme::IssuerOptions issuer_options(const Config::Acme& from, std::string eab_key,
                                    acme::Pacer& pacer, Loop& loop) {
   acme::IssuerOptions out;
@@ -22,11 +32,11 @@ acme::IssuerOptions issuer_options(const Config::Acme& from, std::string eab_key
   out.accept_terms = from.accept_terms;
   out.challenges.clear();
   for (const std::string& word : from.challenges) {
-    out.challenges.push_back(word == "http-01" ? acme::ChallengeType::kHttp01
-                                               : acme::ChallengeType::kTlsAlpn01);
+    out.challenges.push_back(challenge_type(word));
   }
   if (from.eab) out.eab = acme::ExternalAccount{from.eab->kid, std::move(eab_key)};
   out.profile = from.profile.value_or("");
+  out.must_staple = from.must_staple;
   out.preferred_chain = from.preferred_chain.value_or("");
   out.pacer = &pacer;
   out.home = loop.address();
@@ -72,7 +82,9 @@ std::string user_agent() {
 }
 
 AcmeSource::AcmeSource(const Config& config, size_t index, std::string eab_key, Parts parts)
-    : index_(index), parts_(parts) {
+    : index_(index),
+      parts_(parts),
+      proves_wildcards_(parts.dns != nullptr && has_dns(config.issuers[index])) {
   const Config::Acme& from = config.issuers[index];
   CurlHttpClient::Options http;
   http.user_agent = user_agent();
@@ -80,6 +92,7 @@ AcmeSource::AcmeSource(const Config& config, size_t index, std::string eab_key, 
   if (from.ca_file) http.ca_file = config.file(*from.ca_file).string();
   http_ = std::make_unique<CurlHttpClient>(parts_.loop.uv(), std::move(http));
   acme::IssuerOptions options = issuer_options(from, std::move(eab_key), *this, parts_.loop);
+  options.dns = parts_.dns;
   options.account_lost = [this](const std::string& old_url) {
     Event event;
     event.kind = event_kind::kAccountLost;
@@ -99,6 +112,8 @@ Task<OrderOutcome> AcmeSource::order(OrderJob job) {
     issuance.profile = job.grant->profile;
     issuance.key_type = job.grant->key_type;
   }
+  issuance.slot = job.slot;
+  if (job.slot == Slot::kRsa) issuance.key_type = "rsa2048";
   issuance.renewal = job.predecessor != nullptr;
   issuance.may_order_plain = job.may_order_plain;
   if (replaces(job)) issuance.predecessor = job.predecessor;

@@ -31,6 +31,7 @@ class AcmeSource final : public CertificateSource, private acme::Pacer {
     BudgetKeeper& keeper;
     EventSink& events;
     Log& log;
+    acme::DnsProver* dns = nullptr;  // null: dns-01 is not configured
   };
 
   // `index`: of the issuer in the configuration and in the budget. `eab_key`: what its
@@ -41,6 +42,7 @@ class AcmeSource final : public CertificateSource, private acme::Pacer {
   const std::string& name() const override { return issuer_->name(); }
   Task<OrderOutcome> order(OrderJob job) override;
   bool replaces(const OrderJob& job) const override;
+  bool proves_wildcards() const override { return proves_wildcards_; }
   Task<RenewalAdvice> renewal_advice(CertificatePtr certificate) override;
   Task<> revoke(CertificatePtr certificate, std::string reason) override;
 
@@ -56,6 +58,7 @@ class AcmeSource final : public CertificateSource, private acme::Pacer {
 
   const size_t index_;
   const Parts parts_;
+  const bool proves_wildcards_;
   // The last throttle that was told.
   LimitKind told_kind_ = LimitKind::kOrders;
   std::string told_key_;

@@ -66,7 +66,7 @@ bool fits(Verb verb, std::string_view method) {
          (verb == Verb::kNone && (method == "GET" || method == "DELETE"));
 }
 
-// A name, else an address in its canonical spelling.
+// A name or a wildcard, else an address in its canonical spelling.
 Result<ServerName> parse_name_or_address(std::string_view text, ServerNameRules rules) {
   Result<ServerName> name = parse_name(text, rules);
   if (name) return name;
@@ -152,6 +152,7 @@ Task<AdminReply> events_of(Steering& steering, std::optional<ServerName> name, s
 }  // namespace
 
 Result<ServerName> parse_name(std::string_view text, ServerNameRules rules) {
+  if (text.starts_with("*.")) return ServerName::parse_wildcard(text, rules);
   auto name = ServerName::parse(text, rules);
   if (name || rules.underscore || text.find('_') == std::string_view::npos) return name;
   Error error = std::move(name).error();

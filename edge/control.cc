@@ -188,6 +188,7 @@ WorkerShared Control::make_shared_state() {
       .workers = worker_count(config_),
       .https_port = ListenAddress::parse(config_.https.front())->port,
       .underscore_names = on_demand.underscore,
+      .rsa_twins = config_.rsa != RsaTwins::kNever,
       .want_certificate = {},
       .may_be_served = {},
       .visitors_left = {},
@@ -196,11 +197,11 @@ WorkerShared Control::make_shared_state() {
       .note_use = {},
   };
   // The plane is used on our thread, where the letters are opened; it outlives the loop's turns.
-  shared.want_certificate = [this, to_control = loop_.address()](const ServerName& name,
+  shared.want_certificate = [this, to_control = loop_.address()](const ServerName& name, Slot slot,
                                                                  Mailbox::Address reply_to,
                                                                  WorkerShared::Outcome done) {
-    to_control.post([this, name, reply_to, done] {
-      plane_->certificates().join(
+    to_control.post([this, name, slot, reply_to, done] {
+      plane_->certificates(slot).join(
           name, Lane::kHandshake,
           [reply_to, done](const Result<CertificatePtr>& outcome) {
             reply_to.post([done, outcome] { done(outcome); });
@@ -219,21 +220,21 @@ WorkerShared Control::make_shared_state() {
           });
     });
   };
-  shared.visitors_left = [this, to_control = loop_.address()](const ServerName& name,
+  shared.visitors_left = [this, to_control = loop_.address()](const ServerName& name, Slot slot,
                                                               Mailbox::Address worker) {
     to_control.post(
-        [this, name, worker] { plane_->certificates().visitor_left(name, worker.id()); });
+        [this, name, slot, worker] { plane_->certificates(slot).visitor_left(name, worker.id()); });
   };
-  shared.visitors_back = [this, to_control = loop_.address()](const ServerName& name,
+  shared.visitors_back = [this, to_control = loop_.address()](const ServerName& name, Slot slot,
                                                               Mailbox::Address worker) {
     to_control.post(
-        [this, name, worker] { plane_->certificates().visitor_back(name, worker.id()); });
+        [this, name, slot, worker] { plane_->certificates(slot).visitor_back(name, worker.id()); });
   };
   shared.recheck = [this, to_control = loop_.address()](const ServerName& name) {
     to_control.post([this, name] { plane_->recheck(name); });
   };
-  shared.note_use = [this, to_control = loop_.address()](const ServerName& name) {
-    to_control.post([this, name] { plane_->renewals().note_use(name); });
+  shared.note_use = [this, to_control = loop_.address()](const ServerName& name, Slot slot) {
+    to_control.post([this, name, slot] { plane_->note_use(name, slot); });
   };
   return shared;
 }
@@ -274,6 +275,7 @@ void Control::open_reloader() {
   hooks.reread = reread_;
   hooks.apply = [this](const Reloader::Snapshot& snapshot) {
     plane_->replace_allowlist(snapshot.allowlist);
+    plane_->replace_configured(snapshot.config);
     for (const auto& worker : workers_) {
       worker->post([routes = snapshot.routes, fallback = snapshot.fallback](Worker& w) {
         w.replace_routes(routes);

@@ -26,7 +26,9 @@ bool ControlPlane::call_off(const ServerName& name) {
   served_names_->call_off(name, why);
   rechecks_->call_off(name, why);
   renewals_->call_off(name);
-  const bool visited = certificates_->call_off(name, why);
+  twins_->remove(name);
+  const bool twin = rsa_certificates_->call_off(name, why);
+  const bool visited = certificates_->call_off(name, why) || twin;
   const bool ordering = issuances_->call_off(name, why);
   return visited || ordering;
 }
@@ -36,6 +38,9 @@ void ControlPlane::start() {
   tasks_.spawn(resume_orders());
   want_managed_names();
   renewals_->start();
+  staples_->start();
+  if (exporter_ != nullptr) exporter_->start();
+  if (dns_proofs_ != nullptr) dns_proofs_->clean_up();
   tasks_.spawn(sweep());
   tasks_.spawn(reseal());
   tasks_.spawn(watch());
@@ -54,10 +59,11 @@ Task<> ControlPlane::resume_orders() {
     log_.info("order_resumed", "going on with an order of an earlier life",
               {{"name", order.name.text()}, {"issuer", order.issuer}, {"order", order.url}});
     if (!order.renewal) {
-      prefetcher_->add(order.name, Prefetcher::From::kOperator);
+      Prefetcher& fetcher = order.slot == Slot::kMain ? *prefetcher_ : *twins_;
+      fetcher.add(order.name, Prefetcher::From::kOperator);
       continue;
     }
-    Task<> hastening = renew_soon(order.name);
+    Task<> hastening = renew_soon(order.name, order.slot);
     const Result<> hastened = co_await std::move(hastening).result();
     if (!hastened) {  // then its turn comes by its plan
       log_.error("store_write_failed", "hastening a renewal: " + hastened.error().message,
@@ -68,10 +74,18 @@ Task<> ControlPlane::resume_orders() {
   co_return Unit{};
 }
 
-Task<> ControlPlane::renew_soon(ServerName name) {
-  Task<NameRecord> finding = store_->find_name(name);
+void ControlPlane::note_use(const ServerName& name, Slot slot) {
+  renewals_->note_use(name, slot);
+  // With rsa: always the twin is kept for as long as the name is.
+  if (config_.rsa == RsaTwins::kAlways && slot == Slot::kMain) {
+    renewals_->note_use(name, Slot::kRsa);
+  }
+}
+
+Task<> ControlPlane::renew_soon(ServerName name, Slot slot) {
+  Task<NameRecord> finding = store_->find_name(name, slot);
   const NameRecord record = co_await std::move(finding);
-  if (!record.info) co_return Unit{};
+  if (!record.info || record.info->name != name) co_return Unit{};  // it is gone
   RenewalPlan plan = record.info->plan;
   plan.renew_at = plan.look_at = loop_.clock().wall_now();
   Task<> putting = store_->put_plan(record.info->id, plan);

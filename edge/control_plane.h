@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "acme/challenges.h"
+#include "acme/dns_proofs.h"
 #include "base/curl_http_client.h"
 #include "base/log.h"
 #include "base/loop.h"
@@ -14,8 +15,11 @@
 #include "cache/state_lock.h"
 #include "edge/acme_source.h"
 #include "edge/config.h"
+#include "edge/configured.h"
 #include "edge/event_log.h"
+#include "edge/exporter.h"
 #include "edge/hook_program.h"
+#include "edge/ocsp_source.h"
 #include "edge/watch.h"
 #include "edge/webhook.h"
 #include "ondemand/budget.h"
@@ -28,6 +32,7 @@
 #include "ondemand/order_queue.h"
 #include "ondemand/prefetcher.h"
 #include "ondemand/renewals.h"
+#include "ondemand/staples.h"
 #include "policy/policy.h"
 
 namespace latchkey::edge {
@@ -44,7 +49,9 @@ class ControlPlane {
   ~ControlPlane();
   ControlPlane(const ControlPlane&) = delete;
 
-  Gate<CertificatePtr>& certificates() { return *certificates_; }
+  Gate<CertificatePtr>& certificates(Slot slot = Slot::kMain) {
+    return slot == Slot::kMain ? *certificates_ : *rsa_certificates_;
+  }
   // Whether names are, or would be, served: for port 80.
   Gate<Coordinator::Plain>& served_names() { return *served_names_; }
   // A name in memory about which the policy is to be asked again.
@@ -59,6 +66,10 @@ class ControlPlane {
   void start();
 
   void replace_allowlist(std::shared_ptr<const Allowlist> allowlist);
+  // The configured certificates of a new configuration.
+  void replace_configured(const Config& config) { configured_->set(config); }
+  // A name in memory was visited.
+  void note_use(const ServerName& name, Slot slot);
 
   // For who steers.
   Store& store() { return *store_; }
@@ -73,6 +84,8 @@ class ControlPlane {
   Issuances& issuances() { return *issuances_; }
   Ledger& ledger() { return *ledger_; }
   EventLog& events() { return *events_; }
+  const Staples& staples() const { return *staples_; }
+  const Configured& configured() const { return *configured_; }
   const Webhook* webhook() const { return webhook_.get(); }  // null: there is none
   std::vector<std::unique_ptr<AcmeSource>>& sources() { return sources_; }
 
@@ -85,12 +98,19 @@ class ControlPlane {
   Result<> open_state();
   Result<> open_policy();
   Result<> open_events();
+  Result<> open_dns();
   Result<> open_issuers();
+  void open_staples();
+  void open_configured();
   void open_issuances();
   void open_gates();
   Task<> prepare(AcmeSource& source);
   Task<> resume_orders();
-  Task<> renew_soon(ServerName name);
+  Task<> renew_soon(ServerName name, Slot slot);
+  void revoked(const ServerName& name, Slot slot, const CertificatePtr& certificate,
+               const std::string& reason);
+  Task<> renew_revoked(ServerName name, Slot slot, CertificatePtr certificate);
+  Task<> replace_revoked(ServerName name, Slot slot, CertificatePtr certificate);
   Task<> resume_renewal(ServerName name);
   void want_managed_names();
   Task<> sweep();
@@ -115,16 +135,24 @@ class ControlPlane {
   std::unique_ptr<Budget> budget_;
   std::unique_ptr<BudgetKeeper> keeper_;
   std::unique_ptr<OrderQueue> queue_;
+  std::unique_ptr<Resolver> resolver_;
+  std::unique_ptr<acme::DnsRecords> dns_records_;
+  std::unique_ptr<acme::DnsProofs> dns_proofs_;  // null: dns-01 is not configured
   std::vector<std::unique_ptr<AcmeSource>> sources_;
   std::unique_ptr<OrderDesk> desk_;
   std::unique_ptr<Prefetcher> prefetcher_;
+  std::unique_ptr<Prefetcher> twins_;  // with rsa: always
   std::unique_ptr<Ledger> ledger_;
+  std::unique_ptr<OcspSource> ocsp_;
+  std::unique_ptr<Staples> staples_;
+  std::unique_ptr<Exporter> exporter_;  // null: nothing is exported
   std::unique_ptr<Issuances> issuances_;
   std::unique_ptr<Renewals> renewals_;
   std::unique_ptr<Coordinator> coordinator_;
-  std::unique_ptr<Gate<CertificatePtr>> certificates_;
+  std::unique_ptr<Gate<CertificatePtr>> certificates_, rsa_certificates_;
   std::unique_ptr<Gate<Coordinator::Plain>> served_names_;
   std::unique_ptr<Gate<Unit>> rechecks_;
+  std::unique_ptr<Configured> configured_;
   TaskSet tasks_;
 };
 

@@ -17,6 +17,7 @@ using namespace std::chrono_literals;
 constexpr size_t kMaxCaFile = 16 << 20;  // bytes
 constexpr size_t kMaxTokenFile = 4096;   // bytes
 constexpr std::chrono::hours kStandInLife{24};
+constexpr Millis kStaplePatience = 60s;  // before a certificate without one replaces one with one
 
 Result<std::string> read_token(const std::filesystem::path& file) {
   auto token = read_file(file, kMaxTokenFile);
@@ -109,9 +110,12 @@ Result<std::unique_ptr<ControlPlane>> ControlPlane::open(const Config& config, L
   if (auto ok = plane->open_state(); !ok) return ok.error();
   if (auto ok = plane->open_events(); !ok) return ok.error();
   if (auto ok = plane->open_policy(); !ok) return ok.error();
+  if (auto ok = plane->open_dns(); !ok) return ok.error();
   if (auto ok = plane->open_issuers(); !ok) return ok.error();
+  plane->open_staples();
   plane->open_issuances();
   plane->open_gates();
+  plane->open_configured();
   return plane;
 }
 
@@ -233,7 +237,8 @@ Result<> ControlPlane::open_issuers() {
     }
     sources_.push_back(std::make_unique<AcmeSource>(
         config_, i, std::move(eab_key),
-        AcmeSource::Parts{loop_, *store_, challenges_, *budget_, *keeper_, *events_, log_}));
+        AcmeSource::Parts{loop_, *store_, challenges_, *budget_, *keeper_, *events_, log_,
+                          dns_proofs_.get()}));
     sources.push_back(sources_.back().get());
   }
   desk_ = std::make_unique<OrderDesk>(std::move(sources), *budget_, *keeper_, *queue_,
@@ -258,6 +263,15 @@ void ControlPlane::open_issuances() {
                             });
       },
       loop_.clock());
+  twins_ = std::make_unique<Prefetcher>(
+      Prefetcher::Options(),
+      [this](const ServerName& name, Prefetcher::Done done) {
+        rsa_certificates_->join(name, Lane::kPrefetch,
+                                [done = std::move(done)](const Result<CertificatePtr>& outcome) {
+                                  done(outcome ? nullptr : &outcome.error());
+                                });
+      },
+      loop_.clock());
   ledger_ = std::make_unique<Ledger>(*store_, loop_.clock(), log_);
   Issuances::Parts parts{
       .store = *store_,
@@ -271,6 +285,15 @@ void ControlPlane::open_issuances() {
       .events = *events_,
       .clock = loop_.clock(),
       .log = log_};
+  parts.await_staple = [this](SlotName name, CertificatePtr certificate) {
+    return staples_->with_staple(std::move(name.name), name.slot, std::move(certificate),
+                                 kStaplePatience);
+  };
+  if (config_.rsa == RsaTwins::kAlways) {
+    parts.obtained_main = [this](const ServerName& name) {
+      twins_->add(name, Prefetcher::From::kOperator);
+    };
+  }
   issuances_ = std::make_unique<Issuances>(std::move(parts), config_.renewal);
   Renewals::Parts renewing{.store = *store_,
                            .policy = *policy_,
@@ -283,6 +306,10 @@ void ControlPlane::open_issuances() {
                            .log = log_};
   renewing.is_managed = [managed = managed_set(config_)](const ServerName& name) {
     return managed.contains(name);
+  };
+  renewing.is_configured = [this](const ServerName& name) {
+    const CacheHit hit = cache_.look_up(name, WallTime::min());
+    return hit.configured && hit.certificate->covers(name);
   };
   for (const auto& source : sources_) renewing.sources.push_back(source.get());
   renewals_ = std::make_unique<Renewals>(Renewals::Options(), std::move(renewing));
@@ -307,12 +334,32 @@ void ControlPlane::open_gates() {
       .stand_in = stand_in_for,
       .clock = loop_.clock(),
       .log = log_};
+  parts.proves_wildcards = [this](const GrantPtr& grant) {
+    return std::any_of(sources_.begin(), sources_.end(), [&grant](const auto& source) {
+      const bool chosen =
+          grant == nullptr || grant->issuer.empty() || grant->issuer == source->name();
+      return chosen && source->proves_wildcards();
+    });
+  };
+  parts.loaded = [this](const ServerName& name, Slot slot, const CertificatePtr& certificate) {
+    staples_->see(name, slot, certificate);
+  };
   coordinator_ = std::make_unique<Coordinator>(options, std::move(parts));
   // What is new is due for its CA's word on when to renew it.
-  coordinator_->on_stored = [this](const ServerName&) { renewals_->look_soon(); };
+  coordinator_->on_stored = [this](const ServerName& name, Slot slot,
+                                   const CertificatePtr& certificate) {
+    renewals_->look_soon();
+    staples_->see(name, slot, certificate);
+    if (exporter_ != nullptr) exporter_->stored(name, slot, certificate);
+  };
   const auto max_names = static_cast<size_t>(config_.on_demand.max_parked);
   certificates_ = std::make_unique<Gate<CertificatePtr>>(
       [this](ServerName name, Want& want) { return coordinator_->obtain(std::move(name), want); },
+      max_names);
+  rsa_certificates_ = std::make_unique<Gate<CertificatePtr>>(
+      [this](ServerName name, Want& want) {
+        return coordinator_->obtain(std::move(name), Slot::kRsa, want);
+      },
       max_names);
   served_names_ = std::make_unique<Gate<Coordinator::Plain>>(
       [this](ServerName name, Want& want) {

@@ -73,7 +73,6 @@ class ControlSteering final : public Steering {
   std::optional<Error> refused_address(const ServerName& name);
   // ... and to the log.
   void tell(Event event);
-  void uncache(const ServerName& name, const Certificate& certificate);
   Task<std::vector<Event>> recent_events(std::string name, size_t limit);
 
   // Deeds that must not end half-way because whoever waits for them leaves: they go on.

@@ -87,18 +87,6 @@ Task<std::string> ControlSteering::revoke(ServerName name, std::string reason) {
   co_return co_await std::move(deed).result();
 }
 
-// Under whatever name it is served.
-void ControlSteering::uncache(const ServerName& name, const Certificate& certificate) {
-  CertificateCache& cache = parts_.plane.cache();
-  cache.erase(name);
-  for (const std::string& own : certificate.names()) {
-    const Result<ServerName> other = ServerName::parse(own, {.underscore = true});
-    if (!other) continue;
-    const CertificatePtr cached = cache.find(*other);
-    if (cached != nullptr && cached->serial() == certificate.serial()) cache.erase(*other);
-  }
-}
-
 Task<std::string> ControlSteering::revoke_now(ServerName name, std::string reason) {
   ControlPlane& plane = parts_.plane;
   Task<NameRecord> finding = plane.store().find_name(name);
@@ -129,7 +117,7 @@ Task<std::string> ControlSteering::revoke_now(ServerName name, std::string reaso
 
   // It must not be served again, by whatever is under way.
   plane.call_off(info.name);
-  uncache(name, *record.certificate);
+  plane.cache().erase(*record.certificate);
   // Writes are done in their order: this one stands behind those of what was called off.
   Task<> forgiving = plane.coordinator().forget_failures(info.name);
   co_await std::move(forgiving);
@@ -140,12 +128,13 @@ Task<std::string> ControlSteering::revoke_now(ServerName name, std::string reaso
   Result<> deleted = Unit{};
   if (!left) deleted = left.error();
   if (is_there) {
-    Task<> deleting = plane.store().delete_certificate(info.name);
-    deleted = co_await std::move(deleting).result();
+    Task<std::vector<std::string>> deleting = plane.store().delete_certificate_row(info.id);
+    const auto names = co_await std::move(deleting).result();
+    if (!names) deleted = names.error();
   }
   // A visit that came meanwhile has read what was there before.
   plane.call_off(info.name);
-  uncache(name, *record.certificate);
+  plane.cache().erase(*record.certificate);
 
   Event event;
   event.kind = event_kind::kRevoked;

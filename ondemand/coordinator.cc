@@ -22,6 +22,17 @@ Error unknown(const Decision& decision) {
           decision.retry_after};
 }
 
+// Whoever wants the twin is also served by a main certificate that is RSA.
+Slot slot_of(const NameRecord& record, Slot wanted) {
+  return record.info ? record.info->slot : wanted;
+}
+
+// What is to be an RSA certificate anyway needs no twin.
+Slot slot_to_order(const GrantPtr& grant, Slot wanted) {
+  const bool rsa = grant != nullptr && grant->key_type.starts_with("rsa");
+  return rsa ? Slot::kMain : wanted;
+}
+
 WallTime later(WallTime now, Millis by) {
   return now + std::chrono::duration_cast<std::chrono::seconds>(by);
 }
@@ -30,17 +41,19 @@ WallTime later(WallTime now, Millis by) {
 
 Coordinator::Coordinator(Options options, Parts parts)
     : options_(options), parts_(std::move(parts)) {
-  parts_.store.on_stored([this](const ServerName& name, const Certificate& certificate) {
-    stored(name, certificate);
-  });
+  parts_.store.on_stored(
+      [this](const ServerName& name, Slot slot, const CertificatePtr& certificate) {
+        stored(name, slot, certificate);
+      });
 }
 
 Coordinator::~Coordinator() {
   parts_.store.on_stored({});
 }
 
-Task<CertificatePtr> Coordinator::obtain(ServerName name, Want& want) {
+Task<CertificatePtr> Coordinator::obtain(ServerName name, Slot slot, Want& want) {
   Visit visit;
+  visit.slot = slot;
   Task<CertificatePtr> finding = find_or_issue(name, want, visit);
   Result<CertificatePtr> found = co_await std::move(finding).result();
   if (found) co_return found;
@@ -48,15 +61,16 @@ Task<CertificatePtr> Coordinator::obtain(ServerName name, Want& want) {
 }
 
 Task<CertificatePtr> Coordinator::find_or_issue(ServerName name, Want& want, Visit& visit) {
-  visit.expired = expired_in_memory(name);
-  if (std::optional<Error> refused = remembered_refusal(name)) {
+  const Slot slot = visit.slot;
+  visit.expired = expired_in_memory(name, slot);
+  if (std::optional<Error> refused = remembered_refusal(name, slot)) {
     counts_.refused_again.add();
     co_return *std::move(refused);
   }
-  const bool absent = absent_.find(name, parts_.clock.now()).has_value();
-  if (absent && parts_.issuances.running_for(name)) {
+  const bool is_absent = absent(slot).find(name, parts_.clock.now()).has_value();
+  if (is_absent && parts_.issuances.running_for({name, slot})) {
     // Nothing is stored, and the order is under way: that is all there is to wait for.
-    Issuances::Job job{name};
+    Issuances::Job job{name, slot};
     Task<CertificatePtr> joining = issue(std::move(job), want, visit.expired != nullptr);
     co_return co_await std::move(joining).result();
   }
@@ -65,7 +79,7 @@ Task<CertificatePtr> Coordinator::find_or_issue(ServerName name, Want& want, Vis
   CertificatePtr found = co_await std::move(looking);
   NameRecord& record = visit.record;
   if (found != nullptr) {
-    Task<CertificatePtr> serving = serve_stored(name, std::move(record));
+    Task<CertificatePtr> serving = serve_stored(name, slot, std::move(record));
     co_return co_await std::move(serving).result();
   }
 
@@ -86,16 +100,21 @@ Task<CertificatePtr> Coordinator::find_or_issue(ServerName name, Want& want, Vis
   // After a start the first names come before what was left of the limits has been read.
   Task<> loading = parts_.keeper.load();
   co_await std::move(loading);
-  if (std::optional<Error> over = over_new_name_limit(name, decision, record)) {
+  if (std::optional<Error> over = over_new_name_limit(name, decision, visit)) {
     counts_.new_names_over_limit.add();
     parts_.ledger.trouble(name, FailureClass::kPolicy, *over, "");
     co_return *std::move(over);
   }
   parts_.policy.keep(name);
+  if (auto wildcard = wildcard_for(name, decision.grant)) {
+    Task<CertificatePtr> issuing =
+        issue_wildcard(name, *std::move(wildcard), decision, want, visit);
+    co_return co_await std::move(issuing).result();
+  }
   // Asking has taken its time: the scheduler may have renewed it meanwhile.
-  const CertificatePtr renewed = parts_.cache.find(name);
+  const CertificatePtr renewed = parts_.cache.find(name, slot);
   if (renewed != nullptr && !renewed->expired_at(parts_.clock.wall_now())) co_return renewed;
-  Issuances::Job job{name};
+  Issuances::Job job{name, slot_to_order(decision.grant, slot)};
   job.grant = decision.grant;
   job.extras = extras(decision);
   job.predecessor = record.certificate;
@@ -105,15 +124,63 @@ Task<CertificatePtr> Coordinator::find_or_issue(ServerName name, Want& want, Vis
   co_return co_await std::move(issuing).result();
 }
 
-CertificatePtr Coordinator::expired_in_memory(const ServerName& name) const {
-  CertificatePtr cached = parts_.cache.find(name);
+std::optional<ServerName> Coordinator::wildcard_for(const ServerName& name,
+                                                    const GrantPtr& grant) const {
+  if (grant == nullptr || !grant->wildcard || name.is_wildcard()) return std::nullopt;
+  std::optional<ServerName> wildcard = name.wildcard();
+  if (!wildcard || !guard_name(*wildcard)) return std::nullopt;
+  if (parts_.proves_wildcards && parts_.proves_wildcards(grant)) return wildcard;
+  parts_.log.warning("wildcard_not_possible",
+                     "the ask endpoint grants a wildcard, but no issuer can prove one: put "
+                     "\"dns-01\" into issuers[].acme.challenges; the name alone is ordered",
+                     {{"name", name.text()}});
+  return std::nullopt;
+}
+
+// The order, its row and its failures are the wildcard's: names under it share them.
+Task<CertificatePtr> Coordinator::issue_wildcard(ServerName name, ServerName wildcard,
+                                                 Decision decision, Want& want, Visit& visit) {
+  const Slot slot = slot_to_order(decision.grant, visit.slot);
+  if (!parts_.issuances.running_for({wildcard, slot})) {
+    Task<NameRecord> finding = parts_.store.find_name(wildcard, slot);
+    Result<NameRecord> found = co_await std::move(finding).result();
+    if (!found) {
+      parts_.issuances.doubt_store();
+      co_return std::move(found).error().in("looking for what is stored of " + wildcard.text());
+    }
+    visit.record = *std::move(found);
+  }
+  const NameRecord& record = visit.record;
+  if (record.failure) parts_.ledger.learn(wildcard, *record.failure);
+  if (std::optional<Error> early = too_early(wildcard, decision)) {
+    counts_.too_early.add();
+    co_return *std::move(early);
+  }
+  CertificatePtr certificate = record.certificate;
+  if (certificate == nullptr || certificate->expired_at(parts_.clock.wall_now())) {
+    Issuances::Job job{wildcard, slot};
+    job.grant = decision.grant;
+    if (record.info && record.info->name == wildcard) {
+      job.predecessor = record.certificate;
+      job.info = record.info;
+    }
+    job.pending = record.order;
+    Task<CertificatePtr> issuing = issue(std::move(job), want, visit.expired != nullptr);
+    certificate = co_await std::move(issuing);
+  }
+  keep_in_memory(name, slot, certificate, extras(decision));
+  co_return certificate;
+}
+
+CertificatePtr Coordinator::expired_in_memory(const ServerName& name, Slot slot) const {
+  CertificatePtr cached = parts_.cache.find(name, slot);
   const bool expired = cached != nullptr && cached->expired_at(parts_.clock.wall_now());
   return expired ? cached : nullptr;
 }
 
 // Where an old certificate can do instead, an order is not waited for as long.
 Task<CertificatePtr> Coordinator::issue(Issuances::Job job, Want& want, bool has_expired) {
-  const ServerName name = job.name;
+  const SlotName name{job.name, job.slot};
   const Millis spent = parts_.issuances.running_for(name).value_or(Millis(0));
   Task<CertificatePtr> issuing = parts_.issuances.issue(std::move(job), want);
   if (!has_expired || options_.expired == Expired::kRefuse) {
@@ -138,12 +205,16 @@ Result<CertificatePtr> Coordinator::instead_of_fresh(const ServerName& name, con
   return made;
 }
 
-std::optional<Error> Coordinator::remembered_refusal(const ServerName& name) {
-  const bool absent = absent_.find(name, parts_.clock.now()).has_value();
-  if (!absent && !options_.refuse_denied) return std::nullopt;
+std::optional<Error> Coordinator::remembered_refusal(const ServerName& name, Slot slot) {
+  const bool is_absent = absent(slot).find(name, parts_.clock.now()).has_value();
+  if (!is_absent && !options_.refuse_denied) return std::nullopt;
   const Decision known = parts_.policy.decide_without_asking(name);
   if (known.verdict == Verdict::kDeny) return Error{ErrorCode::kDenied, known.reason};
-  if (!absent) return std::nullopt;
+  if (!is_absent) return std::nullopt;
+  if (known.grant != nullptr && known.grant->wildcard) {
+    const auto wildcard = name.wildcard();
+    if (wildcard && parts_.ledger.find(*wildcard) != nullptr) return too_early(*wildcard, known);
+  }
   return too_early(name, known);
 }
 
@@ -157,7 +228,7 @@ std::optional<Error> Coordinator::too_early(const ServerName& name, const Decisi
 }
 
 Task<CertificatePtr> Coordinator::look_in_store(ServerName name, Visit& visit) {
-  Task<NameRecord> finding = parts_.store.find_name(name);
+  Task<NameRecord> finding = parts_.store.find_name(name, visit.slot);
   Result<NameRecord> found = co_await std::move(finding).result();
   if (!found) {
     parts_.issuances.doubt_store();
@@ -170,19 +241,19 @@ Task<CertificatePtr> Coordinator::look_in_store(ServerName name, Visit& visit) {
   const CertificatePtr certificate = record.certificate;
   if (certificate != nullptr && !certificate->expired_at(parts_.clock.wall_now()))
     co_return certificate;
-  absent_.set(name, 1, parts_.clock.now() + kAbsentFor);
+  absent(visit.slot).set(name, 1, parts_.clock.now() + kAbsentFor);
   if (certificate == nullptr || visit.expired != nullptr) co_return CertificatePtr();
   // In memory from now on, so that what is done about it needs no further look.
   visit.expired = certificate;
   NameExtras beside;
   if (record.verdict) beside.grant = std::make_shared<const Grant>(record.verdict->grant);
-  parts_.cache.put(name, certificate, std::move(beside));
+  keep_in_memory(name, slot_of(record, visit.slot), certificate, std::move(beside));
   co_return CertificatePtr();
 }
 
 // A valid certificate is served whatever the ask endpoint or the ledger say, save that with
 // refuse_denied a denial (but no doubt) counts.
-Task<CertificatePtr> Coordinator::serve_stored(ServerName name, NameRecord record) {
+Task<CertificatePtr> Coordinator::serve_stored(ServerName name, Slot slot, NameRecord record) {
   Decision decision;
   decision.verdict = Verdict::kAllow;
   if (options_.refuse_denied) {
@@ -203,8 +274,28 @@ Task<CertificatePtr> Coordinator::serve_stored(ServerName name, NameRecord recor
   // Nothing is known of the endpoint's word about it: it may have one about the route.
   const bool asks = parts_.policy.decide_without_asking(name).verdict == Verdict::kUnknown;
   if (asks && !record.verdict) beside.recheck_at = parts_.clock.wall_now();
-  parts_.cache.put(name, record.certificate, std::move(beside));
+  keep_in_memory(name, slot_of(record, slot), record.certificate, std::move(beside));
   co_return record.certificate;
+}
+
+// What belongs to a wildcard is kept under it alone, so that its renewal is everybody's.
+void Coordinator::keep_in_memory(const ServerName& name, Slot slot,
+                                 const CertificatePtr& certificate, NameExtras beside) {
+  const auto& own = certificate->names();
+  const auto wildcard = name.wildcard();
+  const auto has = [&own](const ServerName& one) {
+    return std::find(own.begin(), own.end(), one.text()) != own.end();
+  };
+  if (!has(name) && wildcard && has(*wildcard)) {
+    const CertificatePtr present = parts_.cache.find(*wildcard, slot);
+    if (present == nullptr || present->not_before() <= certificate->not_before()) {
+      parts_.cache.put(*wildcard, certificate, {}, slot);
+    }
+    parts_.cache.put_extras(name, std::move(beside));
+  } else {
+    parts_.cache.put(name, certificate, std::move(beside), slot);
+  }
+  if (parts_.loaded) parts_.loaded(name, slot, certificate);
 }
 
 // When the policy is asked again about a name in memory: where its routes come from the endpoint,
@@ -231,10 +322,11 @@ Error Coordinator::denied(const ServerName& name, const Decision& decision) {
 
 std::optional<Error> Coordinator::over_new_name_limit(const ServerName& name,
                                                       const Decision& decision,
-                                                      const NameRecord& record) {
+                                                      const Visit& visit) {
   // Not new: it has had a certificate, or a try at one.
-  if (!decision.from_ask() || record.certificate != nullptr || parts_.ledger.failures(name) > 0 ||
-      admitted_.find(name, parts_.clock.now())) {
+  const bool has_main = visit.slot == Slot::kRsa && parts_.cache.find(name) != nullptr;
+  if (!decision.from_ask() || visit.record.certificate != nullptr || has_main ||
+      parts_.ledger.failures(name) > 0 || admitted_.find(name, parts_.clock.now())) {
     return std::nullopt;
   }
   const std::string domain = registered_domain(name);
@@ -257,9 +349,10 @@ std::optional<Error> Coordinator::over_new_name_limit(const ServerName& name,
 }
 
 Task<Coordinator::Plain> Coordinator::may_be_served(ServerName name, Want&) {
-  const CertificatePtr cached = parts_.cache.find(name);
-  if (cached != nullptr) co_return served_or_plain(name, cached);
-  if (const std::optional<Error> refused = remembered_refusal(name)) {
+  const CacheHit cached = parts_.cache.look_up(name, WallTime::min());
+  if (cached.configured) co_return Plain::kServed;
+  if (cached.certificate != nullptr) co_return served_or_plain(name, cached.certificate);
+  if (const std::optional<Error> refused = remembered_refusal(name, Slot::kMain)) {
     // What failed is wanted all the same.
     co_return refused->code == ErrorCode::kDenied ? Plain::kUnknown : Plain::kServed;
   }
@@ -340,12 +433,17 @@ Task<> Coordinator::forget(ServerName name) {
   co_return co_await std::move(deleting).result();
 }
 
-void Coordinator::stored(const ServerName& name, const Certificate& certificate) {
-  if (on_stored) on_stored(name);
-  absent_.erase(name);
-  for (const std::string& own : certificate.names()) {
-    if (own.starts_with("*.")) return absent_.clear();  // any of them may have been marked
-    if (auto parsed = ServerName::parse(own, {.underscore = true})) absent_.erase(*parsed);
+void Coordinator::stored(const ServerName& name, Slot slot, const CertificatePtr& certificate) {
+  if (on_stored) on_stored(name, slot, certificate);
+  for (NameMarks* const marks : {&absent_, &absent_twins_}) {
+    marks->erase(name);
+    for (const std::string& own : certificate->names()) {
+      if (own.starts_with("*.")) {  // any of those under it may have been marked
+        marks->clear();
+        break;
+      }
+      if (auto parsed = ServerName::parse(own, {.underscore = true})) marks->erase(*parsed);
+    }
   }
 }
 

@@ -59,6 +59,10 @@ class Coordinator {
     StandIn stand_in;
     Clock& clock;
     Log& log;
+    // Could an order for a wildcard be made for a name with that grant? Empty: no.
+    std::function<bool(const GrantPtr&)> proves_wildcards{};
+    // A certificate came from the store into memory.
+    std::function<void(const ServerName&, Slot, const CertificatePtr&)> loaded{};
   };
   // All outlive us. Listens to the store's writes.
   Coordinator(Options options, Parts parts);
@@ -69,7 +73,13 @@ class Coordinator {
   // in time, what Options::expired says. Errors: kDenied when policy says no; anything else is a
   // failure for now (kThrottled: not before retry_after). Dropping the task leaves the order to its
   // end.
-  Task<CertificatePtr> obtain(ServerName name, Want& want);
+  // Where the grant asks for it, the order is for the wildcard that covers the name.
+  Task<CertificatePtr> obtain(ServerName name, Want& want) {
+    return obtain(std::move(name), Slot::kMain, want);
+  }
+  // kRsa: for clients that cannot do ECDSA; where the name is to have an RSA certificate anyway it
+  // is that one.
+  Task<CertificatePtr> obtain(ServerName name, Slot slot, Want& want);
 
   // Is the name served, or would it be at a visit? For redirects from port 80. Orders nothing, but
   // an allowed name without a certificate is wanted from then on.
@@ -87,13 +97,14 @@ class Coordinator {
   Task<> forget_failures(ServerName name);
 
   // Writes to the store are told to us; who else wants to know of them does so here.
-  std::function<void(const ServerName& name)> on_stored;
+  std::function<void(const ServerName& name, Slot slot, const CertificatePtr&)> on_stored;
 
   const Counts& counts() const { return counts_; }
 
  private:
   // A visit as far as it got: what there is of an old certificate.
   struct Visit {
+    Slot slot = Slot::kMain;
     NameRecord record{};
     CertificatePtr expired{};
   };
@@ -101,29 +112,37 @@ class Coordinator {
   Task<CertificatePtr> find_or_issue(ServerName name, Want& want, Visit& visit);
   // The error to refuse with at once: nothing usable is stored for the name, and what is remembered
   // of it forbids an order.
-  std::optional<Error> remembered_refusal(const ServerName& name);
+  std::optional<Error> remembered_refusal(const ServerName& name, Slot slot);
   // The ledger's word. `known`: what the policy says without asking.
   std::optional<Error> too_early(const ServerName& name, const Decision& known) const;
   // Null: there is none that can be served.
   Task<CertificatePtr> look_in_store(ServerName name, Visit& visit);
-  Task<CertificatePtr> serve_stored(ServerName name, NameRecord record);
+  Task<CertificatePtr> serve_stored(ServerName name, Slot slot, NameRecord record);
+  void keep_in_memory(const ServerName& name, Slot slot, const CertificatePtr& certificate,
+                      NameExtras beside);
+  // The wildcard that is to be ordered for the name; nullopt: the name itself is.
+  std::optional<ServerName> wildcard_for(const ServerName& name, const GrantPtr& grant) const;
+  Task<CertificatePtr> issue_wildcard(ServerName name, ServerName wildcard, Decision decision,
+                                      Want& want, Visit& visit);
   // One token for a name that the endpoint allows and that is new here.
   std::optional<Error> over_new_name_limit(const ServerName& name, const Decision& decision,
-                                           const NameRecord& record);
-  CertificatePtr expired_in_memory(const ServerName& name) const;
+                                           const Visit& visit);
+  CertificatePtr expired_in_memory(const ServerName& name, Slot slot) const;
   Task<CertificatePtr> issue(Issuances::Job job, Want& want, bool has_expired);
   Result<CertificatePtr> instead_of_fresh(const ServerName& name, const Visit& visit, Error why);
   Plain served_or_plain(const ServerName& name, const CertificatePtr& certificate) const;
   Error denied(const ServerName& name, const Decision& decision);
   NameExtras extras(const Decision& decision);
-  void stored(const ServerName& name, const Certificate& certificate);
+  void stored(const ServerName& name, Slot slot, const CertificatePtr& certificate);
+  NameMarks& absent(Slot slot) { return slot == Slot::kMain ? absent_ : absent_twins_; }
 
   const Options options_;
   const Parts parts_;
   Counts counts_;
-  NameMarks absent_{1 << 17};     // nothing usable is stored for them
-  NameMarks admitted_{1 << 16};   // have had their token of the limit on new names
-  bool endpoint_routes_ = false;  // it has granted an upstream to some name
+  NameMarks absent_{1 << 17};        // nothing usable is stored for them
+  NameMarks absent_twins_{1 << 14};  // ... in Slot::kRsa
+  NameMarks admitted_{1 << 16};      // have had their token of the limit on new names
+  bool endpoint_routes_ = false;     // it has granted an upstream to some name
 };
 
 }  // namespace latchkey

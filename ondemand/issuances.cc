@@ -65,7 +65,7 @@ Issuances::Issuances(Parts parts, RenewalRules rules)
 Issuances::~Issuances() = default;
 
 Task<CertificatePtr> Issuances::issue(Job job, Want& want) {
-  const ServerName name = job.name;
+  const SlotName name{job.name, job.slot};
   auto found = flights_.find(name);
   const bool fresh = found == flights_.end();
   if (fresh) {
@@ -80,12 +80,25 @@ Task<CertificatePtr> Issuances::issue(Job job, Want& want) {
 }
 
 Task<> Issuances::fly(Job job, Flight& flight) {
-  const ServerName name = job.name;
+  const SlotName name{job.name, job.slot};
+  Task<> waiting = wait_for_other(name, flight.want);
+  co_await std::move(waiting);
   Task<CertificatePtr> work = order_and_store(std::move(job), flight.want);
   const Result<CertificatePtr> outcome = co_await std::move(work).result();
   // Out of the map first: whoever wants another one from a callback starts a new flight.
   const auto landed = flights_.extract(name);
   land(*landed.mapped(), outcome);
+  co_return Unit{};
+}
+
+// Whoever began first goes first, so two cannot wait for each other.
+Task<> Issuances::wait_for_other(SlotName name, Want& want) {
+  const Slot other = name.slot == Slot::kMain ? Slot::kRsa : Slot::kMain;
+  const SlotName key{name.name, other};
+  const auto found = flights_.find(key);
+  if (found == flights_.end()) co_return Unit{};
+  Waiter behind(*found->second, want);
+  const Result<CertificatePtr> whatever = co_await behind.outcome;
   co_return Unit{};
 }
 
@@ -99,18 +112,23 @@ void Issuances::land(Flight& flight, const Result<CertificatePtr>& outcome) {
   }
 }
 
-std::optional<Millis> Issuances::running_for(const ServerName& name) const {
+std::optional<Millis> Issuances::running_for(const SlotName& name) const {
   const auto found = flights_.find(name);
   if (found == flights_.end()) return std::nullopt;
   return parts_.clock.now() - found->second->began;
 }
 
 bool Issuances::call_off(const ServerName& name, const Error& why) {
-  const auto flight = flights_.extract(name);
-  if (flight.empty()) return false;
-  tasks_.drop(flight.mapped()->place);
-  land(*flight.mapped(), why);
-  return true;
+  // Both first: one of them may wait for the other.
+  const auto main = flights_.extract(SlotName{name, Slot::kMain});
+  const auto twin = flights_.extract(SlotName{name, Slot::kRsa});
+  for (const auto* flight : {&main, &twin}) {
+    if (!flight->empty()) tasks_.drop(flight->mapped()->place);
+  }
+  for (const auto* flight : {&main, &twin}) {
+    if (!flight->empty()) land(*flight->mapped(), why);
+  }
+  return !main.empty() || !twin.empty();
 }
 
 Task<> Issuances::test_store() {
@@ -150,6 +168,7 @@ Task<CertificatePtr> Issuances::order_and_store(Job job, Want& want) {
     OrderJob order{job.name};
     order.failures = parts_.ledger.failures(job.name);
     order.grant = job.grant;
+    order.slot = job.slot;
     order.predecessor = job.predecessor;
     if (job.info) {
       order.predecessor_issuer = job.info->issuer;
@@ -165,9 +184,9 @@ Task<CertificatePtr> Issuances::order_and_store(Job job, Want& want) {
 
   if (outcome.certificate != nullptr) {
     // On disk before anybody sees it: what was served once must be there after a crash.
-    Task<> keeping = keep(job, outcome);
-    Result<> kept = co_await std::move(keeping).result();
-    if (kept) co_return outcome.certificate;
+    Task<CertificatePtr> keeping = keep(job, outcome);
+    Result<CertificatePtr> kept = co_await std::move(keeping).result();
+    if (kept) co_return kept;
     Error why = std::move(kept).error().in("storing the certificate");
     outcome.failure = OrderFailure{FailureClass::kStorage, std::move(why), false};
   }
@@ -178,21 +197,36 @@ Task<CertificatePtr> Issuances::order_and_store(Job job, Want& want) {
   co_return error;
 }
 
-Task<> Issuances::keep(const Job& job, const OrderOutcome& outcome) {
+Task<CertificatePtr> Issuances::keep(const Job& job, const OrderOutcome& outcome) {
+  CertificatePtr served = outcome.certificate;
   const Certificate& fresh = *outcome.certificate;
   CertificateOrigin origin(outcome.issuer);
   origin.account = outcome.account;
   origin.plan = first_plan(rules_, fresh.not_before(), fresh.chain_not_after(),
                            parts_.clock.wall_now(), random_);
   origin.visited = !job.renewal;
+  origin.slot = job.slot;
   Task<> putting = parts_.store.put_certificate(job.name, outcome.certificate, std::move(origin));
   co_await std::move(putting);
   fault_point("certificate.stored");
-  const bool replaced = parts_.cache.replace(job.name, outcome.certificate);
+  // Clients that had a staple are not to miss it, while the old certificate is good for it.
+  const WallTime now = parts_.clock.wall_now();
+  const bool stapled = job.predecessor != nullptr && !job.predecessor->expired_at(now) &&
+                       job.predecessor->staple() != nullptr;
+  if (stapled && parts_.await_staple) {
+    SlotName name{job.name, job.slot};
+    Task<CertificatePtr> awaiting = parts_.await_staple(std::move(name), served);
+    const Result<CertificatePtr> with_staple = co_await std::move(awaiting).result();
+    if (with_staple) served = *with_staple;
+  }
+  const bool replaced = parts_.cache.replace(job.name, served, job.slot);
   // A renewal of what nobody has visited lately need not fill the memory.
-  if (!replaced && !job.renewal) parts_.cache.put(job.name, outcome.certificate, job.extras);
+  if (!replaced && !job.renewal) parts_.cache.put(job.name, served, job.extras, job.slot);
   fault_point("certificate.cached");
   tell_success(job, outcome, replaced);
+  if (job.slot == Slot::kMain && !fresh.is_rsa() && parts_.obtained_main) {
+    parts_.obtained_main(job.name);
+  }
   if (parts_.ledger.find(job.name) != nullptr) {
     Task<> forgetting = parts_.ledger.forget(job.name);
     const Result<> forgotten = co_await std::move(forgetting).result();
@@ -203,7 +237,7 @@ Task<> Issuances::keep(const Job& job, const OrderOutcome& outcome) {
                        {{"name", job.name.text()}});
     }
   }
-  co_return Unit{};
+  co_return served;
 }
 
 void Issuances::tell_success(const Job& job, const OrderOutcome& outcome, bool replaced) {
@@ -223,6 +257,7 @@ void Issuances::tell_success(const Job& job, const OrderOutcome& outcome, bool r
   event.text = "certificate " + fresh.serial() + " from " + outcome.issuer;
   JsonObject details;
   details.text("serial", fresh.serial());
+  if (job.slot == Slot::kRsa) details.text("slot", "rsa");
   details.number("not_before", unix_seconds(fresh.not_before()));
   details.number("not_after", unix_seconds(fresh.not_after()));
   if (renewed) details.text("replaces", job.predecessor->serial());

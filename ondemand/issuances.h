@@ -35,7 +35,8 @@ class Issuances {
     Counter orders, obtained, renewed, failed;
   };
   struct Job {
-    ServerName name;
+    ServerName name;  // or a wildcard
+    Slot slot = Slot::kMain;
     GrantPtr grant{};
     CertificatePtr predecessor{};           // in use, or expired; null: there is none
     std::optional<CertificateInfo> info{};  // of it
@@ -47,6 +48,9 @@ class Issuances {
   using Order = std::function<Task<OrderOutcome>(OrderJob job, Want& want, bool& began)>;
   // A certificate for the name is wanted though nobody waits, in so long.
   using Later = std::function<void(const ServerName& name, Millis delay)>;
+  // A certificate that is about to replace one that had a staple: with a staple, or without one
+  // after a while.
+  using AwaitStaple = std::function<Task<CertificatePtr>(SlotName, CertificatePtr)>;
 
   struct Parts {
     Store& store;
@@ -57,18 +61,22 @@ class Issuances {
     EventSink& events;
     Clock& clock;
     Log& log;
+    AwaitStaple await_staple{};                              // empty: nothing is waited for
+    std::function<void(const ServerName&)> obtained_main{};  // with a key that is not RSA
   };
   Issuances(Parts parts, RenewalRules rules);
   ~Issuances();
   Issuances(const Issuances&) = delete;
 
-  // The outcome of the order under way for the name, started with `job` if there is none. `want`:
-  // how urgent it is to this caller, and whether it still is. Dropping the task leaves the order.
+  // The outcome of the order under way for name and slot, started with `job` if there is none; the
+  // other slot's goes first where it is under way, for they would answer challenges of the same
+  // name. `want`: how urgent it is to this caller, and whether it still is. Dropping the task
+  // leaves the order.
   Task<CertificatePtr> issue(Job job, Want& want);
 
   // How long the order under way for the name has been; nullopt: there is none.
-  std::optional<Millis> running_for(const ServerName& name) const;
-  // Ends the order under way; those who wait get `why`.
+  std::optional<Millis> running_for(const SlotName& name) const;
+  // Ends the orders under way, of both slots; those who wait get `why`.
   bool call_off(const ServerName& name, const Error& why);
 
   // Does the store work? Tested anew after every failure, but not for every caller.
@@ -87,8 +95,10 @@ class Issuances {
 
   Task<> fly(Job job, Flight& flight);
   static void land(Flight& flight, const Result<CertificatePtr>& outcome);
+  Task<> wait_for_other(SlotName name, Want& want);
   Task<CertificatePtr> order_and_store(Job job, Want& want);
-  Task<> keep(const Job& job, const OrderOutcome& outcome);
+  // The value is what is served from then on.
+  Task<CertificatePtr> keep(const Job& job, const OrderOutcome& outcome);
   Task<> record_failure(const Job& job, OrderOutcome outcome, bool began);
   void tell_store(std::string_view kind, std::string text);
   void tell_success(const Job& job, const OrderOutcome& outcome, bool replaced);
@@ -102,8 +112,8 @@ class Issuances {
   std::optional<Error> store_trouble_;  // of the last self-test
   TimePoint store_tested_{};            // when it failed
   std::minstd_rand random_{std::random_device()()};
-  std::unordered_map<ServerName, std::unique_ptr<Flight>> flights_;  // <= the gates' flights
-  TaskSet tasks_;                                                    // goes first
+  std::unordered_map<SlotName, std::unique_ptr<Flight>> flights_;  // <= the gates' flights
+  TaskSet tasks_;                                                  // goes first
 };
 
 }  // namespace latchkey

@@ -18,6 +18,15 @@ bool another_issuer_may_help(const OrderFailure& failure) {
          (failure.of_the_ca && failure.failure != FailureClass::kStorage);
 }
 
+OrderOutcome refused(FailureClass failure, Error error);
+
+OrderOutcome no_issuer(const ServerName& name) {
+  return refused(FailureClass::kOther,
+                 Error{ErrorCode::kInvalid, "no issuer can prove the wildcard " + name.text() +
+                                                ": put \"dns-01\" into issuers[].acme.challenges, "
+                                                "and how records are made into `dns`"});
+}
+
 OrderOutcome refused(FailureClass failure, Error error) {
   OrderOutcome outcome;
   outcome.failure = OrderFailure{failure, std::move(error), true};
@@ -44,12 +53,18 @@ std::vector<size_t> OrderDesk::choose(const ServerName& name, const GrantPtr& gr
     const auto chosen = std::find_if(all.begin(), all.end(), [&](size_t i) {
       return issuers_[i].source->name() == grant->issuer;
     });
-    if (chosen != all.end()) return {*chosen};
+    const bool fits = chosen != all.end() &&
+                      (!name.is_wildcard() || issuers_[*chosen].source->proves_wildcards());
+    if (fits) return {*chosen};
+    if (chosen != all.end()) return {};
     log_.error("ask_unknown_issuer",
                "the ask endpoint chose the issuer \"" + grant->issuer +
                    "\", which is not in the configuration; the first one is used: correct its "
                    "answer, or add the issuer",
                {{"name", name.text()}});
+  }
+  if (name.is_wildcard()) {
+    std::erase_if(all, [this](size_t i) { return !issuers_[i].source->proves_wildcards(); });
   }
   std::vector<size_t> good;
   std::copy_if(all.begin(), all.end(), std::back_inserter(good),
@@ -93,6 +108,7 @@ Task<OrderOutcome> OrderDesk::order(OrderJob job, Want& want, Millis patience, b
   std::vector<size_t> left = choose(job.name, job.grant);
   if (job.failures > 0) want.set_retry();
   OrderOutcome last;
+  if (left.empty()) last = no_issuer(job.name);
   bool proof_failed = false;
   while (!left.empty()) {
     const Turn turn = next_turn(job, left, want.lane());

@@ -40,13 +40,13 @@ bool is_of(const NameRecord& record, const CertificateInfo& info) {
 
 // The name is being looked at, until this goes.
 struct Renewals::Looking {
-  Looking(Renewals& renewals_in, const ServerName& name_in)
-      : renewals(renewals_in), name(name_in) {}
+  Looking(Renewals& renewals_in, SlotName name_in)
+      : renewals(renewals_in), name(std::move(name_in)) {}
   ~Looking() { renewals.looking_.erase(name); }
   Looking(const Looking&) = delete;
 
   Renewals& renewals;
-  const ServerName name;
+  const SlotName name;
 };
 
 // ... and ordered, or waiting for the budget.
@@ -94,7 +94,7 @@ struct Renewals::Urgency {
 
 Task<> Renewals::look(CertificateInfo info) {
   {
-    const Looking looking(*this, info.name);
+    const Looking looking(*this, {info.name, info.slot});
     counts_.looked.add();
     if (!round_) round_ = Round{parts_.clock.now()};
     ++round_->looked;
@@ -146,7 +146,12 @@ Task<std::optional<RenewalPlan>> Renewals::consider(CertificateInfo info) {
   };
   if (lacks_place(info, plan)) co_return put_off(info, plan);
 
-  Task<NameRecord> finding = parts_.store.find_name(info.name);
+  if (parts_.is_configured && parts_.is_configured(info.name)) {
+    // Until the operator takes his certificate away.
+    plan.look_at = parts_.clock.wall_now() + kNotFound;
+    co_return plan;
+  }
+  Task<NameRecord> finding = parts_.store.find_name(info.name, info.slot);
   NameRecord record = co_await std::move(finding);
   if (!is_of(record, info)) co_return left_alone(plan);
   info = *record.info;
@@ -174,7 +179,7 @@ Task<std::optional<RenewalPlan>> Renewals::consider(CertificateInfo info) {
     co_return plan;
   }
   // Asking has taken its time: a visitor may have brought another one, the operator have ended it.
-  Task<NameRecord> reading = parts_.store.find_name(info.name);
+  Task<NameRecord> reading = parts_.store.find_name(info.name, info.slot);
   record = co_await std::move(reading);
   if (!is_of(record, info)) co_return left_alone(plan);
   if (lacks_place(info, plan)) co_return put_off(info, plan);
@@ -207,7 +212,8 @@ RenewalPlan Renewals::put_off(const CertificateInfo& info, RenewalPlan plan) {
 Task<std::optional<RenewalPlan>> Renewals::renew(NameRecord record, GrantPtr grant) {
   const CertificateInfo info = *record.info;
   const Ordering ordering(*this, info.issuer);
-  Issuances::Job job{info.name, std::move(grant)};
+  Issuances::Job job{info.name, info.slot};
+  job.grant = std::move(grant);
   job.predecessor = record.certificate;
   job.info = info;
   job.pending = std::move(record.order);
@@ -304,7 +310,7 @@ void Renewals::note_due(const CertificateInfo& info) {
 // Once: the look after this one is planned for a time behind the end.
 void Renewals::note_expiry(const CertificateInfo& info) {
   if (parts_.clock.wall_now() < info.end || info.plan.look_at > info.end) return;
-  bool& told = looking_.at(info.name).told_of_end;
+  bool& told = looking_.at(SlotName{info.name, info.slot}).told_of_end;
   if (std::exchange(told, true)) return;
   tell(event_kind::kExpired, info, "the certificate " + info.serial + " has expired");
 }
@@ -328,8 +334,8 @@ void Renewals::tell(std::string_view kind, const CertificateInfo& info, std::str
 
 // --- the operator
 
-Task<CertificatePtr> Renewals::renew_now(ServerName name) {
-  Task<NameRecord> finding = parts_.store.find_name(name);
+Task<CertificatePtr> Renewals::renew_now(ServerName name, Slot slot) {
+  Task<NameRecord> finding = parts_.store.find_name(name, slot);
   NameRecord record = co_await std::move(finding);
   if (record.certificate == nullptr || !record.info || record.info->name != name) {
     co_return Error{ErrorCode::kNotFound, "no certificate is stored for " + name.text() +
@@ -341,12 +347,13 @@ Task<CertificatePtr> Renewals::renew_now(ServerName name) {
   if (decision.verdict == Verdict::kDeny) {
     co_return Error{ErrorCode::kDenied, "the policy denies the name: " + decision.reason};
   }
-  Task<NameRecord> reading = parts_.store.find_name(name);
+  Task<NameRecord> reading = parts_.store.find_name(name, slot);
   record = co_await std::move(reading);
   if (record.certificate == nullptr || !record.info || record.info->name != name) {
     co_return Error{ErrorCode::kNotFound, name.text() + " was deleted meanwhile"};
   }
-  Issuances::Job job{name, decision.grant};
+  Issuances::Job job{name, slot};
+  job.grant = decision.grant;
   if (job.grant == nullptr && record.verdict) {
     job.grant = std::make_shared<const Grant>(record.verdict->grant);
   }

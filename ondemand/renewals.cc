@@ -98,7 +98,8 @@ Task<Millis> Renewals::turn() {
 // Those that are being looked at are still due in the store.
 void Renewals::begin(const std::vector<CertificateInfo>& due) {
   for (const CertificateInfo& info : due) {
-    if (looking_.contains(info.name)) {
+    const SlotName key{info.name, info.slot};
+    if (looking_.contains(key)) {
       note_expiry(info);  // an order may wait for longer than the certificate lives
       continue;
     }
@@ -106,17 +107,21 @@ void Renewals::begin(const std::vector<CertificateInfo>& due) {
       crowded_ = true;
       return;
     }
-    tasks_.spawn(look(info), &looking_[info.name].place);
+    tasks_.spawn(look(info), &looking_[key].place);
   }
   crowded_ = due.size() >= options_.max_looking;
 }
 
 void Renewals::call_off(const ServerName& name) {
-  const auto found = looking_.find(name);
-  if (found == looking_.end()) return;
-  const TaskSet::Place place = found->second.place;
-  tasks_.drop(place);
-  look_ended();
+  bool found = false;
+  for (const Slot slot : {Slot::kMain, Slot::kRsa}) {
+    const auto under = looking_.find(SlotName{name, slot});
+    if (under == looking_.end()) continue;
+    const TaskSet::Place place = under->second.place;
+    tasks_.drop(place);
+    found = true;
+  }
+  if (found) look_ended();
 }
 
 void Renewals::look_ended() {
@@ -235,9 +240,9 @@ Task<> Renewals::correct_all() {
 
 // --- visits
 
-void Renewals::note_use(const ServerName& name) {
+void Renewals::note_use(const ServerName& name, Slot slot) {
   if (used_.size() >= options_.max_uses) return;
-  used_.push_back(name);
+  used_.push_back({name, slot});
   write_uses_in(used_.size() >= kWriteUsesAt ? Millis(0) : kWriteUsesEvery);
 }
 
@@ -252,7 +257,7 @@ void Renewals::write_uses_in(Millis delay) {
 }
 
 Task<> Renewals::write_uses() {
-  std::vector<ServerName> names;
+  std::vector<SlotName> names;
   names.swap(used_);
   std::sort(names.begin(), names.end());
   names.erase(std::unique(names.begin(), names.end()), names.end());

@@ -65,6 +65,8 @@ class Renewals {
     Log& log;
     // Names that are renewed whether they are visited or not; empty: none.
     std::function<bool(const ServerName&)> is_managed{};
+    // Names that the operator's own certificates serve: theirs are left alone; empty: none.
+    std::function<bool(const ServerName&)> is_configured{};
   };
   Renewals(Options options, Parts parts);
   ~Renewals();
@@ -77,7 +79,7 @@ class Renewals {
 
   // The operator's word: now, whatever the plan and the ledger say, if the policy allows the name.
   // kNotFound where nothing is stored for exactly that name.
-  Task<CertificatePtr> renew_now(ServerName name);
+  Task<CertificatePtr> renew_now(ServerName name, Slot slot = Slot::kMain);
 
   // The name is being deleted: the look at it that is under way, if there is one, brings nothing
   // back. Not from within it. Orders are called off at Issuances.
@@ -85,7 +87,7 @@ class Renewals {
 
   // A name was visited: written down with others, soon. Bounded: beyond max_uses the rest is noted
   // at a later visit.
-  void note_use(const ServerName& name);
+  void note_use(const ServerName& name, Slot slot = Slot::kMain);
 
   const Counts& counts() const { return counts_; }
   size_t looking() const { return looking_.size(); }
@@ -165,9 +167,9 @@ class Renewals {
     TaskSet::Place place{};
     bool told_of_end = false;  // of the certificate
   };
-  std::unordered_map<ServerName, Under> looking_;  // <= max_looking
-  size_t ordering_ = 0;                            // of looking_
-  std::map<std::string, size_t> ordering_at_;      // ... by the issuer of the certificate in use
+  std::unordered_map<SlotName, Under> looking_;  // <= max_looking
+  size_t ordering_ = 0;                          // of looking_
+  std::map<std::string, size_t> ordering_at_;    // ... by the issuer of the certificate in use
   Turnstile asking_, polling_;
   // How often in a row, since the start, a name's renewal or poll came to nothing, or it was
   // renewed: 512 KiB each.
@@ -192,7 +194,7 @@ class Renewals {
   const TimePoint started_;
   const WallTime started_wall_;
 
-  std::vector<ServerName> used_;  // <= max_uses; not yet written
+  std::vector<SlotName> used_;  // <= max_uses; not yet written
   bool writing_ = false;
   Alarm writing_uses_;
   TaskSet tasks_;  // goes first

@@ -40,6 +40,10 @@ Error broken(std::string_view rule) {
 
 Result<> guard_name(const ServerName& name) {
   if (name.is_ip()) return broken("an IP address gets a certificate only where it is listed");
+  if (name.is_wildcard()) {
+    const auto suffix = ServerName::parse(name.parent(), {.underscore = true});
+    return suffix ? guard_name(*suffix) : suffix.error();
+  }
   const size_t labels = name.labels();
   if (labels < 2) return broken("a name on demand needs at least two labels");
   if (labels > kMaxLabels) return broken("a name on demand has at most ten labels");
