@@ -25,8 +25,8 @@ namespace {
 
 using std::chrono::hours;
 
-constexpr uint8_t kSequence = 0x30, kOid = 0x06, kOctets = 0x04, kBits = 0x03, kNull = 0x05,
-                  kTime = 0x18, kEnumerated = 0x0a, kInteger = 0x02, kBoolean = 0x01;
+constexpr uint8_t kSequence = 0x30, kOctets = 0x04, kBits = 0x03, kNull = 0x05, kTime = 0x18,
+                  kEnumerated = 0x0a, kInteger = 0x02, kBoolean = 0x01;
 
 std::string_view view(const uint8_t* data, size_t size) {
   return {reinterpret_cast<const char*>(data), size};
