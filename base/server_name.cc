@@ -11,6 +11,7 @@ namespace {
 
 constexpr size_t kMaxName = 253;  // RFC 1035, 2.3.4, without the root's byte
 constexpr size_t kMaxLabel = 63;
+constexpr std::string_view kWildcard = "*.";
 
 Error bad(std::string_view rule) {
   return Error{ErrorCode::kInvalid, "server name: " + std::string(rule)};
@@ -96,9 +97,27 @@ Result<ServerName> ServerName::parse_ip(std::string_view text) {
   return bad("expected an IP address like 192.0.2.7 or 2001:db8::7");
 }
 
+Result<ServerName> ServerName::parse_wildcard(std::string_view text, ServerNameRules rules) {
+  if (!text.starts_with(kWildcard)) return bad("a wildcard begins with \"*.\"");
+  auto suffix = parse(text.substr(kWildcard.size()), rules);
+  if (!suffix) return suffix;
+  if (suffix->text_.size() + kWildcard.size() > kMaxName) return bad("over 253 bytes");
+  suffix->text_.insert(0, kWildcard);
+  return suffix;
+}
+
+std::optional<ServerName> ServerName::wildcard() const {
+  const std::string_view suffix = parent();
+  if (suffix.empty() || is_wildcard() || suffix.size() + kWildcard.size() > kMaxName) {
+    return std::nullopt;
+  }
+  return ServerName(std::string(kWildcard).append(suffix));
+}
+
 // No other name ends in a number (parse() sees to it).
 bool ServerName::is_ip() const {
-  return text_.find(':') != std::string::npos || all_digits(text_.substr(text_.rfind('.') + 1));
+  const std::string_view text = text_;
+  return text.find(':') != text.npos || all_digits(text.substr(text.rfind('.') + 1));
 }
 
 size_t ServerName::labels() const {

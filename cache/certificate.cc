@@ -8,6 +8,7 @@
 #include <openssl/nid.h>
 #include <openssl/pem.h>
 #include <openssl/pool.h>
+#include <openssl/sha.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 
@@ -23,6 +24,7 @@ namespace {
 constexpr size_t kMaxChain = 16;         // certificates
 constexpr size_t kMaxPem = 1 << 20;      // bytes; of DER too
 constexpr size_t kMaxName = 253;         // bytes of a dNSName
+constexpr size_t kMaxResponder = 1024;   // bytes of an OCSP responder's URL
 constexpr size_t kBufferOverhead = 80;   // a CRYPTO_BUFFER and its place in the heap
 constexpr size_t kObjectOverhead = 128;  // control blocks, the heap's own bytes
 
@@ -142,6 +144,36 @@ std::vector<std::string> subject_names(const X509* leaf) {
   return names;
 }
 
+// Would make a request's line and a log's: nothing but what a URL has.
+bool is_http_url(std::string_view text) {
+  return text.size() <= kMaxResponder &&
+         (equal_ignoring_case(text.substr(0, 7), "http://") ||
+          equal_ignoring_case(text.substr(0, 8), "https://")) &&
+         std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c < '\x7f'; });
+}
+
+// The first that we can ask, of RFC 5280's authorityInfoAccess (4.2.2.1).
+std::string responder_of(const X509* leaf) {
+  const bssl::UniquePtr<AUTHORITY_INFO_ACCESS> all(static_cast<AUTHORITY_INFO_ACCESS*>(
+      X509_get_ext_d2i(leaf, NID_info_access, nullptr, nullptr)));
+  const size_t count = all == nullptr ? 0 : sk_ACCESS_DESCRIPTION_num(all.get());
+  for (size_t i = 0; i < count; ++i) {
+    const ACCESS_DESCRIPTION* one = sk_ACCESS_DESCRIPTION_value(all.get(), i);
+    if (OBJ_obj2nid(one->method) != NID_ad_OCSP || one->location->type != GEN_URI) continue;
+    const std::string_view url = view(one->location->d.uniformResourceIdentifier);
+    if (is_http_url(url)) return std::string(url);
+  }
+  return {};
+}
+
+size_t staple_bytes(const StaplePtr& staple) {
+  return staple == nullptr ? 0 : sizeof(Staple) + kObjectOverhead + staple->der.capacity();
+}
+
+std::string_view bytes_of(const CRYPTO_BUFFER* buffer) {
+  return {reinterpret_cast<const char*>(CRYPTO_BUFFER_data(buffer)), CRYPTO_BUFFER_len(buffer)};
+}
+
 size_t key_bytes(const EVP_PKEY* key) {
   // Measured: a P-256 key, and an RSA key with the numbers that it prepares when it first signs.
   return EVP_PKEY_id(key) == EVP_PKEY_RSA ? static_cast<size_t>(EVP_PKEY_bits(key)) * 3 : 560;
@@ -226,12 +258,14 @@ Result<CertificatePtr> Certificate::from_der(const std::vector<std::string>& cha
     made->names_ = subject_names(x509.get());
     made->serial_ = hex(X509_get0_serialNumber(x509.get()));
     made->issuer_ = readable(X509_get_issuer_name(x509.get()));
+    made->ocsp_responder_ = responder_of(x509.get());
   }
   made->key_ = std::move(key);
 
   made->bytes_ = sizeof(Certificate) + kObjectOverhead + chain[0].size() + kBufferOverhead +
                  chain.size() * sizeof(CRYPTO_BUFFER*) + key_bytes(made->key_.get()) +
-                 made->serial_.capacity() + made->issuer_.capacity();
+                 made->serial_.capacity() + made->issuer_.capacity() +
+                 made->ocsp_responder_.capacity();
   for (const std::string& name : made->names_) made->bytes_ += sizeof(name) + name.capacity();
   return CertificatePtr(made);
 }
@@ -243,11 +277,44 @@ Certificate::~Certificate() {
 std::vector<std::string> Certificate::chain_der() const {
   std::vector<std::string> chain;
   chain.reserve(chain_.size());
-  for (const CRYPTO_BUFFER* buffer : chain_) {
-    chain.emplace_back(reinterpret_cast<const char*>(CRYPTO_BUFFER_data(buffer)),
-                       CRYPTO_BUFFER_len(buffer));
-  }
+  for (const CRYPTO_BUFFER* buffer : chain_) chain.emplace_back(bytes_of(buffer));
   return chain;
+}
+
+CertificatePtr Certificate::with_staple(StaplePtr staple) const {
+  const std::shared_ptr<Certificate> made(new Certificate);
+  made->chain_.reserve(chain_.size());
+  for (CRYPTO_BUFFER* buffer : chain_) {
+    CRYPTO_BUFFER_up_ref(buffer);
+    made->chain_.push_back(buffer);
+  }
+  made->key_ = key_;
+  made->names_ = names_;
+  made->not_before_ = not_before_;
+  made->not_after_ = not_after_;
+  made->chain_not_after_ = chain_not_after_;
+  made->serial_ = serial_;
+  made->issuer_ = issuer_;
+  made->ocsp_responder_ = ocsp_responder_;
+  made->bytes_ = bytes_ - staple_bytes(staple_) + staple_bytes(staple);
+  made->staple_ = std::move(staple);
+  return made;
+}
+
+std::string Certificate::leaf_hash() const {
+  const std::string_view leaf = bytes_of(chain_[0]);
+  std::string hash(SHA256_DIGEST_LENGTH, '\0');
+  SHA256(reinterpret_cast<const uint8_t*>(leaf.data()), leaf.size(),
+         reinterpret_cast<uint8_t*>(hash.data()));
+  return hash;
+}
+
+bool Certificate::same_leaf(const Certificate& other) const {
+  return chain_[0] == other.chain_[0] || bytes_of(chain_[0]) == bytes_of(other.chain_[0]);
+}
+
+bool Certificate::is_rsa() const {
+  return EVP_PKEY_id(key_.get()) == EVP_PKEY_RSA;
 }
 
 bool Certificate::covers(const ServerName& name) const {
