@@ -69,7 +69,9 @@ Result<ServerName> parse_managed(std::string_view text) {
     if (!address->text().starts_with("::ffff:")) return address;
     return Error{ErrorCode::kInvalid, "an IPv4 address is written as 203.0.113.7"};
   }
-  return ServerName::parse(text, {.underscore = true});
+  const ServerNameRules rules{.underscore = true};
+  return text.starts_with("*.") ? ServerName::parse_wildcard(text, rules)
+                                : ServerName::parse(text, rules);
 }
 
 std::vector<ServerName> managed_names(const Config& config) {
@@ -113,60 +115,6 @@ Result<Config> load_config(const std::filesystem::path& file) {
   return config;
 }
 
-namespace {
-
-// The account of a directory is bound to one external account at most.
-bool share_an_account(const Config::Acme& a, const Config::Acme& b) {
-  const auto kid = [](const Config::Acme& issuer) { return issuer.eab ? issuer.eab->kid : ""; };
-  return a.directory == b.directory && kid(a) != kid(b);
-}
-
-}  // namespace
-
-std::string check_config(const Config& config) {
-  const Config::OnDemand& on_demand = config.on_demand;
-  if (on_demand.allow.empty() && on_demand.allow_files.empty() && !on_demand.ask &&
-      config.managed.empty()) {
-    return "on_demand: neither an allowlist (on_demand.allow, on_demand.allow_files) nor "
-           "on_demand.ask is set, nor are there managed names: anybody could make this edge order "
-           "certificates for any name; set one of them";
-  }
-  if (config.issuers.empty()) {
-    return "issuers: none is set; add one like {\"name\": \"letsencrypt\", \"acme\": "
-           "{\"directory\": \"https://acme-v02.api.letsencrypt.org/directory\", \"email\": "
-           "\"you@example.com\", \"accept_terms\": true}}";
-  }
-  for (size_t i = 0; i < config.issuers.size(); ++i) {
-    for (size_t j = 0; j < i; ++j) {
-      if (config.issuers[i].name == config.issuers[j].name) {
-        return "issuers: two are named \"" + config.issuers[i].name + "\"";
-      }
-      if (share_an_account(config.issuers[i], config.issuers[j])) {
-        return "issuers: \"" + config.issuers[j].name + "\" and \"" + config.issuers[i].name +
-               "\" have the same directory but different eab.kid: there is one account for each "
-               "directory; give both the same eab, or remove one of them";
-      }
-    }
-  }
-  if (!on_demand.underscore) {
-    for (const ServerName& name : managed_names(config)) {
-      if (name.text().find('_') == std::string::npos) continue;
-      return "managed: \"" + name.text() +
-             "\" has a \"_\": handshakes for it are refused unless on_demand.underscore is true";
-    }
-  }
-  if (config.http_fallback && config.http.empty()) {
-    return "renewal.http_fallback: listen.http is empty: there is no port 80 to fall back to; add "
-           "an address, or take http_fallback out";
-  }
-  if (config.routes.empty()) {
-    return "routes: none is set; add one like {\"hosts\": [\"*\"], \"upstreams\": "
-           "[\"http://127.0.0.1:3000\"]}";
-  }
-  auto routes = make_routes(config);
-  return routes ? "" : "routes: " + routes.error().message;
-}
-
 Result<std::shared_ptr<const RoutingTable>> make_routes(const Config& config) {
   std::vector<Route> routes;
   for (const Config::Route& from : config.routes) {
@@ -183,6 +131,18 @@ Result<std::shared_ptr<const RoutingTable>> make_routes(const Config& config) {
   return RoutingTable::make(std::move(routes));
 }
 
+Result<std::shared_ptr<const RoutingTable>> make_challenge_route(const Config& config) {
+  if (!config.challenge_upstream) return std::shared_ptr<const RoutingTable>();
+  auto origin = parse_upstream(*config.challenge_upstream);
+  if (!origin) return std::move(origin).error().in("challenge_upstream");
+  Route route;
+  route.hosts = {"*"};
+  route.upstreams.push_back(*std::move(origin));
+  std::vector<Route> routes;
+  routes.push_back(std::move(route));
+  return RoutingTable::make(std::move(routes));
+}
+
 std::vector<std::string> changed_keys(const Config& before, const Config& after) {
   const auto old_json = parse_json(write_config(before, true));
   const auto new_json = parse_json(write_config(after, true));
@@ -196,7 +156,8 @@ std::vector<std::string> keys_for_restart(const Config& before, const Config& af
   std::vector<std::string> out = changed_keys(before, after);
   std::erase_if(out, [](const std::string& key) {
     return key == "routes" || key == "on_demand.allow" || key == "on_demand.allow_files" ||
-           key.starts_with("fallback.") || key == "log.level";
+           key.starts_with("fallback.") || key == "log.level" || key == "certificates" ||
+           key == "challenge_upstream";
   });
   return out;
 }

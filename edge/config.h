@@ -220,10 +220,14 @@ std::string check_config(const Config& config);
 // The routes of a configuration that was judged good.
 Result<std::shared_ptr<const RoutingTable>> make_routes(const Config& config);
 
+// challenge_upstream as a table of one route for every host; null: there is none.
+Result<std::shared_ptr<const RoutingTable>> make_challenge_route(const Config& config);
+
 // The keys that differ.
 std::vector<std::string> changed_keys(const Config& before, const Config& after);
 // The keys that differ and that a running process does not take over. It does take routes,
-// on_demand.allow, on_demand.allow_files, fallback.* and log.level.
+// on_demand.allow, on_demand.allow_files, fallback.*, certificates, challenge_upstream and
+// log.level.
 std::vector<std::string> keys_for_restart(const Config& before, const Config& after);
 
 // The effective configuration as JSON. Holds no secrets: those are in files that it names.

@@ -44,10 +44,7 @@ bool is_event_kind(std::string_view text) {
   return std::find(kEventKinds.begin(), kEventKinds.end(), text) != kEventKinds.end();
 }
 bool is_challenge(std::string_view text) {
-  return text == "tls-alpn-01" || text == "http-01";
-}
-bool is_not_empty(std::string_view text) {
-  return !text.empty();
+  return text == "tls-alpn-01" || text == "http-01" || text == "dns-01";
 }
 bool is_socket_path(std::string_view text) {
   return !text.empty() && text.size() <= kMaxSocketPath;
@@ -63,26 +60,6 @@ bool is_header_name(std::string_view text) {
 }
 bool is_header_value(std::string_view text) {
   return std::all_of(text.begin(), text.end(), [](char c) { return c >= ' ' && c < 0x7f; });
-}
-
-// A key that holds null or a section of its own. Anything else is a mistake that names `example`.
-template <typename T, typename Read>
-void read_optional(Section& parent, const char* key, const char* example, std::optional<T>& out,
-                   Read read) {
-  if (parent.is_null(key)) {
-    out.reset();
-  } else if (parent.is_object(key)) {
-    Section section = parent.section(key);
-    T value;
-    read(section, value);
-    out = std::move(value);
-  } else if (parent.has(key)) {
-    parent.complain_of_kind(key, example);
-  }
-}
-
-void require(Section& section, const char* key, const char* what) {
-  if (!section.has(key)) section.complain(std::string(key) + " is missing: " + what);
 }
 
 void read_rate(Section& parent, const char* key, std::optional<RateConfig>& out) {
@@ -212,8 +189,9 @@ void read_issuer(Section& section, std::vector<Config::Acme>& out) {
     acme.text("email", issuer.email);
     acme.boolean("accept_terms", issuer.accept_terms);
     acme.optional_text("ca_file", issuer.ca_file, "a file's path or null", is_not_empty);
-    acme.texts("challenges", issuer.challenges, "a list of \"tls-alpn-01\" and \"http-01\"",
-               is_challenge);
+    acme.texts("challenges", issuer.challenges,
+               "a list of \"tls-alpn-01\", \"http-01\" and \"dns-01\"", is_challenge);
+    acme.boolean("must_staple", issuer.must_staple);
     acme.optional_text("profile", issuer.profile, "a profile's name or null", is_not_empty);
     acme.optional_text("preferred_chain", issuer.preferred_chain,
                        "the common name of a root or intermediate, or null", is_not_empty);
@@ -317,9 +295,10 @@ void read_config(Section& top, Config& out) {
   read_fallback(top.section("fallback"), out.fallback);
   top.sections("issuers", [&](Section& section) { read_issuer(section, out.issuers); });
   top.texts("managed", out.managed,
-            "a list of names and IP addresses like \"shop.example.com\" and \"203.0.113.7\" "
-            "(without \"*\")",
+            "a list of names, wildcards and IP addresses like \"shop.example.com\", "
+            "\"*.example.com\" and \"203.0.113.7\"",
             is_managed);
+  read_files_and_dns(top, out);
   read_renewal(top.section("renewal"), out);
   read_events(top.section("events"), out);
   {

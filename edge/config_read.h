@@ -1,8 +1,10 @@
 #pragma once
 // The keys of the configuration and their rules. Internal to config*.cc.
 
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/json.h"
@@ -16,6 +18,36 @@ inline const std::vector<std::string> kLogFormats{"auto", "text", "json"};
 inline const std::vector<std::string> kDeniedWords{"serve", "refuse"};
 inline const std::vector<std::string> kRenewalPolicies{"seen", "always", "on_use"};
 inline const std::vector<std::string> kExpiredWords{"serve", "self_signed", "refuse"};
+inline const std::vector<std::string> kRsaWords{"never", "on_demand", "always"};
+// What RFC 8945 calls a TSIG algorithm.
+inline const std::vector<std::string> kTsigAlgorithms{"hmac-sha256", "hmac-sha384", "hmac-sha512",
+                                                      "hmac-sha1"};
+
+// A key that holds null or a section of its own. Anything else is a mistake that names `example`.
+template <typename T, typename Read>
+void read_optional(Section& parent, const char* key, const char* example, std::optional<T>& out,
+                   Read read) {
+  if (parent.is_null(key)) {
+    out.reset();
+  } else if (parent.is_object(key)) {
+    Section section = parent.section(key);
+    T value;
+    read(section, value);
+    out = std::move(value);
+  } else if (parent.has(key)) {
+    parent.complain_of_kind(key, example);
+  }
+}
+inline void require(Section& section, const char* key, const char* what) {
+  if (!section.has(key)) section.complain(std::string(key) + " is missing: " + what);
+}
+inline bool is_not_empty(std::string_view text) {
+  return !text.empty();
+}
+
+// The keys that are about where certificates lie and how names are proven by DNS: `certificates`,
+// `rsa`, `ocsp`, `dns`, `export`, `challenge_upstream`. In config_read_files.cc.
+void read_files_and_dns(Section& top, Config& out);
 
 // Takes every key of the document; mistakes are complained about and change nothing.
 void read_config(Section& top, Config& out);

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <array>
 #include <charconv>
 
@@ -76,6 +77,58 @@ std::string show_hook(const std::optional<HookConfig>& hook) {
       .str();
 }
 
+std::string show_certificate(const ConfiguredFiles& files) {
+  return files.dir ? JsonObject().text("dir", *files.dir).str() : show_files(files.pair);
+}
+
+std::string null_if_empty(const std::string& text) {
+  return text.empty() ? "null" : json_quote(text);
+}
+
+std::string show_dns(const std::optional<DnsConfig>& dns) {
+  if (!dns) return "null";
+  JsonObject out;
+  if (dns->hook) {
+    out.raw("hook", JsonObject()
+                        .text("program", dns->hook->program)
+                        .text("timeout", show_duration(dns->hook->timeout))
+                        .str());
+  }
+  if (dns->rfc2136) {
+    const DnsConfig::Rfc2136& at = *dns->rfc2136;
+    out.raw("rfc2136", JsonObject()
+                           .text("server", at.server)
+                           .raw("zone", null_if_empty(at.zone))
+                           .raw("key_name", null_if_empty(at.key_name))
+                           .text("algorithm", at.algorithm)
+                           .raw("secret_file", text_or_null(at.secret_file))
+                           .number("ttl", at.ttl)
+                           .str());
+  }
+  out.boolean("follow_cname", dns->follow_cname);
+  out.text("propagation_timeout", show_duration(dns->propagation_timeout));
+  out.text("settle", show_duration(dns->settle));
+  std::vector<std::string> resolvers;
+  for (std::string_view left = dns->resolvers; !left.empty();) {
+    const size_t end = std::min(left.find(','), left.size());
+    resolvers.emplace_back(left.substr(0, end));
+    left.remove_prefix(std::min(end + 1, left.size()));
+  }
+  return out.raw("resolvers", list(resolvers)).str();
+}
+
+std::string show_export(const std::optional<ExportConfig>& to) {
+  if (!to) return "null";
+  std::string hook = "null";
+  if (to->hook) {
+    hook = JsonObject()
+               .text("program", to->hook->program)
+               .text("timeout", show_duration(to->hook->timeout))
+               .str();
+  }
+  return JsonObject().text("dir", to->dir).raw("hook", hook).str();
+}
+
 std::string show_route(const Config::Route& route) {
   const auto headers = [](const auto& pairs) {
     JsonObject out;
@@ -144,6 +197,7 @@ class Writer {
     acme.text("directory", url(issuer.directory)).text("email", issuer.email);
     acme.boolean("accept_terms", issuer.accept_terms);
     acme.raw("ca_file", text_or_null(issuer.ca_file)).raw("challenges", list(issuer.challenges));
+    acme.boolean("must_staple", issuer.must_staple);
     acme.raw("profile", text_or_null(issuer.profile));
     acme.raw("preferred_chain", text_or_null(issuer.preferred_chain));
     acme.raw("eab", show_eab(issuer.eab));
@@ -181,6 +235,11 @@ std::string write_config(const Config& config, bool secrets) {
   out.raw("issuers",
           list(config.issuers, [&](const auto& issuer) { return writer.issuer(issuer); }));
   out.raw("managed", list(config.managed));
+  out.raw("certificates", list(config.certificates, show_certificate));
+  out.text("rsa", kRsaWords[static_cast<size_t>(config.rsa)]);
+  out.raw("ocsp", JsonObject().boolean("enabled", config.ocsp).str());
+  out.raw("dns", show_dns(config.dns)).raw("export", show_export(config.export_to));
+  out.raw("challenge_upstream", text_or_null(config.challenge_upstream));
   out.raw("renewal", show_renewal(config));
   out.raw("events", JsonObject()
                         .raw("webhook", writer.webhook(config.webhook))
