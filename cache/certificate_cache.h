@@ -63,7 +63,10 @@ class CertificateCache {
   // wildcard's certificate (put_extras()) is found with it.
   CacheHit look_up(const ServerName& name, WallTime now, Slot slot = Slot::kMain) const;
   // For `name`, and for the wildcard names of the certificate; replaces what was there, save that
-  // a wildcard stays with a newer certificate. What is larger than a shard's bytes is not kept.
+  // a wildcard stays with a newer certificate. Where only a wildcard of the certificate covers the
+  // name it is put_extras(): the certificate is kept once. What is kept beside a name is the same
+  // in both slots. What is larger than a shard's bytes is not kept; nor, in Slot::kRsa, what has
+  // another key.
   void put(const ServerName& name, CertificatePtr certificate, NameExtras extras = {},
            Slot slot = Slot::kMain);
   // For a name that is covered by a wildcard in memory, of its own or configured: what is kept
@@ -73,8 +76,8 @@ class CertificateCache {
   // A renewal: the same, but only where there is one, for exactly that name or for a wildcard of it
   // that the certificate has too; and what is kept beside it stays. False: there was none.
   bool replace(const ServerName& name, const CertificatePtr& certificate, Slot slot = Slot::kMain);
-  // Wherever the same leaf is kept, configured or not, in either slot: this object stands in for it
-  // from now on (another staple). False: nowhere.
+  // Wherever the same leaf is kept under its names, configured or not, in either slot: this object
+  // stands in for it from now on (another staple). False: nowhere.
   bool restaple(const CertificatePtr& certificate);
   // These, instead of what was configured before. What they had been restapled with stays where the
   // leaf is the same. Of several for one name an RSA one goes to Slot::kRsa beside an ECDSA one;
@@ -89,7 +92,7 @@ class CertificateCache {
   // The entries of exactly that name, in both slots; a wildcard may still cover it. Not what is
   // configured.
   void erase(const ServerName& name);
-  // Wherever the same leaf is kept, but for configured ones: it is served no more.
+  // Wherever the same leaf is kept under its names, but for configured ones: it is served no more.
   void erase(const Certificate& certificate);
 
   size_t size() const;
@@ -98,9 +101,16 @@ class CertificateCache {
  private:
   struct Shard;
 
-  Shard& shard_of(std::string_view key) const;
+  size_t shard_number(std::string_view name) const;
+  Shard& shard_of(std::string_view name) const;
+  // For the wildcards that the certificate has, save `name`. True: one that is there by now covers
+  // `name`.
+  bool put_wildcards(const ServerName& name, const CertificatePtr& certificate, Slot slot,
+                     bool only_replace);
 
   std::vector<std::unique_ptr<Shard>> shards_;  // never changes
+  mutable std::mutex configured_mutex_;         // taken before a shard's
+  std::vector<CertificatePtr> configured_;      // guarded by configured_mutex_
 };
 
 }  // namespace latchkey
