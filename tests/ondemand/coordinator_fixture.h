@@ -85,18 +85,13 @@ class ScriptedSource final : public CertificateSource {
       outcome.failure = trouble;
       co_return outcome;
     }
-    const TestCa::Names names{job.name.text()};
-    if (life.count() == 0) {
-      outcome.certificate = fake_ca().issue(names);
-    } else {
-      const WallTime from = clock_.wall_now() - std::chrono::minutes(1);
-      outcome.certificate = fake_ca().issue(names, from, from + life);
-    }
+    outcome.certificate = make(job);
     outcome.account = name_ + "-account";
     co_return outcome;
   }
 
   bool replaces(const OrderJob& job) const override { return job.predecessor != nullptr; }
+  bool proves_wildcards() const override { return wildcards; }
   Task<RenewalAdvice> renewal_advice(CertificatePtr) override {
     ++advice_asked;
     co_await sleep(clock_, Millis(50));
@@ -108,6 +103,7 @@ class ScriptedSource final : public CertificateSource {
     co_return Unit{};
   }
 
+  bool wildcards = false;  // can prove them
   std::optional<RenewalAdvice> advice;
   int advice_asked = 0;
   std::vector<std::string> revoked;  // serials
@@ -128,6 +124,19 @@ class ScriptedSource final : public CertificateSource {
     if (job.failures > 0 || !job.may_order_again()) return;
     authorization_failures.push_back(clock_.now());
     job.authorization_failed();
+  }
+
+  CertificatePtr make(const OrderJob& job) const {
+    static const PrivateKey rsa = generate_rsa_key();
+    const PrivateKey key = job.slot == Slot::kRsa ? rsa : nullptr;
+    const TestCa::Names names{job.name.text()};
+    const WallTime now = TestCa::now();
+    if (life.count() == 0) {
+      return fake_ca().issue(names, now - std::chrono::hours(1), now + std::chrono::hours(24 * 90),
+                             key);
+    }
+    const WallTime from = clock_.wall_now() - std::chrono::minutes(1);
+    return fake_ca().issue(names, from, from + life, key);
   }
 
   const std::string name_;
@@ -206,19 +215,25 @@ struct OnDemandSide {
          const TestCa::Names names{name.text()};
          return TestCa("Stand-in").issue(names);
        },
-       clock, log}};
+       clock, log, [this](const GrantPtr&) { return first.proves_wildcards(); }}};
   Gate<CertificatePtr> gate{
       [this](ServerName name, Want& want) { return coordinator.obtain(std::move(name), want); },
       1000};
+  Gate<CertificatePtr> rsa_gate{[this](ServerName name, Want& want) {
+                                  return coordinator.obtain(std::move(name), Slot::kRsa, want);
+                                },
+                                1000};
 
   int orders() const { return first.orders + second.orders; }
 
   // A visit; moves the clock until there is an outcome. "serial", or "!reason".
-  std::string obtain(const std::string& text, Millis limit = std::chrono::minutes(30)) {
+  std::string obtain(const std::string& text, Millis limit = std::chrono::minutes(30),
+                     Slot slot = Slot::kMain) {
     std::optional<std::string> said;
-    gate.join(name_of(text), Lane::kHandshake, [&said](const Result<CertificatePtr>& outcome) {
-      said = outcome ? (*outcome)->serial() : "!" + outcome.error().message;
-    });
+    (slot == Slot::kMain ? gate : rsa_gate)
+        .join(name_of(text), Lane::kHandshake, [&said](const Result<CertificatePtr>& outcome) {
+          said = outcome ? (*outcome)->serial() : "!" + outcome.error().message;
+        });
     for (Millis spent{0}; spent < limit && !said; spent += Millis(30)) clock.advance(Millis(30));
     return said ? *said : "still waiting";
   }

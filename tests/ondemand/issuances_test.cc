@@ -25,7 +25,9 @@ class IssuancesTest : public OnDemandTest {
     Issuances::Job out = job(text);
     const WallTime now = clock.wall_now();
     out.predecessor = fake_ca().issue({text}, now - 24h * 60, now + 24h * 30);
-    CertificateInfo info{0, name_of(text), "first", "first-account", "p256", "", {}, {}, {}, {}};
+    CertificateInfo info{.name = name_of(text)};
+    info.issuer = "first";
+    info.account = "first-account";
     out.info = info;
     out.renewal = true;
     return out;
@@ -36,12 +38,12 @@ TEST_F(IssuancesTest, VisitorAndSchedulerShareOneOrder) {
   Wanter scheduler(side->issuances, renewal("a.listed.test"), Lane::kRenewal);
   clock.advance(100ms);
   Wanter visitor(side->issuances, job("a.listed.test"), Lane::kHandshake);
-  EXPECT_TRUE(side->issuances.running_for(name_of("a.listed.test")));
+  EXPECT_TRUE(side->issuances.running_for({name_of("a.listed.test")}));
   clock.advance(2s);
   EXPECT_TRUE(scheduler.served());
   EXPECT_TRUE(visitor.served());
   EXPECT_EQ(side->orders(), 1);
-  EXPECT_FALSE(side->issuances.running_for(name_of("a.listed.test")));
+  EXPECT_FALSE(side->issuances.running_for({name_of("a.listed.test")}));
 }
 
 TEST_F(IssuancesTest, AVisitorMakesAWaitingRenewalUrgent) {

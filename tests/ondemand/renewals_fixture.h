@@ -58,6 +58,7 @@ class RenewalCa final : public CertificateSource {
     co_return outcome;
   }
   bool replaces(const OrderJob& job) const override { return job.predecessor != nullptr; }
+  bool proves_wildcards() const override { return false; }
   Task<RenewalAdvice> renewal_advice(CertificatePtr certificate) override {
     polls.emplace_back(certificate->serial(), clock_.wall_now());
     co_await sleep(clock_, advice_takes);

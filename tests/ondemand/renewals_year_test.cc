@@ -149,6 +149,7 @@ class HerdCa final : public CertificateSource {
     co_return outcome;
   }
   bool replaces(const OrderJob& job) const override { return job.predecessor != nullptr; }
+  bool proves_wildcards() const override { return false; }
   Task<RenewalAdvice> renewal_advice(CertificatePtr) override {
     co_return Error{ErrorCode::kNotFound, "none"};
   }
