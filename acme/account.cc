@@ -77,9 +77,10 @@ AccountRecord AccountKeeper::blank() const {
   return record;
 }
 
+// One of which we do not know whether and how it is bound (it was brought along, or is older than
+// the binding in the configuration) is used as it is while the CA knows it.
 bool AccountKeeper::is_bound_elsewhere(const AccountRecord& record) const {
-  if (!options_.eab || record.eab_kid == options_.eab->kid) return false;
-  return !record.url.empty() || !record.eab_kid.empty();
+  return options_.eab && !record.eab_kid.empty() && record.eab_kid != options_.eab->kid;
 }
 
 Task<std::optional<AccountRecord>> AccountKeeper::load(AccountOutcome& outcome) {

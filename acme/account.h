@@ -36,6 +36,11 @@ struct AccountOutcome {
 // stored one (AccountRecord::next_key_der), whoever asks next finds out which of the two the CA
 // has.
 //
+// One whose record has another kid than the configuration is given up for a new one, bound to that.
+// A record without a kid (an account that was brought along, or that is older than the kid in the
+// configuration) is used as it is for as long as the CA knows it; its key is bound when it has to
+// be registered anew.
+//
 // For whom an account was got: it stays as it is, while the keeper may come to have another one. A
 // request signed by `account` that the CA refused as accountDoesNotExist, unauthorized or malformed
 // when superseded(account) is worth a second try, once, with what get() gives then. A change of key

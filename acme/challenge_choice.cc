@@ -9,6 +9,11 @@ namespace {
 constexpr size_t kMaxRecent = 10'000;
 constexpr double kMemory = 64;  // tries
 
+bool can_prove(ChallengeType type, const ServerName& name) {
+  const bool dns = type == ChallengeType::kDns01;
+  return name.is_wildcard() ? dns : !(dns && name.is_ip());
+}
+
 }  // namespace
 
 ChallengeChoice::ChallengeChoice(std::vector<ChallengeType> configured)
@@ -16,6 +21,7 @@ ChallengeChoice::ChallengeChoice(std::vector<ChallengeType> configured)
 
 std::vector<ChallengeType> ChallengeChoice::order_for(const ServerName& name) const {
   std::vector<ChallengeType> types = configured_;
+  std::erase_if(types, [&](ChallengeType type) { return !can_prove(type, name); });
   std::stable_sort(types.begin(), types.end(),
                    [&](ChallengeType a, ChallengeType b) { return score(a) > score(b); });
   if (const ChallengeType* type = remembered(name)) {

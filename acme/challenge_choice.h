@@ -14,7 +14,8 @@ class ChallengeChoice {
  public:
   explicit ChallengeChoice(std::vector<ChallengeType> configured);
 
-  // All configured types, the one to try first in front.
+  // All configured types that can prove such a name, the one to try first in front: a wildcard is
+  // proven by dns-01 alone (RFC 8555, 8.4), an address never (RFC 8738, 7).
   std::vector<ChallengeType> order_for(const ServerName& name) const;
   void worked(const ServerName& name, ChallengeType type);
   void failed(const ServerName& name, ChallengeType type);
@@ -31,8 +32,9 @@ class ChallengeChoice {
   double score(ChallengeType type) const;
 
   const std::vector<ChallengeType> configured_;
-  std::array<Tally, 2> tallies_{};  // by type; halved now and then, so that old news fades
-  Memory recent_;                   // <= 10,000 names; when full it becomes `older_`
+  std::array<Tally, kChallengeTypes>
+      tallies_{};  // by type; halved now and then, so that old news fades
+  Memory recent_;  // <= 10,000 names; when full it becomes `older_`
   Memory older_;
 };
 

@@ -14,6 +14,9 @@ namespace {
 constexpr uint8_t kExtensionRequest[] = {0x2a, 0x86, 0x48, 0x86, 0xf7,
                                          0x0d, 0x01, 0x09, 0x0e};  // 1.2.840.113549.1.9.14
 constexpr uint8_t kSubjectAltName[] = {0x55, 0x1d, 0x11};          // 2.5.29.17
+constexpr uint8_t kTlsFeature[] = {0x2b, 0x06, 0x01, 0x05,
+                                   0x05, 0x07, 0x01, 0x18};  // 1.3.6.1.5.5.7.1.24
+constexpr uint64_t kStatusRequest = 5;                       // the TLS extension's number
 constexpr uint8_t kEcdsaWithSha256[] = {0x2a, 0x86, 0x48, 0xce,
                                         0x3d, 0x04, 0x03, 0x02};  // 1.2.840.10045.4.3.2
 constexpr uint8_t kEcdsaWithSha384[] = {0x2a, 0x86, 0x48, 0xce,
@@ -44,26 +47,44 @@ std::string finish(CBB* builder) {
   return std::string(reinterpret_cast<const char*>(bytes), size);
 }
 
-// Attributes: one extensionRequest with one extension.
-void add_alternative_name(CBB* info, const ServerName& name) {
+void add_alternative_name(CBB* extensions, const ServerName& name) {
   const std::string bytes = name.is_ip() ? address_octets(name) : name.text();
-  CBB attributes, attribute, values, extensions, extension, value, names, one;
-  ok(CBB_add_asn1(info, &attributes, kAttributes));
-  ok(CBB_add_asn1(&attributes, &attribute, CBS_ASN1_SEQUENCE));
-  add_oid(&attribute, kExtensionRequest, sizeof(kExtensionRequest));
-  ok(CBB_add_asn1(&attribute, &values, CBS_ASN1_SET));
-  ok(CBB_add_asn1(&values, &extensions, CBS_ASN1_SEQUENCE));
-  ok(CBB_add_asn1(&extensions, &extension, CBS_ASN1_SEQUENCE));
+  CBB extension, value, names, one;
+  ok(CBB_add_asn1(extensions, &extension, CBS_ASN1_SEQUENCE));
   add_oid(&extension, kSubjectAltName, sizeof(kSubjectAltName));
   ok(CBB_add_asn1_bool(&extension, 1));  // critical, as the subject is empty (RFC 5280, 4.1.2.6)
   ok(CBB_add_asn1(&extension, &value, CBS_ASN1_OCTETSTRING));
   ok(CBB_add_asn1(&value, &names, CBS_ASN1_SEQUENCE));
   ok(CBB_add_asn1(&names, &one, name.is_ip() ? kIpAddress : kDnsName));
   ok(CBB_add_bytes(&one, reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()));
+  ok(CBB_flush(extensions));
+}
+
+// RFC 7633: who serves it must staple.
+void add_must_staple(CBB* extensions) {
+  CBB extension, value, features;
+  ok(CBB_add_asn1(extensions, &extension, CBS_ASN1_SEQUENCE));
+  add_oid(&extension, kTlsFeature, sizeof(kTlsFeature));
+  ok(CBB_add_asn1(&extension, &value, CBS_ASN1_OCTETSTRING));
+  ok(CBB_add_asn1(&value, &features, CBS_ASN1_SEQUENCE));
+  ok(CBB_add_asn1_uint64(&features, kStatusRequest));
+  ok(CBB_flush(extensions));
+}
+
+// Attributes: one extensionRequest.
+void add_extensions(CBB* info, const ServerName& name, bool must_staple) {
+  CBB attributes, attribute, values, extensions;
+  ok(CBB_add_asn1(info, &attributes, kAttributes));
+  ok(CBB_add_asn1(&attributes, &attribute, CBS_ASN1_SEQUENCE));
+  add_oid(&attribute, kExtensionRequest, sizeof(kExtensionRequest));
+  ok(CBB_add_asn1(&attribute, &values, CBS_ASN1_SET));
+  ok(CBB_add_asn1(&values, &extensions, CBS_ASN1_SEQUENCE));
+  add_alternative_name(&extensions, name);
+  if (must_staple) add_must_staple(&extensions);
   ok(CBB_flush(info));
 }
 
-std::string request_info(const ServerName& name, EVP_PKEY* key) {
+std::string request_info(const ServerName& name, EVP_PKEY* key, bool must_staple) {
   bssl::ScopedCBB builder;
   CBB info, subject;
   ok(CBB_init(builder.get(), 256));
@@ -72,7 +93,7 @@ std::string request_info(const ServerName& name, EVP_PKEY* key) {
   ok(CBB_add_asn1(&info, &subject, CBS_ASN1_SEQUENCE));
   ok(CBB_flush(&info));
   ok(EVP_marshal_public_key(&info, key));
-  add_alternative_name(&info, name);
+  add_extensions(&info, name, must_staple);
   return finish(builder.get());
 }
 
@@ -118,9 +139,9 @@ std::string sign(const std::string& message, EVP_PKEY* key, const EVP_MD* hash) 
 
 }  // namespace
 
-std::string make_csr(const ServerName& name, const PrivateKey& key) {
+std::string make_csr(const ServerName& name, const PrivateKey& key, bool must_staple) {
   const Algorithm how = algorithm_of(key.get());
-  const std::string info = request_info(name, key.get());
+  const std::string info = request_info(name, key.get(), must_staple);
   const std::string signature = sign(info, key.get(), how.hash);
   bssl::ScopedCBB builder;
   CBB request, bits;

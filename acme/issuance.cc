@@ -26,6 +26,13 @@ struct Context {
   const IssuanceParts parts;
   const IssuanceRequest request;
   IssuanceReport& report;
+  std::vector<ChallengeType> types;  // left to us
+};
+
+// What the CA looks for, for as long as this lives.
+struct Presented {
+  ChallengeTable::Offer offer{};
+  DnsProver::Standing record{};
 };
 
 Error given_up(const GiveUp& why, IssuanceReport& report) {
@@ -46,7 +53,7 @@ Task<> pause(Context& context, Pace& pace, std::optional<Millis> retry_after, in
   const int left = static_cast<int>(allowance.left()) - std::min(keep, kMostKept);
   const int steps = std::max(left, granted);
   const Millis delay = pace.next(retry_after, steps, allowance.refilled());
-  if (retry_after && context.parts.clock.now() + delay >= context.request.deadline) {
+  if (retry_after && context.parts.clock.now() + delay >= context.request.deadline.at()) {
     co_return Error{ErrorCode::kTimeout,
                     url + ": the CA asks us to come back in " +
                         std::to_string(delay.count() / 1000) + " s, which is after our time limit",
@@ -56,20 +63,76 @@ Task<> pause(Context& context, Pace& pace, std::optional<Millis> retry_after, in
   co_return Unit{};
 }
 
-Result<ChallengeTable::Offer> offer(Context& context, const Challenge& challenge) {
-  std::string answer = context.parts.ca.key_authorization(challenge.token);
-  ChallengeTable& table = context.parts.challenges;
-  if (challenge.type == ChallengeType::kTlsAlpn01) {
-    return table.offer_tls_alpn(context.request.name, answer);
+// From now on nobody else is to wait for us.
+void become_slow(Context& context) {
+  if (std::exchange(context.report.slow, true)) return;
+  if (context.request.slow) context.request.slow();
+}
+
+Task<DnsProver::Standing> publish(Context& context, std::string answer) {
+  context.report.stage = "publishing a record for dns-01";
+  context.request.deadline.allow_for_dns();
+  become_slow(context);
+  Task<DnsProver::Standing> proving = context.parts.dns->prove(context.request.name, answer);
+  Result<DnsProver::Standing> standing = co_await std::move(proving).result();
+  if (!standing) {
+    context.report.dns_failed = context.report.unpublished = true;
+    // The code is one that nobody takes for the CA's word.
+    co_return Error{ErrorCode::kIo,
+                    "our own DNS did not take the record for dns-01, which is not the CA's fault: "
+                    "see to what `dns` in the configuration names; the order stays, and the next "
+                    "try goes on with it: " +
+                        std::move(standing).error().message};
   }
-  return table.offer_http(context.request.name, challenge.token, std::move(answer));
+  co_return standing;
+}
+
+Task<Presented> present(Context& context, Challenge challenge) {
+  std::string answer = context.parts.ca.key_authorization(challenge.token);
+  const ServerName& name = context.request.name;
+  ChallengeTable& table = context.parts.challenges;
+  Presented presented;
+  switch (challenge.type) {
+    case ChallengeType::kTlsAlpn01:
+      presented.offer = co_await or_fail(table.offer_tls_alpn(name, answer));
+      break;
+    case ChallengeType::kHttp01:
+      presented.offer = table.offer_http(name, challenge.token, std::move(answer));
+      break;
+    case ChallengeType::kDns01: {
+      Task<DnsProver::Standing> publishing = publish(context, std::move(answer));
+      presented.record = co_await std::move(publishing);
+      break;
+    }
+  }
+  co_return std::move(presented);
+}
+
+// Our DNS has failed us: is there another way to prove the same authorization? Then that is taken.
+bool leave_dns_out(Context& context, const Authorization& authorization, const Error& why) {
+  std::vector<ChallengeType> others = context.types;
+  std::erase(others, ChallengeType::kDns01);
+  for (const Challenge& challenge : authorization.challenges) {
+    const bool ours = std::find(others.begin(), others.end(), challenge.type) != others.end();
+    if (!ours || challenge.status != ChallengeStatus::kPending) continue;
+    context.types = std::move(others);
+    context.report.unpublished = false;
+    context.parts.log.warning("dns_proof_failed", why.message,
+                              {{"name", context.request.name.text()},
+                               {"order", context.report.order_url},
+                               {"next", to_string(challenge.type)}});
+    return true;
+  }
+  return false;
 }
 
 // The challenge that the CA is trying already, told so before a restart; or null.
-const Challenge* under_way(const Authorization& authorization) {
+const Challenge* under_way(const Context& context, const Authorization& authorization) {
   if (authorization.status != AuthorizationStatus::kPending) return nullptr;
   for (const Challenge& challenge : authorization.challenges) {
-    if (challenge.status == ChallengeStatus::kProcessing) return &challenge;
+    if (challenge.status != ChallengeStatus::kProcessing) continue;
+    const bool can = challenge.type != ChallengeType::kDns01 || context.parts.dns != nullptr;
+    if (can) return &challenge;
   }
   return nullptr;
 }
@@ -96,7 +159,7 @@ void note_refusal(const Challenge& challenge, IssuanceReport& report) {
 Task<> prove(Context& context, std::string url, int keep) {
   const TimePoint began = context.parts.clock.now();
   IssuanceReport& report = context.report;
-  ChallengeTable::Offer offered;
+  Presented presented;
   bool answered = false;
   std::optional<Error> too_late;   // that a challenge could not be accepted any more
   std::optional<Problem> problem;  // ... in the CA's words
@@ -107,14 +170,15 @@ Task<> prove(Context& context, std::string url, int keep) {
       report.problem = problem;
       co_return *too_late;
     }
-    const Challenge* tried = answered || !report.resumed ? nullptr : under_way(authorization);
+    const Challenge* tried =
+        answered || !report.resumed ? nullptr : under_way(context, authorization);
     if (tried != nullptr) {
-      offered = co_await or_fail(offer(context, *tried));
+      Task<Presented> presenting = present(context, *tried);
+      presented = co_await std::move(presenting);
       report.answered = tried->type;
       answered = true;
     }
-    const ProofStep step =
-        next_step(authorization, context.request.name, context.request.types, answered);
+    const ProofStep step = next_step(authorization, context.request.name, context.types, answered);
     if (std::holds_alternative<Proven>(step)) {
       context.parts.log.info("authorization_valid", "authorization " + url,
                              {{"name", context.request.name.text()},
@@ -130,7 +194,15 @@ Task<> prove(Context& context, std::string url, int keep) {
       co_return given_up(*give_up, report);
     }
     if (const auto* answer = std::get_if<Answer>(&step)) {
-      offered = co_await or_fail(offer(context, answer->challenge));
+      Task<Presented> presenting = present(context, answer->challenge);
+      Result<Presented> outcome = co_await std::move(presenting).result();
+      if (!outcome) {
+        const bool another =
+            report.unpublished && leave_dns_out(context, authorization, outcome.error());
+        if (!another) co_return std::move(outcome).error();
+        continue;
+      }
+      presented = *std::move(outcome);
       report.answered = answer->challenge.type;
       report.stage = "answering the challenge " + answer->challenge.url;
       fault_point("challenge.offered");
@@ -239,17 +311,15 @@ Millis Pace::next(std::optional<Millis> retry_after, int steps, Millis refilled)
 }
 
 Task<Chain> issue(IssuanceParts parts, IssuanceRequest request, IssuanceReport& report) {
-  Context context{parts, std::move(request), report};
+  Context context{parts, std::move(request), report, {}};
+  context.types = context.request.types;
   Ca& ca = parts.ca;
   const bool resumes = !context.request.resume.empty();
   Task<Order> beginning = resumes ? resume_order(context) : make_order(context);
   Order order = co_await std::move(beginning);
   bool finalized = order.status == OrderStatus::kProcessing;
   const auto watch = [&context] {
-    return context.parts.clock.after(kSlowAfter, [&context] {
-      context.report.slow = true;
-      if (context.request.slow) context.request.slow();
-    });
+    return context.parts.clock.after(kSlowAfter, [&context] { become_slow(context); });
   };
   Alarm slow;
   if (finalized) slow = watch();

@@ -6,6 +6,8 @@
 
 #include "acme/allowance.h"
 #include "acme/challenges.h"
+#include "acme/deadline.h"
+#include "acme/dns_prover.h"
 #include "acme/order.h"
 #include "acme/pacer.h"
 #include "base/clock.h"
@@ -48,7 +50,10 @@ struct IssuanceReport {
   bool proof_failed = false;              // the CA has tried the challenge, and refused
   bool refused_away = false;              // ... while nobody was here to answer
   bool proven = false;                    // every authorization was found valid
-  bool slow = false;                      // the CA has been making the certificate for 30 s
+  bool unprovable = false;                // not begun: no challenge of ours can prove the name
+  bool dns_failed = false;                // our DNS did not take the record that the CA wants
+  bool unpublished = false;               // ... and there was no other way
+  bool slow = false;                      // dns-01, or the CA has been at it for 30 s
   bool judging = false;                   // the certificate is here and being looked at
   bool account_gone = false;              // it is worth another try with the account of then
   bool over = false;                      // the order will not come to anything any more
@@ -73,7 +78,7 @@ struct IssuanceRequest {
   ServerName name;
   std::vector<ChallengeType> types;  // the challenges that we can answer, the preferred one first
   std::string csr;                   // DER
-  TimePoint deadline;                // a CA that wants us back later than that fails the order now
+  Deadline& deadline;  // a CA that wants us back later than that fails the order now; outlives us
   Millis first_poll{20};
   std::string resume{};             // the URL of an order to go on with; "": a new one is made
   std::function<void()> slow{};     // called when report.slow becomes true
@@ -88,13 +93,14 @@ struct IssuanceParts {
   Ca& ca;
   Clock& clock;
   ChallengeTable& challenges;
+  DnsProver* dns;  // null: dns-01 is not among the types
   Allowance& allowance;
   Log& log;
 };
 
-// Drives one order to a chain in PEM. The answer to a challenge stands in `challenges` for as long
-// as the CA may ask. An order that is resumed may be in any state; a challenge that the CA was told
-// to try before is not accepted again, only answered.
+// Drives one order to a chain in PEM. The answer to a challenge stands in `challenges`, or in DNS,
+// for as long as the CA may ask. An order that is resumed may be in any state; a challenge that the
+// CA was told to try before is not accepted again, only answered.
 Task<Chain> issue(IssuanceParts parts, IssuanceRequest request, IssuanceReport& report);
 
 }  // namespace latchkey::acme

@@ -10,17 +10,32 @@
 #include "acme/order_runner.h"
 #include "acme/outcome.h"
 #include "base/json.h"
-#include "base/within.h"
 
 namespace latchkey::acme {
 namespace {
 
-using namespace std::chrono_literals;
+Task<CertificatePtr> ended_by(Clock& clock, const Deadline& deadline, Task<CertificatePtr> task) {
+  co_return co_await before(clock, deadline, std::move(task));
+}
 
-constexpr Millis kObtainLimit = 10min;
+std::vector<ChallengeType> done_challenges(const IssuerOptions& options) {
+  std::vector<ChallengeType> types = options.challenges;
+  if (options.dns == nullptr) std::erase(types, ChallengeType::kDns01);
+  return types;
+}
 
-Task<CertificatePtr> ended_after(Clock& clock, Millis limit, Task<CertificatePtr> task) {
-  co_return co_await within(clock, limit, std::move(task));
+// No challenge that is configured can prove such a name.
+Error unprovable(const ServerName& name, const IssuerOptions& options) {
+  const std::string challenges = "issuers[].acme.challenges of " + options.name;
+  std::string why = name.text() + ": ";
+  if (!name.is_wildcard()) {
+    why += "there is no way to prove it: put \"http-01\" or \"tls-alpn-01\" into " + challenges;
+    if (!name.is_ip()) why += ", or say in the section `dns` how records are made for \"dns-01\"";
+  } else {
+    why += "a wildcard is proven by DNS-01 alone: put \"dns-01\" into " + challenges +
+           ", and say in the section `dns` how records are made";
+  }
+  return Error{ErrorCode::kInvalid, std::move(why)}.in(options.name);
 }
 
 std::string_view challenge_of(const IssuanceReport& report) {
@@ -40,13 +55,13 @@ AccountKeeper::Options account_options(const IssuerOptions& options) {
 // What obtain() knows beyond one order.
 struct Course {
   Course(IssuanceJob j, Clock& clock)
-      : job(std::move(j)), began(clock.now()), deadline(began + kObtainLimit), allowance(clock) {}
+      : job(std::move(j)), began(clock.now()), deadline(began), allowance(clock) {}
 
   bool may_order_again() const { return !job.may_order_again || job.may_order_again(); }
 
   IssuanceJob job;
   const TimePoint began;
-  const TimePoint deadline;
+  Deadline deadline;
   Allowance allowance;
   std::vector<ChallengeType> types{};  // left to us, the preferred one first
   bool fell_back = false;              // to the other challenge; at most once
@@ -66,7 +81,7 @@ struct AcmeIssuer::Impl {
         client(options.directory, http, clock, log, counts, options.pacer),
         accounts(account_options(options), client, store, log),
         certificates(client, accounts, log),
-        choice(options.challenges),
+        choice(done_challenges(options)),
         runner({options, client, accounts, store, table, clock, counts, log}) {}
 
   Task<> prepare();
@@ -78,7 +93,7 @@ struct AcmeIssuer::Impl {
   Task<> next(Course& course, IssuanceReport& report, Error error);
   bool is_stuck(const IssuanceJob& job, const IssuanceReport& report, const Error& error);
   void learn(const IssuanceJob& job, const IssuanceReport& report);
-  Task<> forget_order(ServerName name);
+  Task<> forget_order(ServerName name, Slot slot);
   void tell_success(const ServerName& name, const IssuanceReport& report, const Certificate& leaf,
                     TimePoint began);
   void tell_failure(const IssuanceJob& job, const IssuanceReport& report, const Error& error,
@@ -110,6 +125,10 @@ Task<CertificatePtr> AcmeIssuer::obtain(ServerName name, int failures) {
 }
 Task<> AcmeIssuer::prepare() {
   return impl_->prepare();
+}
+bool AcmeIssuer::proves_wildcards() const {
+  const std::vector<ChallengeType> types = done_challenges(impl_->options);
+  return std::find(types.begin(), types.end(), ChallengeType::kDns01) != types.end();
 }
 std::string AcmeIssuer::account_url() const {
   return impl_->accounts.url();
@@ -150,9 +169,18 @@ Task<CertificatePtr> AcmeIssuer::Impl::obtain(IssuanceJob wanted) {
   Course course(std::move(wanted), clock);
   const IssuanceJob& job = course.job;
   course.types = choice.order_for(job.name);
-  // Both types on the first try; each later one is a single order, and they take turns.
+  if (course.types.empty()) {
+    IssuanceReport nothing;
+    Error error = unprovable(job.name, options);
+    nothing.unprovable = true;
+    tell_failure(job, nothing, error, course.began);
+    co_return error;
+  }
+  // Two types on the first try; each later one is a single order, and they take turns.
   course.fell_back = job.failures > 0;
-  if (job.failures % 2 == 1) std::reverse(course.types.begin(), course.types.end());
+  const size_t turn = static_cast<size_t>(job.failures) % course.types.size();
+  std::rotate(course.types.begin(), course.types.begin() + static_cast<ptrdiff_t>(turn),
+              course.types.end());
   for (;;) {
     IssuanceReport report;
     Task<CertificatePtr> order = within_limit(course, report);
@@ -165,7 +193,7 @@ Task<CertificatePtr> AcmeIssuer::Impl::obtain(IssuanceJob wanted) {
     const bool once_more = report.account_gone && !course.account_renewed;
     Error error = std::move(certificate).error().in(options.name + ": " + job.name.text());
     const bool over = order_is_over(report) || is_stuck(job, report, error);
-    if (report.stored && over && !once_more) co_await forget_order(job.name);
+    if (report.stored && over && !once_more) co_await forget_order(job.name, job.slot);
     Task<> going_on = next(course, report, std::move(error));
     Result<> goes_on = co_await std::move(going_on).result();
     if (goes_on) continue;
@@ -179,12 +207,12 @@ Task<CertificatePtr> AcmeIssuer::Impl::obtain(IssuanceJob wanted) {
 Task<CertificatePtr> AcmeIssuer::Impl::within_limit(Course& course, IssuanceReport& report) {
   OrderRunner::Try how{course.types, course.deadline, course.replaces};
   Task<CertificatePtr> order = runner.run(course.job, std::move(how), course.allowance, report);
-  const Millis left = std::max(course.deadline - clock.now(), Millis(0));
-  Task<CertificatePtr> limited = ended_after(clock, left, std::move(order));
+  Task<CertificatePtr> limited = ended_by(clock, course.deadline, std::move(order));
   Result<CertificatePtr> certificate = co_await std::move(limited).result();
-  if (!certificate && clock.now() >= course.deadline) {
-    co_return Error{ErrorCode::kTimeout, "no certificate within " + show_duration(kObtainLimit) +
-                                             "; it was " + report.stage};
+  if (!certificate && clock.now() >= course.deadline.at()) {
+    const std::string limit = show_duration(course.deadline.limit());
+    co_return Error{ErrorCode::kTimeout,
+                    "no certificate within " + limit + "; it was " + report.stage};
   }
   co_return certificate;
 }
@@ -242,8 +270,8 @@ bool AcmeIssuer::Impl::is_stuck(const IssuanceJob& job, const IssuanceReport& re
   return true;
 }
 
-Task<> AcmeIssuer::Impl::forget_order(ServerName name) {
-  Task<> deleting = store.delete_order(name);
+Task<> AcmeIssuer::Impl::forget_order(ServerName name, Slot slot) {
+  Task<> deleting = store.delete_order(name, slot);
   const Result<> deleted = co_await std::move(deleting).result();
   if (!deleted) {  // the next try finds that nothing comes of it
     log.warning("order_not_forgotten", deleted.error().message, {{"name", name.text()}});
@@ -252,6 +280,7 @@ Task<> AcmeIssuer::Impl::forget_order(ServerName name) {
 }
 
 void AcmeIssuer::Impl::learn(const IssuanceJob& job, const IssuanceReport& report) {
+  if (report.dns_failed) choice.failed(job.name, ChallengeType::kDns01);
   if (!report.answered) return;
   if (report.proof_failed) {
     if (!report.refused_away) choice.failed(job.name, *report.answered);

@@ -4,6 +4,7 @@
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/mem.h>
+#include <openssl/obj.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
@@ -182,9 +183,20 @@ bool an_issuer_has_expired(const std::vector<X509Ptr>& chain, WallTime now) {
   });
 }
 
+// RFC 7633: does it say that who serves it must staple?
+bool must_staple(const X509* leaf) {
+  const bssl::UniquePtr<ASN1_OBJECT> feature(OBJ_txt2obj("1.3.6.1.5.5.7.1.24", 1));
+  return X509_get_ext_by_OBJ(leaf, feature.get(), -1) >= 0;
+}
+
 std::vector<std::string> warnings_of(const Certificate& leaf, const std::vector<X509Ptr>& chain,
                                      WallTime now) {
   std::vector<std::string> warnings;
+  if (must_staple(chain.front().get()) && leaf.ocsp_responder().empty()) {
+    warnings.push_back(
+        "it must be served with an OCSP staple (must-staple), but names no responder to get one "
+        "from: some clients will refuse it; take must_staple out of the configuration");
+  }
   const std::string& serial = leaf.serial();  // hex
   const bool zero = serial.find_first_not_of('0') == std::string::npos;
   if (zero || serial.size() > 2 * kMaxSerial) {

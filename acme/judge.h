@@ -23,7 +23,7 @@ struct Judged {
 //   them);
 // - a chain that is not in order, each signed by the next.
 // Warned of: a leaf that outlives an issuer, an issuer that has expired, a serial number that RFC
-// 5280 forbids.
+// 5280 forbids, a leaf that must be served with a staple and names no responder (RFC 7633).
 Result<Judged> judge(std::string_view chain_pem, const ServerName& name, const PrivateKey& key,
                      WallTime now);
 

@@ -96,6 +96,7 @@ Result<Order> read_order(const JsonValue& value) {
 std::optional<ChallengeType> challenge_type(std::string_view text) {
   if (text == "tls-alpn-01") return ChallengeType::kTlsAlpn01;
   if (text == "http-01") return ChallengeType::kHttp01;
+  if (text == "dns-01") return ChallengeType::kDns01;
   return std::nullopt;
 }
 
@@ -132,6 +133,9 @@ Result<Authorization> read_authorization(const JsonValue& value) {
   }
   authorization.is_ip = kind == "ip";
   authorization.identifier = printable(identifier->text_of("value"), 300);
+  const JsonValue* wildcard = value.find("wildcard");
+  authorization.wildcard =
+      wildcard != nullptr && wildcard->is(JsonValue::Kind::kBool) && wildcard->boolean;
 
   const JsonValue* challenges = value.find("challenges");
   if (challenges == nullptr) return authorization;
@@ -152,15 +156,19 @@ Result<Authorization> read_authorization(const JsonValue& value) {
   return authorization;
 }
 
+// As it was ordered.
+std::string subject_of(const Authorization& authorization) {
+  return (authorization.wildcard ? "*." : "") + authorization.identifier;
+}
+
 GiveUp refused(const Authorization& authorization) {
+  const std::string doing = "the CA could not validate " + subject_of(authorization);
   for (const Challenge& challenge : authorization.challenges) {
     if (!challenge.problem) continue;
-    const std::string doing = "the CA could not validate " + authorization.identifier + " by " +
-                              std::string(to_string(challenge.type));
-    return {challenge.problem->error(doing), challenge.problem};
+    const std::string by = doing + " by " + std::string(to_string(challenge.type));
+    return {challenge.problem->error(by), challenge.problem};
   }
-  return {wrong("the CA could not validate " + authorization.identifier + " and does not say why"),
-          std::nullopt};
+  return {wrong(doing + " and does not say why"), std::nullopt};
 }
 
 GiveUp unusable(const Authorization& authorization, std::string_view status) {
@@ -187,17 +195,37 @@ ProofStep prove_pending(const Authorization& authorization, const std::vector<Ch
       return Answer{challenge};
     }
   }
-  return GiveUp{wrong("the CA offers no challenge for " + authorization.identifier +
+  return GiveUp{wrong("the CA offers no challenge for " + subject_of(authorization) +
                       " that is left to us: it offers " +
                       (authorization.offered.empty() ? "none" : authorization.offered) +
                       "; we can answer " + wanted),
                 std::nullopt};
 }
 
+// RFC 8555, 7.1.4: that of a wildcard has the suffix as its identifier. Where a CA forgets to say
+// `wildcard`, the proof is the same.
+bool is_about(const Authorization& authorization, const ServerName& name) {
+  if (authorization.wildcard && !name.is_wildcard()) return false;
+  const Result<ServerName> about =
+      authorization.is_ip ? ServerName::parse_ip(authorization.identifier)
+                          : ServerName::parse(authorization.identifier, {.underscore = true});
+  if (!about) return false;
+  return name.is_wildcard() ? !authorization.is_ip && about->text() == name.parent()
+                            : *about == name;
+}
+
 }  // namespace
 
 std::string_view to_string(ChallengeType type) {
-  return type == ChallengeType::kTlsAlpn01 ? "tls-alpn-01" : "http-01";
+  switch (type) {
+    case ChallengeType::kTlsAlpn01:
+      return "tls-alpn-01";
+    case ChallengeType::kHttp01:
+      return "http-01";
+    case ChallengeType::kDns01:
+      return "dns-01";
+  }
+  return "unknown";
 }
 
 Result<Order> Order::parse(std::string url, std::string_view body) {
@@ -244,12 +272,9 @@ Step next_step(const Order& order) {
 
 ProofStep next_step(const Authorization& authorization, const ServerName& name,
                     const std::vector<ChallengeType>& types, bool answered) {
-  const Result<ServerName> about =
-      authorization.is_ip ? ServerName::parse_ip(authorization.identifier)
-                          : ServerName::parse(authorization.identifier, {.underscore = true});
-  if (!about || !(*about == name)) {
+  if (!is_about(authorization, name)) {
     return GiveUp{wrong("the authorization " + authorization.url + " is for \"" +
-                        authorization.identifier + "\", not for " + name.text()),
+                        subject_of(authorization) + "\", not for " + name.text()),
                   std::nullopt};
   }
   switch (authorization.status) {

@@ -49,7 +49,7 @@ struct Authorization {
   AuthorizationStatus status = AuthorizationStatus::kPending;
   std::string identifier;             // its value
   bool is_ip = false;                 // its type: "ip" (RFC 8738), else "dns"
-  bool wildcard = false;              // RFC 8555, 7.1.4: of "*." and the identifier
+  bool wildcard = false;              // RFC 8555, 7.1.4: it is of "*." and the identifier
   std::vector<Challenge> challenges;  // of the types that we know, the first of each
   std::string offered;                // all types, for messages: "http-01, dns-01"
   std::optional<Millis> retry_after;

@@ -35,7 +35,8 @@ Task<CertificatePtr> OrderRunner::run(const IssuanceJob& job, Try how, Allowance
 
   OrderWishes wishes{profile_of(job), "", job.may_order_plain};
   if (how.replaces && job.predecessor != nullptr) wishes.replaces = renewal_id(*job.predecessor);
-  IssuanceRequest request{job.name, std::move(how.types), make_csr(job.name, key), how.deadline,
+  std::string csr = make_csr(job.name, key, parts_.options.must_staple);
+  IssuanceRequest request{job.name, std::move(how.types), std::move(csr), how.deadline,
                           parts_.options.first_poll};
   request.slow = job.slow;
   request.ordered = job.ordered;
@@ -50,7 +51,8 @@ Task<CertificatePtr> OrderRunner::run(const IssuanceJob& job, Try how, Allowance
                       private_key_to_der(key),
                       wishes.profile,
                       parts_.clock.wall_now(),
-                      job.renewal || job.predecessor != nullptr};
+                      job.renewal || job.predecessor != nullptr,
+                      job.slot};
     request.keep = [this, made, &report](std::string url) {
       return keep_order(made, std::move(url), report);
     };
@@ -58,7 +60,8 @@ Task<CertificatePtr> OrderRunner::run(const IssuanceJob& job, Try how, Allowance
 
   AcmeCa ca(parts_.client, account, parts_.clock, parts_.log, parts_.counts, allowance, report,
             std::move(wishes));
-  IssuanceParts parts{ca, parts_.clock, parts_.challenges, allowance, parts_.log};
+  IssuanceParts parts{ca,        parts_.clock, parts_.challenges, parts_.options.dns,
+                      allowance, parts_.log};
   Task<Chain> order = issue(parts, std::move(request), report);
   Result<Chain> chain = co_await std::move(order).result();
   if (!chain) {
@@ -103,6 +106,7 @@ Task<PrivateKey> OrderRunner::find_key(const IssuanceJob& job, AccountPtr accoun
 }
 
 std::string OrderRunner::known_key_type(const IssuanceJob& job) {
+  if (job.slot == Slot::kRsa) return "rsa2048";
   if (KeyMaker::knows(job.key_type)) return job.key_type;
   parts_.log.warning("key_type_unknown",
                      "no key of type \"" + printable(job.key_type, 40) +

@@ -29,8 +29,8 @@ class OrderRunner {
 
   struct Try {
     std::vector<ChallengeType> types;  // left to us, the preferred one first
-    TimePoint deadline;
-    bool replaces = true;  // may the order be told as a renewal?
+    Deadline& deadline;                // outlives the task
+    bool replaces = true;              // may the order be told as a renewal?
   };
   // `job`, `allowance` and `report` outlive the task.
   Task<CertificatePtr> run(const IssuanceJob& job, Try how, Allowance& allowance,

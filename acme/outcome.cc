@@ -16,7 +16,9 @@ FailureClass failure_class_of(const Error& error, const IssuanceReport& report) 
   if (report.judging) return FailureClass::kBadCertificate;
   if (report.problem && is_no_acme(*report.problem)) return FailureClass::kServerInternal;
   if (report.problem) return report.problem->failure_class();
+  if (report.unprovable) return FailureClass::kOther;
   if (report.storage_failed) return FailureClass::kStorage;
+  if (report.unpublished) return FailureClass::kDns;
   if (error.code == ErrorCode::kThrottled) return FailureClass::kRateLimited;
   if (error.code == ErrorCode::kTimeout) return FailureClass::kTimeout;
   if (error.code == ErrorCode::kInvalid) return FailureClass::kAccount;
