@@ -23,7 +23,7 @@ ClientConnection::ClientConnection(const Context& context, int fd, std::string p
 }
 
 ClientConnection::~ClientConnection() {
-  if (parked_) context_.parking.leave(*server_name_, *this);
+  if (parked_) parking().leave(*server_name_, *this);
 }
 
 void ClientConnection::drain() {
@@ -78,6 +78,9 @@ void ClientConnection::established() {
   HandshakeCounts& counts = context_.shared.counts;
   (notice_ ? counts.parking_pages : counts.served).add();
   if (!notice_ && certificate_->expired_at(context_.clock.wall_now())) counts.served_expired.add();
+  if (!notice_ && slot_ == Slot::kRsa) counts.served_rsa.add();
+  // A session that goes on shows neither certificate nor staple.
+  if (stapled_ && !SSL_session_reused(&tls_.ssl())) counts.stapled.add();
   if (!server_name_) (by_address_ ? counts.address_certificate : counts.default_certificate).add();
   deadline_.reset();
   outcome_.reset();
@@ -98,14 +101,18 @@ HelloHandler::Answer ClientConnection::on_client_hello(const ssl_early_callback_
     challenge_ = true;
     return serve(std::move(answer));
   }
+  slot_ = hello.slot();
+  wants_staple_ = hello.wants_staple;
   if (!hello.has_server_name) return greet_without_name(raw.ssl);
   if (!hello.server_name) return refuse(SSL_AD_UNRECOGNIZED_NAME);
 
   server_name_ = hello.server_name;
   bind_session_to(raw.ssl, *server_name_);
   CacheHit cached = look_up(*server_name_);
-  if (cached.certificate == nullptr || cached.certificate->expired_at(context_.clock.wall_now())) {
-    return park();
+  if (is_missing(cached)) return park();
+  // Only the operator's own is served after its end; the next visit is to see a fresh one.
+  if (cached.configured && cached.certificate->expired_at(context_.clock.wall_now())) {
+    allow_no_session(raw.ssl);
   }
   grant_ = std::move(cached.grant);
   return serve(std::move(cached.certificate));
@@ -122,10 +129,7 @@ HelloHandler::Answer ClientConnection::greet_without_name(ssl_st* ssl) {
   const auto address = ServerName::parse_ip(tls_.local_address());
   if (!address) return refuse(SSL_AD_UNRECOGNIZED_NAME);
   CacheHit cached = look_up(*address);
-  if (cached.certificate == nullptr || !cached.exact ||
-      cached.certificate->expired_at(context_.clock.wall_now())) {
-    return refuse(SSL_AD_UNRECOGNIZED_NAME);
-  }
+  if (is_missing(cached) || !cached.exact) return refuse(SSL_AD_UNRECOGNIZED_NAME);
   bind_session_to(ssl, *address);
   by_address_ = true;
   return serve(std::move(cached.certificate));
@@ -133,7 +137,7 @@ HelloHandler::Answer ClientConnection::greet_without_name(ssl_st* ssl) {
 
 HelloHandler::Answer ClientConnection::park() {
   HandshakeCounts& counts = context_.shared.counts;
-  const auto full = context_.parking.park(*server_name_, SourcePrefix::of(peer_), *this);
+  const auto full = parking().park(*server_name_, SourcePrefix::of(peer_), *this);
   if (!full) {
     counts.parked.add();
     parked_ = true;
@@ -176,8 +180,26 @@ HelloHandler::Answer ClientConnection::go_on_after_parking(ssl_st* ssl) {
   return refuse(why.code == ErrorCode::kDenied ? SSL_AD_UNRECOGNIZED_NAME : SSL_AD_INTERNAL_ERROR);
 }
 
+// Without twins everybody gets the same certificate, of use to him or not.
+Parking& ClientConnection::parking() const {
+  const bool twin = slot_ == Slot::kRsa && context_.shared.rsa_twins;
+  return twin ? context_.rsa_parking : context_.parking;
+}
+
 CacheHit ClientConnection::look_up(const ServerName& name) const {
-  return edge::look_up(context_.shared, name, context_.clock.wall_now());
+  const WorkerShared& shared = context_.shared;
+  const WallTime now = context_.clock.wall_now();
+  CacheHit hit = edge::look_up(shared, name, now, slot_);
+  if (slot_ == Slot::kMain || hit.certificate != nullptr) return hit;
+  hit = edge::look_up(shared, name, now, Slot::kMain);
+  // For what the operator has configured no twin is ordered.
+  if (shared.rsa_twins && !hit.configured) hit.certificate = nullptr;
+  return hit;
+}
+
+bool ClientConnection::is_missing(const CacheHit& hit) const {
+  return hit.certificate == nullptr ||
+         (!hit.configured && hit.certificate->expired_at(context_.clock.wall_now()));
 }
 
 GrantPtr ClientConnection::grant_of(std::string_view host) const {
@@ -195,6 +217,7 @@ HelloHandler::Answer ClientConnection::serve(CertificatePtr certificate) {
                              nullptr)) {
     return refuse(SSL_AD_INTERNAL_ERROR);
   }
+  stapled_ = wants_staple_ && staple(&tls_.ssl(), *certificate, context_.clock.wall_now());
   certificate_ = std::move(certificate);
   return Answer::kServe;
 }
@@ -207,7 +230,7 @@ HelloHandler::Answer ClientConnection::refuse(int alert) {
 }
 
 void ClientConnection::unpark() {
-  context_.parking.leave(*server_name_, *this);
+  parking().leave(*server_name_, *this);
   parked_ = false;
 }
 

@@ -27,7 +27,8 @@ class ClientConnection final : private HelloHandler, private Parked, private Tra
     uv_loop_t& loop;
     Clock& clock;
     const WorkerShared& shared;
-    Parking& parking;
+    Parking& parking;                                 // Slot::kMain's
+    Parking& rsa_parking;                             // Slot::kRsa's; the same bounds
     const std::shared_ptr<const Fallback>& fallback;  // the newest; null inside: there is none
     SendGather& gather;
     // Starts HTTP on an established connection.
@@ -74,7 +75,12 @@ class ClientConnection final : private HelloHandler, private Parked, private Tra
   void established();
   Answer greet_without_name(ssl_st* ssl);
   Answer go_on_after_parking(ssl_st* ssl);
+  Parking& parking() const;
+  // In slot_; a client without ECDSA that finds nothing there is told of Slot::kMain where that is
+  // all that it will get.
   CacheHit look_up(const ServerName& name) const;
+  // Of no use to a handshake: there is none, or it has ended and is not the operator's own.
+  bool is_missing(const CacheHit& hit) const;
   Answer park();
   Answer serve(CertificatePtr certificate);
   Answer refuse(int alert);
@@ -87,6 +93,7 @@ class ClientConnection final : private HelloHandler, private Parked, private Tra
   Alarm deadline_;
   std::optional<ServerName> server_name_;
   std::optional<Result<CertificatePtr>> outcome_;  // what the control thread said
+  Slot slot_ = Slot::kMain;                        // of the certificates that the client can use
   CertificatePtr certificate_;
   GrantPtr grant_;  // of the handshake
   std::shared_ptr<const Notice> notice_;
@@ -94,6 +101,8 @@ class ClientConnection final : private HelloHandler, private Parked, private Tra
   std::list<std::unique_ptr<ClientConnection>>::iterator place_;  // in the worker's list
   int alert_ = 0;
   bool challenge_ = false;
+  bool wants_staple_ = false;
+  bool stapled_ = false;
   bool by_address_ = false;  // no SNI: served what there is for the address
   bool parked_ = false;
   bool buried_ = false;

@@ -23,6 +23,9 @@ FilePrints::Prints FilePrints::read(const Config& config) const {
     if (!issuer.eab) continue;
     add("issuers[" + issuer.name + "].acme.eab.hmac_key_file", issuer.eab->hmac_key_file);
   }
+  if (config.dns && config.dns->rfc2136) {
+    add("dns.rfc2136.secret_file", config.dns->rfc2136->secret_file);
+  }
   if (config.webhook) add("events.webhook.secret_file", config.webhook->secret_file);
   return out;
 }

@@ -5,8 +5,12 @@
 
 namespace latchkey::edge {
 
-Parking::Parking(ParkingBounds& bounds, Clock& clock, Letters letters)
-    : bounds_(bounds), clock_(clock), letters_(std::move(letters)) {}
+Parking::Parking(ParkingBounds& bounds, Clock& clock, Letters letters, size_t at_once)
+    : bounds_(bounds),
+      clock_(clock),
+      letters_(std::move(letters)),
+      at_once_(at_once),
+      left_(at_once) {}
 
 std::optional<ParkingBounds::Bound> Parking::park(const ServerName& name,
                                                   const SourcePrefix& source, Parked& handshake) {
@@ -57,7 +61,7 @@ void Parking::go_on() {
     if (next_turn_ == nullptr) {
       next_turn_ = clock_.after(Millis(1), [this] {
         const Alarm fired = std::move(next_turn_);
-        left_ = kAtOnce;
+        left_ = at_once_;
         go_on();
       });
     }

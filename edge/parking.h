@@ -33,14 +33,15 @@ class Parked : public Link {
   ParkingBounds::Place bounded_;
 };
 
-// The handshakes of one worker that wait for certificates, by name. Only the first for a name
-// bothers the control thread; after that it hears when nobody waits any longer, and when somebody
-// does again. Worker thread.
+// The handshakes of one worker that wait for certificates of one Slot, by name. Only the first for
+// a name bothers the control thread; after that it hears when nobody waits any longer, and when
+// somebody does again. Worker thread.
 class Parking {
  public:
   // Handshakes resumed in one turn of the loop, for all names: each may cost a signature, and
   // everybody else's I/O waits for them. The names take turns.
   static constexpr size_t kAtOnce = 64;
+  static constexpr size_t kRsaAtOnce = 8;  // RSA signatures take ten to twenty times as long
 
   // To the control thread. It answers each `want` by resume(), also when all visitors have left.
   struct Letters {
@@ -49,7 +50,7 @@ class Parking {
     std::function<void(const ServerName&)> back;  // somebody, after `left`
   };
 
-  Parking(ParkingBounds& bounds, Clock& clock, Letters letters);
+  Parking(ParkingBounds& bounds, Clock& clock, Letters letters, size_t at_once = kAtOnce);
   Parking(const Parking&) = delete;
 
   // The bound that it would break, so that the newest is to be refused; or nothing.
@@ -58,8 +59,8 @@ class Parking {
   // To be called by a parked handshake that goes, once for each park() that was not resumed.
   void leave(const ServerName& name, Parked& handshake);
 
-  // Control's answer, to those that wait now: up to kAtOnce of them hear it from within, the others
-  // in following turns. Until then they may leave(); who parks meanwhile asks anew.
+  // Control's answer, to those that wait now: up to `at_once` of them hear it from within, the
+  // others in following turns. Until then they may leave(); who parks meanwhile asks anew.
   void resume(const ServerName& name, const Result<CertificatePtr>& outcome);
 
  private:
@@ -81,8 +82,9 @@ class Parking {
   // Those whose outcome is here, and who have not heard it yet. No more than are parked, and those
   // that left since the last turn.
   std::list<Answered> answered_;
-  size_t left_ = kAtOnce;  // that may still be resumed in this turn
-  Alarm next_turn_;        // null: left_ is kAtOnce
+  const size_t at_once_;
+  size_t left_;      // that may still be resumed in this turn
+  Alarm next_turn_;  // null: left_ is at_once_
 };
 
 }  // namespace latchkey::edge

@@ -33,10 +33,8 @@ Result<ServerName> parse_host(std::string_view host, ServerNameRules rules) {
 
 void PlainSite::start() {
   const auto name = parse_host(head_.host(), context_.rules);
+  if (head_.target.starts_with(kChallengePath)) return handle_challenge(name);
   if (!name) return answer_page(stream_, 404, kNobody);
-  if (head_.target.starts_with(kChallengePath)) {
-    return answer_challenge(*name, std::string_view(head_.target).substr(kChallengePath.size()));
-  }
   self_ = std::make_shared<PlainSite*>(this);
   context_.may_be_served(*name, [here = std::weak_ptr(self_), to = *name](NameState state) {
     PlainSite* site = nullptr;
@@ -52,15 +50,15 @@ void PlainSite::answer(NameState state, const ServerName& name) {
     case NameState::kServed:
       return redirect_to(name);
     case NameState::kPlainOnly:
-      return proxy();
+      return proxy(context_.proxy);
   }
 }
 
 // What has come of the request meanwhile goes after it. Each call may be the last: the answer may
 // be there, and we with it gone.
-void PlainSite::proxy() {
+void PlainSite::proxy(const Serve& to) {
   const std::weak_ptr<PlainSite*> alive = self_;
-  proxied_ = context_.proxy(std::move(head_), stream_);
+  proxied_ = to(std::move(head_), stream_);
   proxied_->start();
   if (alive.expired()) return;
   if (const std::string body = std::exchange(kept_, {}); !body.empty()) proxied_->on_body(body);
@@ -99,12 +97,21 @@ void PlainSite::redirect_to(const ServerName& name) {
   stream_.finish();
 }
 
-void PlainSite::answer_challenge(const ServerName& name, std::string_view token) {
-  std::optional<std::string> answer;
-  if ((head_.method == "GET" || head_.method == "HEAD") && is_challenge_token(token)) {
-    answer = context_.challenges.find_http(name, token);
+void PlainSite::handle_challenge(const Result<ServerName>& name) {
+  const std::string_view token = std::string_view(head_.target).substr(kChallengePath.size());
+  // Nothing but a token goes on: no other path of that upstream can be reached.
+  const bool fit = (head_.method == "GET" || head_.method == "HEAD") && is_challenge_token(token);
+  if (fit && name && answer_challenge(*name, token)) return;
+  if (fit && context_.other_challenges) {
+    self_ = std::make_shared<PlainSite*>(this);
+    return proxy(context_.other_challenges);
   }
-  if (!answer) return answer_page(stream_, 404, "No such challenge is pending here.");
+  answer_page(stream_, 404, name ? "No such challenge is pending here." : kNobody);
+}
+
+bool PlainSite::answer_challenge(const ServerName& name, std::string_view token) {
+  const std::optional<std::string> answer = context_.challenges.find_http(name, token);
+  if (!answer) return false;
   ResponseHead head;
   head.status = 200;
   head.headers.add("content-type", "application/octet-stream");
@@ -113,6 +120,7 @@ void PlainSite::answer_challenge(const ServerName& name, std::string_view token)
   stream_.send_head(head);
   stream_.send_body(*answer);
   stream_.finish();
+  return true;
 }
 
 }  // namespace latchkey::edge

@@ -19,13 +19,16 @@ struct PlainSiteContext {
   std::function<void(const ServerName&, std::function<void(NameState)>)> may_be_served;
   // Serves a request as one that came by TLS would be.
   Serve proxy = {};
+  // Passes HTTP-01 requests for tokens that are not ours to the operator's other ACME client,
+  // whatever host they are for; null: they are answered 404.
+  Serve other_challenges = {};
   uint16_t https_port = 443;
   ServerNameRules rules = {};
 };
 
-// Port 80: answers HTTP-01, sends visitors of names that may be served to HTTPS, serves those whose
-// certificate is lost for now where the operator wants that, knows nothing else. A redirect goes to
-// the very name that was asked for, and only after it was parsed.
+// Port 80: answers HTTP-01 or passes it on, sends visitors of names that may be served to HTTPS,
+// serves those whose certificate is lost for now where the operator wants that, knows nothing else.
+// A redirect goes to the very name that was asked for, and only after it was parsed.
 class PlainSite final : public Exchange {
  public:
   PlainSite(PlainSiteContext& context, RequestHead head, ResponseStream& stream)
@@ -38,9 +41,11 @@ class PlainSite final : public Exchange {
 
  private:
   void answer(NameState state, const ServerName& name);
-  void answer_challenge(const ServerName& name, std::string_view token);
+  void handle_challenge(const Result<ServerName>& name);
+  // False: it is no token of ours.
+  bool answer_challenge(const ServerName& name, std::string_view token);
   void redirect_to(const ServerName& name);
-  void proxy();
+  void proxy(const Serve& to);
 
   PlainSiteContext& context_;
   RequestHead head_;

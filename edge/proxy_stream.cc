@@ -35,7 +35,8 @@ void ProxyStream::start() {
     return answer_page(stream_, 421, "This connection was made for another host name.");
   }
   route_ = routes_->find(host);
-  const std::string upstream = granted_upstream(stream_.client(), host);
+  const std::string upstream =
+      context_.obey_grants ? granted_upstream(stream_.client(), host) : std::string();
   if (!upstream.empty()) {
     auto origin = parse_upstream(upstream);
     if (!origin) {

@@ -25,6 +25,7 @@ struct ProxyContext {
   OriginPool& pool;
   std::shared_ptr<const RoutingTable> routes;  // replaced by a reload; exchanges keep theirs
   ProxyLimits limits = {};
+  bool obey_grants = true;           // an upstream that the policy names goes before the routes
   std::vector<unsigned> turns = {};  // by route: whose turn it is (round robin)
 };
 

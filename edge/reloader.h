@@ -30,6 +30,7 @@ class Reloader {
     const Config& config;
     std::shared_ptr<const RoutingTable> routes;
     std::shared_ptr<const Fallback> fallback;
+    std::shared_ptr<const RoutingTable> challenge_route;  // null: there is none
     std::shared_ptr<const Allowlist> allowlist;
   };
   struct Hooks {

@@ -75,11 +75,31 @@ Result<std::string> read_eab_key(const std::filesystem::path& file) {
   return *std::move(key);
 }
 
+Result<std::string> read_tsig_key(const std::filesystem::path& file) {
+  auto text = read_secret(file);
+  if (!text) return text.error();
+  while (text->ends_with('=')) text->pop_back();
+  // The other alphabet (RFC 4648, 5) would be somebody's mistake.
+  const bool strange = text->find_first_of("-_") != std::string::npos;
+  for (char& c : *text) c = c == '+' ? '-' : c == '/' ? '_' : c;
+  auto key = acme::base64url_decode(*text);
+  if (strange || !key || key->empty()) {
+    return unusable(file,
+                    "is not base64: it must hold the TSIG key's secret alone, as tsig-keygen "
+                    "prints it between the quotes");
+  }
+  return *std::move(key);
+}
+
 Result<> check_secret_files(const Config& config) {
   for (const Config::Acme& issuer : config.issuers) {
     if (!issuer.eab) continue;
     const auto key = read_eab_key(config.file(issuer.eab->hmac_key_file));
     if (!key) return Error(key.error()).in("issuer " + issuer.name + ": acme.eab.hmac_key_file");
+  }
+  if (config.dns && config.dns->rfc2136 && config.dns->rfc2136->secret_file) {
+    const auto key = read_tsig_key(config.file(*config.dns->rfc2136->secret_file));
+    if (!key) return Error(key.error()).in("dns.rfc2136.secret_file");
   }
   if (config.webhook && config.webhook->secret_file) {
     const auto secret = read_secret(config.file(*config.webhook->secret_file));

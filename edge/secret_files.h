@@ -16,6 +16,9 @@ Result<std::string> read_secret(const std::filesystem::path& file);
 // not), bytes here.
 Result<std::string> read_eab_key(const std::filesystem::path& file);
 
+// The same for the secret of a TSIG key: base64, as name servers' configurations have it.
+Result<std::string> read_tsig_key(const std::filesystem::path& file);
+
 // That those which the configuration names can be used.
 Result<> check_secret_files(const Config& config);
 

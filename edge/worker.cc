@@ -16,18 +16,8 @@ Worker::Worker(Loop& loop, const WorkerShared& shared, Settings settings, Socket
     : loop_(loop),
       shared_(shared),
       gather_(loop.uv()),
-      parking_(
-          shared.parking, loop.clock(),
-          {.want =
-               [this](const ServerName& name) {
-                 shared_.want_certificate(name, loop_.address(),
-                                          [this, name](const Result<CertificatePtr>& outcome) {
-                                            parking_.resume(name, outcome);
-                                          });
-               },
-           .left = [this](const ServerName& name) { shared_.visitors_left(name, loop_.address()); },
-           .back =
-               [this](const ServerName& name) { shared_.visitors_back(name, loop_.address()); }}),
+      parking_(shared.parking, loop.clock(), letters(Slot::kMain)),
+      rsa_parking_(shared.parking, loop.clock(), letters(Slot::kRsa), Parking::kRsaAtOnce),
       fallback_(std::move(settings.fallback)),
       resolver_(loop.uv()),
       origins_(loop.uv(), loop.clock(),
@@ -41,6 +31,12 @@ Worker::Worker(Loop& loop, const WorkerShared& shared, Settings settings, Socket
              .pool = origins_,
              .routes = std::move(settings.routes),
              .limits = {.response_time = settings.response_timeout}},
+      challenge_proxy_{.clock = loop.clock(),
+                       .log = shared.log,
+                       .pool = origins_,
+                       .routes = std::move(settings.challenge_route),
+                       .limits = {.response_time = settings.response_timeout},
+                       .obey_grants = false},
       plain_site_{
           .challenges = shared.challenges,
           .may_be_served =
@@ -55,6 +51,7 @@ Worker::Worker(Loop& loop, const WorkerShared& shared, Settings settings, Socket
           .proxy = [this](RequestHead head, ResponseStream& stream) -> std::unique_ptr<Exchange> {
             return std::make_unique<ProxyStream>(proxy_, std::move(head), stream);
           },
+          .other_challenges = nullptr,
           .https_port = static_cast<uint16_t>(shared.https_port),
           .rules = {.underscore = shared.underscore_names}},
       https_{loop.clock(),
@@ -70,6 +67,7 @@ Worker::Worker(Loop& loop, const WorkerShared& shared, Settings settings, Socket
                       loop.clock(),
                       shared,
                       parking_,
+                      rsa_parking_,
                       fallback_,
                       gather_,
                       [this](Transport& transport, ClientConnection& connection) {
@@ -78,6 +76,7 @@ Worker::Worker(Loop& loop, const WorkerShared& shared, Settings settings, Socket
                       [this](ClientConnection& c) { bury(clients_, buried_clients_, c); }},
       plain_context_{loop.uv(), shared, http_,
                      [this](PlainConnection& c) { bury(plain_clients_, buried_plain_, c); }} {
+  replace_challenge_route(challenge_proxy_.routes);
   listen(sockets.https, [this](int fd, std::string peer) {
     clients_.push_front(std::make_unique<ClientConnection>(client_context_, fd, std::move(peer)));
     clients_.front()->place_ = clients_.begin();
@@ -90,6 +89,23 @@ Worker::Worker(Loop& loop, const WorkerShared& shared, Settings settings, Socket
 }
 
 Worker::~Worker() = default;
+
+Parking::Letters Worker::letters(Slot slot) {
+  Parking::Letters out;
+  out.want = [this, slot](const ServerName& name) {
+    Parking& parking = slot == Slot::kRsa ? rsa_parking_ : parking_;
+    shared_.want_certificate(
+        name, slot, loop_.address(),
+        [&parking, name](const Result<CertificatePtr>& outcome) { parking.resume(name, outcome); });
+  };
+  out.left = [this, slot](const ServerName& name) {
+    shared_.visitors_left(name, slot, loop_.address());
+  };
+  out.back = [this, slot](const ServerName& name) {
+    shared_.visitors_back(name, slot, loop_.address());
+  };
+  return out;
+}
 
 void Worker::listen(std::vector<Socket>& sockets,
                     std::function<void(int, std::string)> on_connection) {
@@ -129,6 +145,16 @@ std::unique_ptr<Http1Session> Worker::start_http(Transport& transport,
 void Worker::replace_routes(std::shared_ptr<const RoutingTable> routes) {
   proxy_.routes = std::move(routes);
   proxy_.turns.clear();  // they were the old routes' turns
+}
+
+void Worker::replace_challenge_route(std::shared_ptr<const RoutingTable> route) {
+  challenge_proxy_.routes = std::move(route);
+  plain_site_.other_challenges = nullptr;
+  if (challenge_proxy_.routes == nullptr) return;
+  plain_site_.other_challenges = [this](RequestHead head,
+                                        ResponseStream& stream) -> std::unique_ptr<Exchange> {
+    return std::make_unique<ProxyStream>(challenge_proxy_, std::move(head), stream);
+  };
 }
 
 void Worker::replace_fallback(std::shared_ptr<const Fallback> fallback) {

@@ -44,6 +44,8 @@ class Worker {
     Millis connect_timeout;
     Millis response_timeout;
     std::shared_ptr<const Fallback> fallback{};  // null: there is none
+    // Where HTTP-01 requests go that are not for us: make_challenge_route(). Null: nowhere.
+    std::shared_ptr<const RoutingTable> challenge_route{};
   };
   struct Sockets {  // listening
     std::vector<Socket> https, http;
@@ -55,6 +57,7 @@ class Worker {
 
   // For requests from now on.
   void replace_routes(std::shared_ptr<const RoutingTable> routes);
+  void replace_challenge_route(std::shared_ptr<const RoutingTable> route);
   // For handshakes from now on.
   void replace_fallback(std::shared_ptr<const Fallback> fallback);
 
@@ -68,6 +71,7 @@ class Worker {
   template <typename Connection>
   void bury(List<Connection>& from, List<Connection>& to, Connection& connection);
   void clean_up();
+  Parking::Letters letters(Slot slot);
   void listen(std::vector<Socket>& sockets, std::function<void(int, std::string)> on_connection);
   std::unique_ptr<Http1Session> start_http(Transport& transport, ClientConnection& connection);
 
@@ -75,10 +79,12 @@ class Worker {
   const WorkerShared& shared_;
   SendGather gather_;
   Parking parking_;
+  Parking rsa_parking_;
   std::shared_ptr<const Fallback> fallback_;
   Resolver resolver_;
   OriginPool origins_;
   ProxyContext proxy_;
+  ProxyContext challenge_proxy_;
   PlainSiteContext plain_site_;
   const SessionContext https_;
   const SessionContext http_;
