@@ -7,11 +7,14 @@
 #include <map>
 
 #include "base/check.h"
+#include "base/dns_message.h"
+#include "base/pending.h"
 
 namespace latchkey {
 namespace {
 
 constexpr size_t kMaxAddresses = 32;     // of one name
+constexpr size_t kMaxRecords = 64;       // of one name and type
 constexpr int kServerTimeoutMs = 1'500;  // for a server's first answer; doubled at the next try
 constexpr int kTries = 2;
 
@@ -44,6 +47,40 @@ std::string literal(const std::string& host) {
   return text;
 }
 
+DnsType wire_type(Resolver::RecordType type) {
+  switch (type) {
+    case Resolver::RecordType::kCname:
+      return DnsType::kCname;
+    case Resolver::RecordType::kTxt:
+      return DnsType::kTxt;
+    case Resolver::RecordType::kNs:
+      return DnsType::kNs;
+    case Resolver::RecordType::kSoa:
+      break;
+  }
+  return DnsType::kSoa;
+}
+
+std::string canonical(const std::string& name) {
+  std::string text = name;
+  if (text.ends_with('.')) text.pop_back();
+  for (char& c : text) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  return text;
+}
+
+// Those at exactly that name: a server adds what lies behind a CNAME.
+std::vector<std::string> records_of(const DnsMessage& message, const std::string& name,
+                                    DnsType type) {
+  std::vector<std::string> found;
+  for (const DnsRecord& record : message.answers) {
+    if (record.type != type || record.name != name || found.size() == kMaxRecords) continue;
+    found.push_back(record.value);
+  }
+  return found;
+}
+
 Error explain(const std::string& host, int status) {
   const std::string why = "resolving " + host + ": " + ares_strerror(status);
   switch (status) {
@@ -64,6 +101,7 @@ Error explain(const std::string& host, int status) {
 // What c-ares holds until it calls back; c-ares cannot forget a single query.
 struct Resolver::Query {
   Lookup* waiting;  // null once nobody waits
+  DnsType type{};   // of the records, where it is about those
 };
 
 // c-ares' channel with the polls and the timer that it needs. Nobody's code runs from its
@@ -75,10 +113,14 @@ class Resolver::Channel {
   Channel(const Channel&) = delete;
 
   void ask(Lookup& lookup);
+  void ask(Lookup& lookup, DnsType type);
 
  private:
+  bool may_ask(Lookup& lookup) const;
   static void on_socket(void* self, ares_socket_t fd, int readable, int writable);
   static void on_answer(void* query, int status, int timeouts, ares_addrinfo* info);
+  static void on_reply(void* query, int status, int timeouts, unsigned char* bytes, int size);
+  static void tell(const Query& query, int status, std::vector<std::string> found);
   void watch(ares_socket_t fd, int events);
   void process(ares_socket_t readable, ares_socket_t writable);
   void set_timer();
@@ -113,12 +155,15 @@ Resolver::Channel::~Channel() {
   if (channel_ != nullptr) ares_destroy(channel_);  // calls on_answer for what is pending
 }
 
-void Resolver::Channel::ask(Lookup& lookup) {
+bool Resolver::Channel::may_ask(Lookup& lookup) const {
   const bool clean = lookup.host_.find('\0') == std::string::npos;
-  if (broken_ != ARES_SUCCESS || !clean) {
-    lookup.answered(clean ? broken_ : ARES_EBADNAME, {});
-    return;
-  }
+  if (broken_ == ARES_SUCCESS && clean) return true;
+  lookup.answered(clean ? broken_ : ARES_EBADNAME, {});
+  return false;
+}
+
+void Resolver::Channel::ask(Lookup& lookup) {
+  if (!may_ask(lookup)) return;
   if (std::string address = literal(lookup.host_); !address.empty()) {
     lookup.answered(ARES_SUCCESS, {std::move(address)});
     return;
@@ -131,16 +176,44 @@ void Resolver::Channel::ask(Lookup& lookup) {
   set_timer();
 }
 
+void Resolver::Channel::ask(Lookup& lookup, DnsType type) {
+  if (!may_ask(lookup)) return;
+  constexpr int kInternet = 1;
+  lookup.query_ = new Query{&lookup, type};
+  ares_query(channel_, lookup.host_.c_str(), kInternet, static_cast<int>(type), &Channel::on_reply,
+             lookup.query_);
+  set_timer();
+}
+
 void Resolver::Channel::on_answer(void* arg, int status, int, ares_addrinfo* info) {
   const std::unique_ptr<Query> query(static_cast<Query*>(arg));
   std::vector<std::string> addresses = numeric(info);
   if (info != nullptr) ares_freeaddrinfo(info);
-  if (query->waiting == nullptr) return;
-  query->waiting->query_ = nullptr;
+  tell(*query, status, std::move(addresses));
+}
+
+void Resolver::Channel::on_reply(void* arg, int status, int, unsigned char* bytes, int size) {
+  const std::unique_ptr<Query> query(static_cast<Query*>(arg));
+  std::vector<std::string> found;
+  if (status == ARES_SUCCESS && query->waiting != nullptr) {
+    const auto message = DnsMessage::parse(
+        std::string_view(reinterpret_cast<const char*>(bytes), static_cast<size_t>(size)));
+    if (message) {
+      found = records_of(*message, canonical(query->waiting->host_), query->type);
+    } else {
+      status = ARES_EBADRESP;
+    }
+  }
+  tell(*query, status, std::move(found));
+}
+
+void Resolver::Channel::tell(const Query& query, int status, std::vector<std::string> found) {
+  if (query.waiting == nullptr) return;
+  query.waiting->query_ = nullptr;
   if (status == ARES_EDESTRUCTION) {
-    query->waiting->silence();
+    query.waiting->silence();
   } else {
-    query->waiting->answered(status, std::move(addresses));
+    query.waiting->answered(status, std::move(found));
   }
 }
 
@@ -244,6 +317,33 @@ std::unique_ptr<Resolver::Lookup> Resolver::lookup(const std::string& host, Done
   std::unique_ptr<Lookup> lookup(new Lookup(loop_, host, limit_, std::move(done)));
   channel_->ask(*lookup);
   return lookup;
+}
+
+Task<std::vector<std::string>> Resolver::records(std::string name, RecordType type) {
+  Pending<std::vector<std::string>> answer;
+  const std::unique_ptr<Lookup> lookup(new Lookup(
+      loop_, std::move(name), limit_,
+      [&answer](Result<std::vector<std::string>> found) { answer.resolve(std::move(found)); }));
+  channel_->ask(*lookup, wire_type(type));
+  Result<std::vector<std::string>> found = co_await answer;
+  if (!found && found.error().code == ErrorCode::kNotFound) co_return std::vector<std::string>();
+  co_return found;
+}
+
+Task<std::vector<std::string>> Resolver::addresses(std::string host) {
+  Pending<std::vector<std::string>> answer;
+  const std::unique_ptr<Lookup> pending = lookup(
+      host,
+      [&answer](Result<std::vector<std::string>> found) { answer.resolve(std::move(found)); });
+  Result<std::vector<std::string>> found = co_await answer;
+  co_return found;
+}
+
+std::unique_ptr<Resolver> Resolver::of(const std::string& servers) const {
+  Options options;
+  options.servers = servers;
+  options.limit = limit_;
+  return std::make_unique<Resolver>(loop_, std::move(options));
 }
 
 }  // namespace latchkey

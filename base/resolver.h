@@ -40,8 +40,13 @@ class Resolver {
   // The records of that type at exactly that name (no CNAME is followed), as text: a CNAME's or
   // NS's target, a TXT's strings joined, a SOA's primary; lower case but for TXT, no trailing dots.
   // None: an empty list, also where the name does not exist. Names with '_' are fine. At most 64.
-  // Dropping the task ends the wait.
+  // Errors: as of look-ups. Dropping the task ends the wait; it is dropped before this goes.
   Task<std::vector<std::string>> records(std::string name, RecordType type);
+  // lookup() as a task, which is dropped before this goes.
+  Task<std::vector<std::string>> addresses(std::string host);
+
+  // Another one on the same loop, with the same limit, that asks these servers.
+  std::unique_ptr<Resolver> of(const std::string& servers) const;
 
  private:
   class Channel;
