@@ -148,6 +148,7 @@ int validate(const Config& config) {
   auto allowlist = load_allowlist(config, log);
   if (!allowlist) return complain(allowlist.error(), kBadConfig);
   if (auto files = check_files(config); !files) return complain(files.error(), kBadConfig);
+  if (auto pairs = check_configured(config); !pairs) return complain(pairs.error(), kBadConfig);
   std::printf("The configuration is good: %zu allowlist entries, %zu issuers, %zu routes.\n",
               (*allowlist)->size(), config.issuers.size(), config.routes.size());
   return kOk;

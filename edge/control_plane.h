@@ -78,7 +78,9 @@ class ControlPlane {
   const OrderQueue& queue() const { return *queue_; }
   const OrderDesk& desk() const { return *desk_; }
   Coordinator& coordinator() { return *coordinator_; }
-  Prefetcher& prefetcher() { return *prefetcher_; }
+  Prefetcher& prefetcher(Slot slot = Slot::kMain) {
+    return slot == Slot::kMain ? *prefetcher_ : *twins_;
+  }
   CertificateCache& cache() { return cache_; }
   Renewals& renewals() { return *renewals_; }
   Issuances& issuances() { return *issuances_; }
@@ -141,7 +143,7 @@ class ControlPlane {
   std::vector<std::unique_ptr<AcmeSource>> sources_;
   std::unique_ptr<OrderDesk> desk_;
   std::unique_ptr<Prefetcher> prefetcher_;
-  std::unique_ptr<Prefetcher> twins_;  // with rsa: always
+  std::unique_ptr<Prefetcher> twins_;  // of Slot::kRsa
   std::unique_ptr<Ledger> ledger_;
   std::unique_ptr<OcspSource> ocsp_;
   std::unique_ptr<Staples> staples_;
@@ -158,5 +160,7 @@ class ControlPlane {
 
 // Can the files that a configuration names be read, and are they what they should be?
 Result<> check_files(const Config& config);
+// The same of the configured certificates, which stop neither a start nor a reload: a line each.
+Result<> check_configured(const Config& config);
 
 }  // namespace latchkey::edge

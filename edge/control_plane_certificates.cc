@@ -18,6 +18,17 @@ constexpr Millis kStoreRetry{10'000};
 
 }  // namespace
 
+Result<> check_configured(const Config& config) {
+  std::vector<std::string> complaints;
+  for (const Configured::Pair& pair : Configured::find_pairs(config, complaints)) {
+    if (auto read = read_pair(pair); !read) complaints.push_back(read.error().message);
+  }
+  if (complaints.empty()) return Unit{};
+  std::string all;
+  for (const std::string& one : complaints) all += (all.empty() ? "" : "\n") + one;
+  return Error{ErrorCode::kInvalid, all};
+}
+
 Result<> ControlPlane::open_dns() {
   if (!config_.dns) return Unit{};
   const DnsConfig& from = *config_.dns;

@@ -92,6 +92,17 @@ Result<> check_files(const Config& config) {
       return std::move(program).error().in("events.hook.program");
     }
   }
+  if (config.dns && config.dns->hook) {
+    if (auto program = check_program(config.file(config.dns->hook->program).string()); !program) {
+      return std::move(program).error().in("dns.hook.program");
+    }
+  }
+  if (config.export_to && config.export_to->hook) {
+    const std::string program = config.file(config.export_to->hook->program).string();
+    if (auto usable = check_program(program); !usable) {
+      return std::move(usable).error().in("export.hook.program");
+    }
+  }
   if (auto fallback = Fallback::load(config); !fallback) return fallback.error();
   return Unit{};
 }

@@ -153,6 +153,16 @@ Task<std::string> ControlSteering::renew(ServerName name) {
   parts_.plane.policy().forget_denial(name);
   Task<CertificatePtr> renewing = parts_.plane.renewals().renew_now(name);
   const CertificatePtr certificate = co_await std::move(renewing);
+  // What is wrong with one of its keys may be with the other.
+  Task<NameRecord> finding = parts_.plane.store().find_name(name, Slot::kRsa);
+  const NameRecord twin = co_await std::move(finding);
+  if (twin.info && twin.info->slot == Slot::kRsa && twin.info->name == name) {
+    Task<CertificatePtr> renewing_twin = parts_.plane.renewals().renew_now(name, Slot::kRsa);
+    const Result<CertificatePtr> renewed = co_await std::move(renewing_twin).result();
+    if (!renewed) {
+      co_return renewed.error().in(name.text() + " is renewed, but not its RSA certificate");
+    }
+  }
   co_return obtained(name, certificate);
 }
 

@@ -78,6 +78,7 @@ class ControlSteering final : public Steering {
   // Deeds that must not end half-way because whoever waits for them leaves: they go on.
   Task<std::string> see_through(Task<std::string> deed);
   Task<std::string> revoke_now(ServerName name, std::string reason);
+  Task<std::string> revoke_slot(ServerName name, Slot slot, std::string reason);
   Task<std::string> change_account_now(AcmeSource& source, AccountAct act);
 
   const Parts parts_;

@@ -88,8 +88,27 @@ Task<std::string> ControlSteering::revoke(ServerName name, std::string reason) {
 }
 
 Task<std::string> ControlSteering::revoke_now(ServerName name, std::string reason) {
+  Task<std::string> revoking = revoke_slot(name, Slot::kMain, reason);
+  Result<std::string> main = co_await std::move(revoking).result();
+  const bool missing = !main && main.error().code == ErrorCode::kNotFound;
+  if (!main && !missing) co_return std::move(main).error();
+  // Its twin, too, where it has one of its own.
+  Task<NameRecord> finding = parts_.plane.store().find_name(name, Slot::kRsa);
+  const NameRecord twin = co_await std::move(finding);
+  if (!twin.info || twin.info->slot != Slot::kRsa) co_return main;
+  Task<std::string> revoking_twin = revoke_slot(name, Slot::kRsa, reason);
+  Result<std::string> second = co_await std::move(revoking_twin).result();
+  if (missing) co_return second;
+  if (!second) {
+    co_return std::move(second).error().in("one certificate of " + name.text() +
+                                           " is revoked, but not its RSA certificate");
+  }
+  co_return main;
+}
+
+Task<std::string> ControlSteering::revoke_slot(ServerName name, Slot slot, std::string reason) {
   ControlPlane& plane = parts_.plane;
-  Task<NameRecord> finding = plane.store().find_name(name);
+  Task<NameRecord> finding = plane.store().find_name(name, slot);
   const NameRecord record = co_await std::move(finding);
   if (record.certificate == nullptr || !record.info) {
     co_return Error{ErrorCode::kNotFound, "no certificate is stored for " + name.text()};
@@ -122,7 +141,7 @@ Task<std::string> ControlSteering::revoke_now(ServerName name, std::string reaso
   Task<> forgiving = plane.coordinator().forget_failures(info.name);
   co_await std::move(forgiving);
   // While the CA was asked, a renewal may have put another one into its place: that one stays.
-  Task<NameRecord> looking = plane.store().find_name(info.name);
+  Task<NameRecord> looking = plane.store().find_name(info.name, slot);
   const Result<NameRecord> left = co_await std::move(looking).result();
   const bool is_there = left && left->info && left->info->id == info.id;
   Result<> deleted = Unit{};
@@ -151,7 +170,7 @@ Task<std::string> ControlSteering::revoke_now(ServerName name, std::string reaso
   const bool denied = plane.policy().decide_without_asking(info.name).verdict == Verdict::kDeny;
   const bool replaced = left->certificate != nullptr && !is_there;
   const bool wanted =
-      !denied && !replaced && plane.prefetcher().add(info.name, Prefetcher::From::kOperator);
+      !denied && !replaced && plane.prefetcher(slot).add(info.name, Prefetcher::From::kOperator);
   co_return JsonObject()
       .text("name", info.name.text())
       .text("serial", info.serial)

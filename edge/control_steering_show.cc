@@ -163,6 +163,16 @@ std::string says(const Known& known, WallTime now) {
   return "The next visitor's handshake asks the policy: " + known.decision.reason + ".";
 }
 
+std::string staples_json(bool enabled, const Staples::Counts& counts) {
+  return JsonObject()
+      .boolean("enabled", enabled)
+      .number("fetched", static_cast<int64_t>(counts.fetched.value()))
+      .number("failed", static_cast<int64_t>(counts.failed.value()))
+      .number("revoked", static_cast<int64_t>(counts.revoked.value()))
+      .number("dropped", static_cast<int64_t>(counts.dropped.value()))
+      .str();
+}
+
 }  // namespace
 
 Task<std::string> ControlSteering::status() {
@@ -215,6 +225,8 @@ Task<std::string> ControlSteering::status() {
                        .number("prefetch", static_cast<int64_t>(plane.prefetcher().waiting()))
                        .str());
   out.raw("renewals", renewals_json(plane.renewals(), due));
+  out.raw("ocsp", staples_json(parts_.config.ocsp, plane.staples().counts()));
+  out.number("configured_certificates", static_cast<int64_t>(plane.configured().size()));
   out.raw("orders",
           JsonObject()
               .number("running", static_cast<int64_t>(plane.issuances().running()))
