@@ -48,6 +48,29 @@ fs::path folder_of(const fs::path& file) {
   return file.has_parent_path() ? file.parent_path() : fs::path(".");
 }
 
+// `like`: whose owner and group the new file gets, if we may; null: ours.
+Result<> replace_file(const fs::path& file, std::string_view bytes, mode_t mode,
+                      const struct stat* like) {
+  std::string beside = file.string() + ".XXXXXX";  // in the same folder: rename needs that
+  const Descriptor fd(::mkostemp(beside.data(), O_CLOEXEC));
+  if (!fd) return Error{ErrorCode::kIo, failed("write", file, errno).message};
+  if (like != nullptr && ::fchown(fd.get(), like->st_uid, like->st_gid) != 0) {
+    // Only root may give files away; to a group of ours everybody may.
+    static_cast<void>(::fchown(fd.get(), static_cast<uid_t>(-1), like->st_gid) == 0);
+  }
+  const bool written = write_all(fd.get(), bytes) && ::fchmod(fd.get(), mode) == 0 &&
+                       ::fsync(fd.get()) == 0 && ::rename(beside.c_str(), file.c_str()) == 0;
+  if (!written) {
+    const int why = errno;
+    ::unlink(beside.c_str());
+    return Error{ErrorCode::kIo, failed("write", file, why).message};
+  }
+  // The rename itself is on disk once the folder is.
+  const Descriptor folder(::open(folder_of(file).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!folder || ::fsync(folder.get()) != 0) return failed("write the folder of", file, errno);
+  return Unit{};
+}
+
 }  // namespace
 
 std::string errno_text(int number) {
@@ -76,20 +99,13 @@ Result<std::string> read_file(const fs::path& file, size_t max_bytes) {
 }
 
 Result<> write_file_atomic(const fs::path& file, std::string_view bytes, mode_t mode) {
-  std::string beside = file.string() + ".XXXXXX";  // in the same folder: rename needs that
-  const Descriptor fd(::mkostemp(beside.data(), O_CLOEXEC));
-  if (!fd) return Error{ErrorCode::kIo, failed("write", file, errno).message};
-  const bool written = write_all(fd.get(), bytes) && ::fchmod(fd.get(), mode) == 0 &&
-                       ::fsync(fd.get()) == 0 && ::rename(beside.c_str(), file.c_str()) == 0;
-  if (!written) {
-    const int why = errno;
-    ::unlink(beside.c_str());
-    return Error{ErrorCode::kIo, failed("write", file, why).message};
-  }
-  // The rename itself is on disk once the folder is.
-  const Descriptor folder(::open(folder_of(file).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!folder || ::fsync(folder.get()) != 0) return failed("write the folder of", file, errno);
-  return Unit{};
+  return replace_file(file, bytes, mode, nullptr);
+}
+
+Result<> rewrite_file_atomic(const fs::path& file, std::string_view bytes, mode_t mode) {
+  struct stat found {};
+  if (::stat(file.c_str(), &found) != 0) return replace_file(file, bytes, mode, nullptr);
+  return replace_file(file, bytes, found.st_mode & 0777, &found);
 }
 
 Result<> make_private_folder(const fs::path& folder) {

@@ -18,6 +18,11 @@ Result<std::string> read_file(const std::filesystem::path& file, size_t max_byte
 // disk once it returns. `mode` as in 0600. The error (kIo) names the file and the cause.
 Result<> write_file_atomic(const std::filesystem::path& file, std::string_view bytes, mode_t mode);
 
+// The same, but one that is there keeps its permissions, and its owner and group as far as we may
+// give them away: somebody has chosen them for who reads it. `mode` is for a new one.
+Result<> rewrite_file_atomic(const std::filesystem::path& file, std::string_view bytes,
+                             mode_t mode);
+
 // Makes the folder, and what is missing above it, for us alone (0700). One that exists is left as
 // it is. Errors: kIo.
 Result<> make_private_folder(const std::filesystem::path& folder);

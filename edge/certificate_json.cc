@@ -1,8 +1,8 @@
 // The pieces of the admin API's answers that are about certificates in the store.
-#include <openssl/base64.h>
 #include <openssl/sha.h>
 
 #include "base/json.h"
+#include "edge/pem.h"
 #include "edge/steering_json.h"
 
 namespace latchkey::edge {
@@ -39,15 +39,6 @@ std::string fingerprint(const std::string& der) {
     out += kHex[byte & 15];
   }
   return out;
-}
-
-std::string pem_of(const std::string& der) {
-  std::string base64(4 * ((der.size() + 2) / 3) + 1, '\0');  // and the 0 that is written behind
-  base64.resize(EVP_EncodeBlock(reinterpret_cast<uint8_t*>(base64.data()),
-                                reinterpret_cast<const uint8_t*>(der.data()), der.size()));
-  std::string out = "-----BEGIN CERTIFICATE-----\n";
-  for (size_t at = 0; at < base64.size(); at += 64) out += base64.substr(at, 64) + "\n";
-  return out + "-----END CERTIFICATE-----\n";
 }
 
 }  // namespace
@@ -110,7 +101,7 @@ std::string full_certificate_json(const Certificate& certificate,
                                   WallTime now) {
   const std::vector<std::string> chain = certificate.chain_der();
   std::string pem;
-  for (const std::string& der : chain) pem += pem_of(der);
+  for (const std::string& der : chain) pem += certificate_pem(der);
   JsonObject out;
   if (info) out.text("name", info->name.text());
   out.raw("names", json_list(certificate.names())).text("serial", certificate.serial());
