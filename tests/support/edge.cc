@@ -107,6 +107,12 @@ std::string EdgeSettings::json() const {
   }
   if (!managed.empty()) all.raw("managed", list(managed));
   raw_if(all, "renewal", renewal);
+  raw_if(all, "certificates", certificates);
+  text_if(all, "rsa", rsa);
+  raw_if(all, "dns", dns);
+  raw_if(all, "export", export_to);
+  text_if(all, "challenge_upstream", challenge_upstream);
+  if (!ocsp) all.raw("ocsp", JsonObject().boolean("enabled", false).str());
   raw_if(all, "events", events);
   if (!keep_expired.empty()) {
     all.raw("store", JsonObject().text("keep_expired", keep_expired).str());
@@ -136,6 +142,10 @@ std::string EdgeSettings::files(const std::filesystem::path& cert_file,
       .text("cert_file", cert_file.string())
       .text("key_file", key_file.string())
       .str();
+}
+
+std::string EdgeSettings::folder_of(const std::filesystem::path& dir) {
+  return JsonObject().text("dir", dir.string()).str();
 }
 
 std::string EdgeSettings::external_account(std::string_view kid,
@@ -293,16 +303,12 @@ Edge::Outcome Edge::command(std::vector<std::string> args, Millis limit) const {
   args.insert(args.end(), {"--config", config_.string()});
   Process::Options options = program(folder_, std::move(args));
   options.output = folder_ / "command.log";
-  Process process(std::move(options));
-  const auto exit = process.wait(limit);
-  return {exit ? exit->code : -1, process.output()};
+  return run_to_end(std::move(options), limit);
 }
 
 Edge::Outcome Edge::run(const std::filesystem::path& folder, std::vector<std::string> args,
                         Millis limit) {
-  Process process(program(folder, std::move(args)));
-  const auto exit = process.wait(limit);
-  return {exit ? exit->code : -1, process.output()};
+  return run_to_end(program(folder, std::move(args)), limit);
 }
 
 void Edge::look_for_reports() const {

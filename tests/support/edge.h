@@ -49,6 +49,12 @@ struct EdgeSettings {
   int max_certificates = 0;
   std::vector<std::string> managed{};
   std::string renewal{};       // JSON: an object
+  std::string certificates{};  // JSON: an array of files() and {"dir": ...}
+  std::string rsa{};           // "never", "on_demand", "always"
+  std::string dns{};           // JSON: hook() or rfc2136()
+  std::string export_to{};     // JSON: an object
+  std::string challenge_upstream{};
+  bool ocsp = true;
   std::string events{};        // likewise
   std::string keep_expired{};  // of the store
   // For host "*". Or the routes as JSON.
@@ -66,6 +72,8 @@ struct EdgeSettings {
   static std::string rate(int burst, std::string_view per);
   static std::string files(const std::filesystem::path& cert_file,
                            const std::filesystem::path& key_file);
+  // The folder of certificates, for `certificates`.
+  static std::string folder_of(const std::filesystem::path& dir);
   static std::string external_account(std::string_view kid, const std::filesystem::path& key_file);
   static std::string issuer(std::string_view name, std::string_view directory,
                             std::string_view limits = "\"none\"");
@@ -124,10 +132,7 @@ class Edge {
                        std::string_view body = "") const;
 
   // Runs another verb of the program to its end.
-  struct Outcome {
-    int code;
-    std::string output;
-  };
+  using Outcome = ProgramEnded;
   // One that talks to the running process.
   Outcome command(std::vector<std::string> args, Millis limit = Millis(30'000)) const;
   static Outcome run(const std::filesystem::path& folder, std::vector<std::string> args,

@@ -51,12 +51,19 @@ Pebble::Pebble(std::filesystem::path folder, Options options)
       .text("privateKey", (folder_ / "key.pem").string())
       .number("httpPort", options_.http_port)
       .number("tlsPort", options_.tls_port)
-      .text("ocspResponderURL", "")
+      .text("ocspResponderURL", options_.ocsp_responder)
       .boolean("externalAccountBindingRequired", !options_.external_accounts.empty())
       .raw("externalAccountMACKeys", keys.str());
   if (options_.validity != 0) settings.number("certificateValidityPeriod", options_.validity);
   write_text(folder_ / "pebble.json", JsonObject().raw("pebble", settings.str()).str());
 
+  if (options_.dns_server.empty()) start_dns();
+  start();
+}
+
+Pebble::~Pebble() = default;
+
+void Pebble::start_dns() {
   Process::Options dns;
   dns.args = {"pebble-challtestsrv",
               "-dns01",
@@ -76,10 +83,7 @@ Pebble::Pebble(std::filesystem::path folder, Options options)
   dns.output = folder_ / "dns.log";
   dns_.emplace(std::move(dns));
   CHECK(dns_->wait_for_line("Starting management server", kStart));
-  start();
 }
-
-Pebble::~Pebble() = default;
 
 std::string Pebble::directory() const {
   return "https://" + loopback(acme_port_) + "/dir";
@@ -97,7 +101,7 @@ void Pebble::start() {
   stop();
   Process::Options options;
   options.args = {"pebble", "-config", (folder_ / "pebble.json").string(), "-dnsserver",
-                  loopback(dns_port_)};
+                  dns_ ? loopback(dns_port_) : options_.dns_server};
   options.env = options_.env;
   if (options_.alternate_roots != 0) {
     options.env.emplace_back("PEBBLE_ALTERNATE_ROOTS", std::to_string(options_.alternate_roots));
@@ -115,6 +119,14 @@ void Pebble::start() {
 
 std::string Pebble::root(size_t index) const {
   return ask(management_port_, "/roots/" + std::to_string(index)).body;
+}
+
+std::string Pebble::intermediate() const {
+  return ask(management_port_, "/intermediates/0").body;
+}
+
+std::string Pebble::intermediate_key() const {
+  return ask(management_port_, "/intermediate-keys/0").body;
 }
 
 std::string Pebble::status_of(const std::string& serial) const {

@@ -13,7 +13,8 @@
 namespace latchkey::test {
 
 // Debian's Pebble, a real ACME CA on loopback with validation on, and pebble-challtestsrv as the
-// DNS in which every name is 127.0.0.1. Each start makes a new root and forgets all accounts.
+// DNS in which every name is 127.0.0.1 (or a name server of the test's). Each start makes a new
+// root and forgets all accounts.
 class Pebble {
  public:
   struct Options {
@@ -24,6 +25,8 @@ class Pebble {
     // Accounts must be bound to one of these: kid, and its MAC key in base64url.
     std::vector<std::pair<std::string, std::string>> external_accounts{};
     int alternate_roots = 0;
+    std::string ocsp_responder{};  // URL: of all leaves; "": they name none
+    std::string dns_server{};      // address and port: asked instead of a DNS of its own
     std::vector<std::pair<std::string, std::string>> env{};
   };
 
@@ -34,6 +37,9 @@ class Pebble {
   std::filesystem::path ca_file() const;               // that verifies its own HTTPS
   const std::string& roots() const { return roots_; }  // PEM, of what it issues now
   std::string root(size_t index) const;                // 0: of its own choice; then the others
+  // What signs its leaves now, in PEM.
+  std::string intermediate() const;
+  std::string intermediate_key() const;
   // "Valid" or "Revoked"; "" for a serial number (hex) that it does not know.
   std::string status_of(const std::string& serial) const;
 
@@ -53,6 +59,7 @@ class Pebble {
   size_t accounts() const;
 
  private:
+  void start_dns();
   size_t count(std::string_view part) const;
   HttpAnswer ask(const ReservedPort& port, std::string_view path) const;
 

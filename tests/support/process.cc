@@ -148,6 +148,12 @@ size_t Process::status_bytes(std::string_view key) const {
   return 0;
 }
 
+ProgramEnded run_to_end(Process::Options options, Millis limit) {
+  Process process(std::move(options));
+  const auto exit = process.wait(limit);
+  return {exit ? exit->code : -1, process.output()};
+}
+
 size_t Process::resident_bytes() const {
   return status_bytes("VmRSS:");
 }

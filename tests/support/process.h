@@ -60,4 +60,11 @@ class Process {
   std::optional<Exit> exit_;
 };
 
+struct ProgramEnded {
+  int code = -1;  // -1: it had to be killed, or was
+  std::string output;
+};
+// Runs a program to its end.
+ProgramEnded run_to_end(Process::Options options, Millis limit = Millis(60'000));
+
 }  // namespace latchkey::test

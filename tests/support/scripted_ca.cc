@@ -1,9 +1,15 @@
 #include "tests/support/scripted_ca.h"
 
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <openssl/mem.h>
+#include <openssl/pem.h>
+
 #include <algorithm>
 #include <ctime>
 
 #include "acme/base64url.h"
+#include "acme/renewal_info.h"
 
 namespace latchkey::test {
 namespace {
@@ -15,6 +21,24 @@ JsonValue part_of(const Request& request, std::string_view part) {
   const auto text = acme::base64url_decode(jws ? jws->text_of(part) : "");
   auto json = parse_json(text ? *text : "");
   return json ? *std::move(json) : JsonValue();
+}
+
+// DER of the first certificate; "" where there is none.
+std::string leaf_of(const std::string& chain_pem) {
+  const bssl::UniquePtr<BIO> pem(
+      BIO_new_mem_buf(chain_pem.data(), static_cast<int>(chain_pem.size())));
+  char *name = nullptr, *header = nullptr;
+  uint8_t* data = nullptr;
+  long size = 0;  // NOLINT(google-runtime-int)
+  std::string der;
+  if (PEM_read_bio(pem.get(), &name, &header, &data, &size) == 1) {
+    der.assign(reinterpret_cast<const char*>(data), static_cast<size_t>(size));
+    OPENSSL_free(name);
+    OPENSSL_free(header);
+    OPENSSL_free(data);
+  }
+  ERR_clear_error();
+  return der;
 }
 
 bool is_address(std::string_view name) {
@@ -139,11 +163,11 @@ Response ScriptedCa::answer(const Request& request) {
   if (is_poll) return renewal_info(polls_.back());
   Response response;
   if (what == "/newAccount") {
-    response.status = 201;
-    response.headers = {{"Location", server_.url("/account")}};
+    response = new_account(request);
+  } else if (what == "/account") {
     response.body = R"({"status":"valid"})";
   } else if (what == "/newOrder") {
-    response = new_order(part_of(request, "payload"));
+    response = new_order(request);
   } else if (what == "/revokeCert") {
     response = revoke(request);
   } else if (what != "/newNonce") {
@@ -170,19 +194,70 @@ Response ScriptedCa::directory_answer() const {
   return response;
 }
 
-Response ScriptedCa::new_order(const JsonValue& payload) {
+Response ScriptedCa::new_account(const Request& request) {
+  const JsonValue head = part_of(request, "protected");
+  const JsonValue* jwk = head.find("jwk");
+  const std::string key =
+      jwk == nullptr
+          ? ""
+          : std::string(jwk->text_of("n")).append(jwk->text_of("x")).append(jwk->text_of("y"));
+  const auto found = std::find(account_keys_.begin(), account_keys_.end(), key);
+  const auto number = static_cast<size_t>(found - account_keys_.begin()) + 1;
+  Response response;
+  response.status = found == account_keys_.end() ? 201 : 200;
+  if (found == account_keys_.end()) {
+    const JsonValue payload = part_of(request, "payload");
+    const JsonValue* existing = payload.find("onlyReturnExisting");
+    if (existing != nullptr && existing->boolean) {
+      return problem(400, "accountDoesNotExist", "no such account");
+    }
+    account_keys_.push_back(key);
+  }
+  response.headers = {{"Location", server_.url("/account/" + std::to_string(number))}};
+  response.body = R"({"status":"valid"})";
+  return response;
+}
+
+std::vector<std::string> ScriptedCa::accounts() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<std::string> urls;
+  for (size_t i = 1; i <= account_keys_.size(); ++i) {
+    urls.push_back(server_.url("/account/" + std::to_string(i)));
+  }
+  return urls;
+}
+
+void ScriptedCa::know(const Certificate& certificate, std::string account) {
+  const std::lock_guard lock(mutex_);
+  issued_[acme::renewal_id(certificate)] = std::move(account);
+}
+
+bool ScriptedCa::may_replace(const std::string& certificate, const std::string& account) {
+  const auto found = issued_.find(certificate);
+  return found != issued_.end() && found->second == account;
+}
+
+Response ScriptedCa::new_order(const Request& request) {
+  const JsonValue payload = part_of(request, "payload");
+  const std::string account(part_of(request, "protected").text_of("kid"));
   const JsonValue* list = payload.find("identifiers");
   if (list == nullptr || list->items.size() != 1) {
     return problem(400, "malformed", "one identifier is wanted");
   }
   const std::string name(list->items[0].text_of("value"));
   const std::string replaces(payload.text_of("replaces"));
-  wishes_.push_back({name, std::string(payload.text_of("profile")), replaces});
+  wishes_.push_back({name, std::string(payload.text_of("profile")), replaces, account});
+  if (options_.checks_replaces && !replaces.empty()) {
+    if (!may_replace(replaces, account)) {
+      return problem(409, "alreadyReplaced", "not a certificate of this account");
+    }
+    issued_.erase(replaces);
+  }
   if (refuse_replacements_ && !replaces.empty()) {
     return problem(409, "alreadyReplaced", "that certificate was replaced already");
   }
   const std::string number = std::to_string(orders_.size() + 1);
-  orders_[number] = {.name = name, .tried = !options_.challenges};
+  orders_[number] = {.name = name, .account = account, .tried = !options_.challenges};
   ++order_counts_[name];
   Response response;
   response.status = 201;
@@ -265,6 +340,7 @@ Response ScriptedCa::finalize(const std::string& number, Order& order, const Jso
   }
   order.finalized = true;
   order.chain = sign_ ? sign_(authority_, *csr) : authority_.issue_for_csr(*csr);
+  issued_[acme::renewal_id(leaf_of(order.chain))] = order.account;
   Response response;
   response.body = order_json(number, "processing");
   return response;

@@ -24,10 +24,14 @@ class ScriptedCa {
     bool challenges = false;
     std::vector<std::string> profiles{};
     bool renewal_info = false;  // says that it knows of ARI
+    // Orders that say `replaces` are refused unless it is a certificate of this CA (or one that it
+    // was told of by know()) that was issued to the same account and not replaced before.
+    bool checks_replaces = false;
   };
   // An order as it was asked for.
   struct Wish {
     std::string name, profile, replaces;
+    std::string account{};  // its URL
   };
   struct Revocation {
     std::string certificate;  // DER
@@ -74,6 +78,10 @@ class ScriptedCa {
   // What renewalInfo says: the first is about the certificate that is asked about first, and so on;
   // the last is about all others, too. Without any: 404.
   void advise(std::vector<Advice> advice);
+  // That certificate was issued to the account with this URL. For Options::checks_replaces.
+  void know(const Certificate& certificate, std::string account);
+  // The URLs of the accounts, in the order of their registration. The same key, the same account.
+  std::vector<std::string> accounts() const;
   // Orders that say `replaces` are refused with 409 alreadyReplaced.
   void refuse_replacements();
   static std::string time_text(WallTime time);  // RFC 3339
@@ -81,6 +89,7 @@ class ScriptedCa {
  private:
   struct Order {
     std::string name;
+    std::string account{};
     bool tried = false;  // to be proven
     bool finalized = false;
     std::string chain{};  // once it is finalized
@@ -88,7 +97,9 @@ class ScriptedCa {
 
   Response answer(const Request& request);
   Response directory_answer() const;
-  Response new_order(const JsonValue& payload);
+  Response new_account(const Request& request);
+  Response new_order(const Request& request);
+  bool may_replace(const std::string& certificate, const std::string& account);
   Response revoke(const Request& request);
   Response renewal_info(const std::string& certificate);
   Response show(const Request& request);
@@ -109,7 +120,9 @@ class ScriptedCa {
   std::vector<Advice> advice_;
   std::vector<std::string> known_;  // certificates that were asked about
   bool refuse_replacements_ = false;
-  std::map<std::string, Order> orders_{};  // by number
+  std::vector<std::string> account_keys_;      // by their number less one
+  std::map<std::string, std::string> issued_;  // renewal id -> account, until it is replaced
+  std::map<std::string, Order> orders_{};      // by number
   std::map<std::string, size_t> order_counts_;
   std::vector<Wish> wishes_;
   std::vector<Revocation> revocations_;

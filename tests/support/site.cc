@@ -31,6 +31,8 @@ Site::Site(Options options)
     ca.validity = options.validity;
     ca.external_accounts = std::move(options.external_accounts);
     ca.alternate_roots = options.alternate_roots;
+    ca.ocsp_responder = std::move(options.ocsp_responder);
+    ca.dns_server = std::move(options.dns_server);
     pebble = std::make_unique<Pebble>(folder / "pebble", std::move(ca));
     edge.settings.directory = pebble->directory();
     edge.settings.ca_file = pebble->ca_file();

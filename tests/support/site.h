@@ -28,6 +28,8 @@ class Site {
     int alternate_roots = 0;
     uint16_t pebble_tls_port = 0;   // where Pebble looks for tls-alpn-01; 0: at the edge
     uint16_t pebble_http_port = 0;  // likewise
+    std::string ocsp_responder{};   // see Pebble::Options
+    std::string dns_server{};       // likewise
   };
 
   Site() : Site(Options()) {}

@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <iterator>
 
 #include "base/check.h"
 #include "tests/support/eventually.h"
@@ -99,6 +100,11 @@ std::shared_ptr<SSL> make_connection(SSL_CTX* context, int fd, const TlsOptions&
     SSL_set_alpn_protos(ssl.get(), reinterpret_cast<const uint8_t*>(alpn.data()), alpn.size());
   }
   if (options.session) SSL_set_session(ssl.get(), options.session.get());
+  if (options.want_staple) SSL_enable_ocsp_stapling(ssl.get());
+  if (options.only_rsa) {
+    const uint16_t algorithms[] = {SSL_SIGN_RSA_PSS_RSAE_SHA256, SSL_SIGN_RSA_PKCS1_SHA256};
+    CHECK(SSL_set_verify_algorithm_prefs(ssl.get(), algorithms, std::size(algorithms)) == 1);
+  }
   if (options.only_tls12) SSL_set_max_proto_version(ssl.get(), TLS1_2_VERSION);
   return ssl;
 }
@@ -114,7 +120,13 @@ std::optional<Handshake> judge(SSL* ssl, int result) {
     if (leaf) {
       handshake.serial = serial_of(leaf.get());
       handshake.left = left_of(leaf.get());
+      const bssl::UniquePtr<EVP_PKEY> key(X509_get_pubkey(leaf.get()));
+      handshake.rsa = key != nullptr && EVP_PKEY_id(key.get()) == EVP_PKEY_RSA;
     }
+    const uint8_t* staple = nullptr;
+    size_t staple_size = 0;
+    SSL_get0_ocsp_response(ssl, &staple, &staple_size);
+    handshake.staple.assign(reinterpret_cast<const char*>(staple), staple_size);
     const uint8_t* protocol = nullptr;
     unsigned length = 0;
     SSL_get0_alpn_selected(ssl, &protocol, &length);

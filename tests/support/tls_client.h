@@ -24,6 +24,8 @@ struct Handshake {
   std::string error;   // "" when done
   std::string serial;  // of the leaf, hex, lower case
   std::string alpn;
+  bool rsa = false;              // the leaf's key
+  std::string staple;            // the OCSP response that came with it, DER; "" for none
   std::chrono::seconds left{0};  // of the leaf's life when the handshake was done; < 0: expired
   Millis took{0};
 };
@@ -44,7 +46,9 @@ struct TlsOptions {
   std::vector<std::string> alpn{};
   TlsSession session{};  // to resume
   bool only_tls12 = false;
-  Millis limit{30'000};  // for each wait
+  bool only_rsa = false;    // verifies no other signatures
+  bool want_staple = true;  // asks for an OCSP response
+  Millis limit{30'000};     // for each wait
 };
 
 // A TLS connection to 127.0.0.1, made in the constructor.
