@@ -28,7 +28,9 @@ struct OcspAnswer {
 // What a responder answered (untrusted, <= 64 KiB), judged: a successful basic response with one
 // word about exactly this certificate (certID of any hash that we know), signed by its issuer or by
 // a delegate that the issuer has certified for it (id-kp-OCSPSigning, valid now), not from the
-// future (5 min are our clock's fault) and not past its nextUpdate. Errors (kProtocol) say which.
+// future (5 min are our clock's fault) and not past its nextUpdate. Errors say which: kThrottled
+// where the responder says "try later", kNotFound where it does not know the certificate at all,
+// kProtocol else. "Never issued" (RFC 6960, 4.4.8) is kUnknown.
 Result<OcspAnswer> judge_ocsp_response(std::string_view der, const Certificate& certificate,
                                        WallTime now);
 

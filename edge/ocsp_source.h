@@ -1,5 +1,6 @@
 #pragma once
 #include <memory>
+#include <string>
 
 #include "base/curl_http_client.h"
 #include "base/log.h"
@@ -9,7 +10,8 @@
 namespace latchkey::edge {
 
 // Asks OCSP responders over HTTP (RFC 6960, appendix A; GET where it fits, so that caches in
-// between help). Redirects are not followed. 10 s a request. Control thread.
+// between help; POST where it does not, or where the responder has no GET). Redirects are not
+// followed, an answer is <= 64 KiB. 10 s a request. Control thread.
 class OcspSource final : public StapleSource {
  public:
   OcspSource(Loop& loop, Log& log);
@@ -19,6 +21,10 @@ class OcspSource final : public StapleSource {
   Task<StapleAnswer> fetch(CertificatePtr certificate) override;
 
  private:
+  // The body of a 200.
+  Task<std::string> ask(std::string responder, std::string question);
+  Task<HttpReply> send(HttpRequest request);
+
   Loop& loop_;
   Log& log_;
   std::unique_ptr<CurlHttpClient> http_;
