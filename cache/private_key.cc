@@ -60,6 +60,18 @@ PrivateKey generate_rsa2048_key() {
   return share(std::move(key));
 }
 
+std::string key_type_of(const PrivateKey& key) {
+  const std::string bits = std::to_string(EVP_PKEY_bits(key.get()));
+  switch (EVP_PKEY_id(key.get())) {
+    case EVP_PKEY_EC:
+      return "p" + bits;
+    case EVP_PKEY_RSA:
+      return "rsa" + bits;
+    default:
+      return "ed25519";
+  }
+}
+
 std::string private_key_to_der(const PrivateKey& key) {
   bssl::ScopedCBB cbb;
   uint8_t* bytes = nullptr;

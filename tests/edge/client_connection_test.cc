@@ -1,116 +1,12 @@
 // A client's handshake over a socket pair: hellos in any split, parked handshakes, refusals.
 #include "edge/client_connection.h"
 
-#include <gtest/gtest.h>
-#include <openssl/ssl.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
-#include <array>
-#include <memory>
-
 #include "acme/self_signed.h"
-#include "base/loop.h"
 #include "edge/hello.h"
-#include "edge/http/http1_session.h"
-#include "tests/edge/tls_test_client.h"
-#include "tests/support/test_certificates.h"
+#include "tests/edge/client_connection_fixture.h"
 
 namespace latchkey::edge {
 namespace {
-
-using namespace std::chrono_literals;
-
-const TestCa& ca() {
-  static const TestCa made;
-  return made;
-}
-
-class ClientConnectionTest : public testing::Test {
- protected:
-  void TearDown() override {
-    connection.reset();
-    turn();
-  }
-
-  // Lets the server's loop do what it can do now.
-  void turn() {
-    for (int i = 0; i < 3; ++i) uv_run(&loop.uv(), UV_RUN_NOWAIT);
-  }
-
-  std::unique_ptr<TlsTestClient> connect(const std::string& name) {
-    std::array<int, 2> fds{};
-    EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds.data()), 0);
-    buried = false;
-    connection = std::make_unique<ClientConnection>(context, fds[0], "192.0.2.1");
-    return std::make_unique<TlsTestClient>(fds[1], name);
-  }
-
-  // Runs the handshake as far as it goes by itself; `chunk` bytes at a time.
-  void run(TlsTestClient& client, size_t chunk = 100'000) {
-    for (int i = 0; i < 20; ++i) {
-      const std::string said = client.step();
-      for (size_t at = 0; at < said.size(); at += chunk) {
-        client.send(std::string_view(said).substr(at, chunk));
-        turn();
-        if (buried) connection.reset();
-      }
-      turn();
-      if (buried) connection.reset();
-    }
-  }
-
-  ServerName a = *ServerName::parse("a.test");
-  Loop loop;
-  CertificateCache cache{{}};
-  acme::ChallengeTable challenges;
-  TlsContext tls;
-  Log log{STDERR_FILENO, Log::Format::kText, LogLevel::kError};
-  HandshakeCounts counts;
-  std::atomic<size_t> connections{0};
-  ParkingBounds bounds{{.total = 100, .per_name = 2, .per_prefix = 3}};
-  std::vector<ServerName> wanted, left, rechecked, used;
-  WorkerShared shared{.cache = cache,
-                      .challenges = challenges,
-                      .tls = tls,
-                      .log = log,
-                      .counts = counts,
-                      .parking = bounds,
-                      .connections = connections,
-                      .park_timeout = 200ms,
-                      .hello_timeout = 10s,
-                      .max_descriptors = 200,
-                      .https_port = 443,
-                      .underscore_names = false,
-                      .want_certificate = {},
-                      .may_be_served = {},
-                      .visitors_left = {},
-                      .visitors_back = {},
-                      .recheck = [this](const ServerName& name) { rechecked.push_back(name); },
-                      .note_use = [this](const ServerName& name) { used.push_back(name); }};
-  Parking parking{bounds,
-                  loop.clock(),
-                  {.want = [this](const ServerName& name) { wanted.push_back(name); },
-                   .left = [this](const ServerName& name) { left.push_back(name); },
-                   .back = [](const ServerName&) {}}};
-  std::shared_ptr<const Fallback> fallback;
-  SendGather gather{loop.uv()};
-  SessionContext http{loop.clock(),
-                      [](RequestHead, ResponseStream&) { return std::unique_ptr<Exchange>(); }};
-  bool buried = false;
-  ClientConnection::Context context{loop.uv(),
-                                    loop.clock(),
-                                    shared,
-                                    parking,
-                                    fallback,
-                                    gather,
-                                    [this](Transport& transport, ClientConnection& c) {
-                                      return std::make_unique<Http1Session>(
-                                          transport, http, ClientInfo(), [&c] { c.close(); });
-                                    },
-                                    [this](ClientConnection&) { buried = true; }};
-  std::unique_ptr<ClientConnection> connection;
-};
 
 TEST_F(ClientConnectionTest, ACachedNameIsServedWhateverTheSplitOfTheHello) {
   const CertificatePtr certificate = ca().issue({"a.test"});

@@ -105,9 +105,10 @@ class WorkerTest : public testing::Test {
       .https_port = 443,
       .underscore_names = false,
       .want_certificate =
-          [this](const ServerName& name, Mailbox::Address to, WorkerShared::Outcome done) {
+          [this](const ServerName& name, Slot slot, Mailbox::Address to,
+                 WorkerShared::Outcome done) {
             const std::lock_guard lock(mutex);
-            wanted.push_back(name.text());
+            wanted.push_back((slot == Slot::kRsa ? "rsa " : "") + name.text());
             const auto found = outcomes.find(name);
             if (found == outcomes.end()) return;  // it takes its time
             to.post([done, outcome = found->second] { done(outcome); });
@@ -120,11 +121,11 @@ class WorkerTest : public testing::Test {
             const NameState state = found == states.end() ? NameState::kUnknown : found->second;
             to.post([done, state] { done(state); });
           },
-      .visitors_left = [this](const ServerName&, Mailbox::Address) { ++left; },
-      .visitors_back = [this](const ServerName&, Mailbox::Address) { ++back; },
+      .visitors_left = [this](const ServerName&, Slot, Mailbox::Address) { ++left; },
+      .visitors_back = [this](const ServerName&, Slot, Mailbox::Address) { ++back; },
       .recheck = [](const ServerName&) {},
       .note_use =
-          [this](const ServerName& name) {
+          [this](const ServerName& name, Slot) {
             const std::lock_guard lock(mutex);
             used.push_back(name.text());
           }};
