@@ -104,6 +104,7 @@ class Swarm {
     }
     TlsOptions connection;
     connection.sni = options_.sni(i);
+    connection.only_rsa = options_.only_rsa;
     member.ssl = tls_internal::make_connection(context_.get(), member.fd.get(), connection);
     member.time = Stopwatch();
     handshakes_[i].error = "timed out";

@@ -14,9 +14,10 @@ struct SwarmOptions {
   // The address (IPv4, host order, of 127.0.0.0/8) that a connection comes from; empty: 127.0.0.1.
   std::function<uint32_t(size_t index)> source{};
   std::string roots;
-  Millis limit{60'000};  // for all of them; what is unfinished then has the error "timed out"
-  double rate = 0;       // connections a second, by the clock and not by the answers; 0: at once
-  bool hold = false;     // connections stay open until the last handshake has its outcome
+  Millis limit{60'000};   // for all of them; what is unfinished then has the error "timed out"
+  bool only_rsa = false;  // see TlsOptions
+  double rate = 0;        // connections a second, by the clock and not by the answers; 0: at once
+  bool hold = false;      // connections stay open until the last handshake has its outcome
   // Called once all are connected and their ClientHellos sent.
   std::function<void()> all_sent{};
 };
