@@ -60,6 +60,9 @@ class Connection {
   // it and the system; "" for the default one.
   static Result<std::unique_ptr<Connection>> open(const std::filesystem::path& file,
                                                   const std::string& vfs = "");
+  // The file must be there, and is not written; a process that writes it may run or not.
+  static Result<std::unique_ptr<Connection>> open_read_only(const std::filesystem::path& file,
+                                                            const std::string& vfs = "");
   ~Connection();
   Connection(const Connection&) = delete;
 
@@ -79,6 +82,8 @@ class Connection {
   Connection(std::filesystem::path file, std::string vfs)
       : file_(std::move(file)), vfs_(std::move(vfs)) {}
 
+  static Result<std::unique_ptr<Connection>> open_file(const std::filesystem::path& file,
+                                                       const std::string& vfs, int flags);
   Error error(int status) const;
 
   const std::filesystem::path file_;

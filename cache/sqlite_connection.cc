@@ -128,21 +128,40 @@ bool Query::is_null(int column) const {
   return sqlite3_column_type(statement_, column) == SQLITE_NULL;
 }
 
-Result<std::unique_ptr<Connection>> Connection::open(const fs::path& path, const std::string& vfs) {
-  const fs::path file = fs::absolute(path);
-  if (auto prepared = prepare_file(file); !prepared) return std::move(prepared).error();
+Result<std::unique_ptr<Connection>> Connection::open_file(const fs::path& file,
+                                                          const std::string& vfs, int flags) {
   std::unique_ptr<Connection> made(new Connection(file, vfs));
   // NOMUTEX: one thread at a time uses a connection.
-  const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
-  const int status =
-      sqlite3_open_v2(file.c_str(), &made->handle_, flags, vfs.empty() ? nullptr : vfs.c_str());
+  const int status = sqlite3_open_v2(file.c_str(), &made->handle_,
+                                     flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE,
+                                     vfs.empty() ? nullptr : vfs.c_str());
   if (status != SQLITE_OK) return made->error(status);
   sqlite3_busy_timeout(made->handle_, kBusyMillis);
   // A damaged file must not make SQLite do what its schema says.
   sqlite3_db_config(made->handle_, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
   sqlite3_db_config(made->handle_, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);
+  return made;
+}
+
+Result<std::unique_ptr<Connection>> Connection::open_read_only(const fs::path& path,
+                                                               const std::string& vfs) {
+  const fs::path file = fs::absolute(path);
+  std::error_code ignored;
+  if (!fs::exists(file, ignored)) {
+    return Error{ErrorCode::kIo, "there is no database " + file.string() +
+                                     ": is it another state folder, or was the program never "
+                                     "started?"};
+  }
+  return open_file(file, vfs, SQLITE_OPEN_READONLY);
+}
+
+Result<std::unique_ptr<Connection>> Connection::open(const fs::path& path, const std::string& vfs) {
+  const fs::path file = fs::absolute(path);
+  if (auto prepared = prepare_file(file); !prepared) return std::move(prepared).error();
+  auto made = open_file(file, vfs, SQLITE_OPEN_READWRITE);
+  if (!made) return made;
   {
-    Query query = made->query("PRAGMA journal_mode=WAL");
+    Query query = (*made)->query("PRAGMA journal_mode=WAL");
     auto row = query.next();
     if (!row) return std::move(row).error();
     if (!*row || query.text(0) != "wal") {
@@ -153,7 +172,7 @@ Result<std::unique_ptr<Connection>> Connection::open(const fs::path& path, const
   }
   for (const char* pragma : {"PRAGMA journal_mode=WAL", "PRAGMA synchronous=FULL",
                              "PRAGMA foreign_keys=ON", "PRAGMA journal_size_limit=16777216"}) {
-    if (auto set = made->execute(pragma); !set) return std::move(set).error();
+    if (auto set = (*made)->execute(pragma); !set) return std::move(set).error();
   }
   return made;
 }

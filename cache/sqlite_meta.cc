@@ -51,17 +51,11 @@ Result<> put_meta(Connection& connection, std::string_view key, std::string_view
   return query.bind(key).bind_blob(value).run();
 }
 
-Result<SecretBox> open_box(Connection& connection, const fs::path& file, Log& log) {
+Result<SecretBox> open_existing_box(Connection& connection, const fs::path& file) {
   const auto check = find_meta(connection, "key_check");
   if (!check) return check.error();
   auto box = SecretBox::from_file(file);
-  if (!*check) {  // nothing was ever sealed here
-    if (!box && box.error().code == ErrorCode::kNotFound) box = SecretBox::make(file, log);
-    if (!box) return box;
-    auto put = put_meta(connection, "key_check", box->seal(kKeyCheck, kKeyCheckContext));
-    if (!put) return std::move(put).error();
-    return box;
-  }
+  if (!*check) return box;  // nothing was ever sealed here
   const std::string remedy =
       "put the file back from your backup, or move the database away to start anew "
       "(certificates are then obtained again)";
@@ -77,7 +71,16 @@ Result<SecretBox> open_box(Connection& connection, const fs::path& file, Log& lo
                                           " is not the right one: " + needs + " (" +
                                           opened.error().message + "): " + remedy};
   }
-  if (SecretBox::key_id_of(**check) != box->key_id()) {
+  return box;
+}
+
+Result<SecretBox> open_box(Connection& connection, const fs::path& file, Log& log) {
+  const auto check = find_meta(connection, "key_check");
+  if (!check) return check.error();
+  auto box = open_existing_box(connection, file);
+  if (!*check && !box && box.error().code == ErrorCode::kNotFound) box = SecretBox::make(file, log);
+  if (!box) return box;
+  if (!*check || SecretBox::key_id_of(**check) != box->key_id()) {
     // A newer key seals from now on: a key file from before it is refused at the next start.
     auto put = put_meta(connection, "key_check", box->seal(kKeyCheck, kKeyCheckContext));
     if (!put) return std::move(put).error();

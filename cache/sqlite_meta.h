@@ -20,6 +20,9 @@ Result<> put_meta(Connection& connection, std::string_view key, std::string_view
 // is not the one that the database was sealed with.
 Result<SecretBox> open_box(Connection& connection, const std::filesystem::path& file, Log& log);
 
+// The same for who must not write: the file must be there.
+Result<SecretBox> open_existing_box(Connection& connection, const std::filesystem::path& file);
+
 // Writes a probe and reads it with a connection of its own, so that it comes back from the file;
 // looks at the free space.
 Result<> test_store(Connection& connection);

@@ -85,9 +85,10 @@ std::string_view cut(std::string_view text, size_t max) {
   return text.substr(0, max);
 }
 
-Result<NameRows> find_rows(Connection& connection, const SecretBox& box, const ServerName& name) {
+Result<NameRows> find_rows(Connection& connection, const SecretBox& box, const ServerName& name,
+                           Slot slot) {
   NameRows rows;
-  auto orders = find_order(connection, box, name);
+  auto orders = find_order(connection, box, name, slot);
   if (!orders) return std::move(orders).error();
   for (PendingOrder& order : orders->found) rows.record.order = std::move(order);
   rows.bad_orders = std::move(orders->bad);
@@ -116,7 +117,9 @@ Result<> delete_name(Connection& connection, const ServerName& name) {
   if (auto done = release_certificate(connection, name); !done) return done;
   if (auto done = delete_failure(connection, name); !done) return done;
   if (auto done = delete_verdict(connection, name); !done) return done;
-  if (auto done = delete_order(connection, name); !done) return done;
+  for (const Slot slot : {Slot::kMain, Slot::kRsa}) {
+    if (auto done = delete_order(connection, name, slot); !done) return done;
+  }
   return transaction.commit();
 }
 

@@ -15,13 +15,14 @@
 
 namespace latchkey::sqlite {
 
-// The name's failure, verdict and order; `certificate` stays null.
+// The name's failure, verdict and order (of that slot); `certificate` stays null.
 struct NameRows {
   NameRecord record;
   std::string bad_verdict;  // why the stored verdict counts as none, or ""
   std::vector<BadOrder> bad_orders;
 };
-Result<NameRows> find_rows(Connection& connection, const SecretBox& box, const ServerName& name);
+Result<NameRows> find_rows(Connection& connection, const SecretBox& box, const ServerName& name,
+                           Slot slot);
 // In one transaction, with all that delete_certificate() deletes.
 Result<> delete_name(Connection& connection, const ServerName& name);
 

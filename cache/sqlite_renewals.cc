@@ -2,16 +2,20 @@
 
 #include <algorithm>
 
+#include "cache/sqlite_slot.h"
 #include "cache/sqlite_time.h"
 
 namespace latchkey::sqlite {
 namespace {
 
 // Of the names that lead to the certificate: the one that it was obtained for, if that still does,
-// else the first that is no wildcard (wildcards sort before "+", all other names behind it).
+// else the first that is no wildcard (wildcards sort before "+", all other names behind it). A
+// wildcard only where it was obtained for one.
 constexpr std::string_view kShownName =
     "coalesce((SELECT s.name FROM certificate_name s WHERE s.name = c.name AND s.id = c.id), "
-    "(SELECT min(s.name) FROM certificate_name s WHERE s.id = c.id AND s.name > '+'), c.name)";
+    "(SELECT min(s.name) FROM certificate_name s WHERE s.id = c.id AND s.name > '+'), "
+    "(SELECT min(s.name) FROM certificate_name s WHERE s.id = c.id AND substr(c.name, 1, 2) = "
+    "'*.'), c.name)";
 
 Query& bind_window(Query& query, const std::optional<RenewalWindow>& window) {
   if (!window) return query.bind_null().bind_null();
@@ -19,20 +23,12 @@ Query& bind_window(Query& query, const std::optional<RenewalWindow>& window) {
 }
 
 // The row that serves the name: see find_certificate(). nullopt: there is none.
-Result<std::optional<int64_t>> row_of(Connection& connection, const ServerName& name,
-                                      WallTime now) {
-  Query query = connection.query(
-      "SELECT c.id FROM certificate_name n JOIN certificate c ON c.id = n.id "
-      "WHERE n.name IN (?1, ?2) "
-      "ORDER BY c.end_at > ?3 DESC, n.name = ?1 DESC, c.id DESC LIMIT 1");
-  query.bind(name.text());
-  const std::string_view parent = name.parent();
-  if (parent.empty()) {
-    query.bind_null();
-  } else {
-    query.bind("*." + std::string(parent));
-  }
-  query.bind(seconds(now));
+Result<std::optional<int64_t>> row_of(Connection& connection, const SlotName& name, WallTime now) {
+  static const std::string sql =
+      "SELECT c.id FROM certificate_name n JOIN certificate c ON c.id = n.id " +
+      std::string(kServing);
+  Query query = connection.query(sql);
+  bind_serving(query, name.name, now, name.slot);
   const auto row = query.next();
   if (!row) return row.error();
   return *row ? std::optional(query.integer(0)) : std::nullopt;
@@ -45,11 +41,12 @@ const std::string& info_columns() {
       "c.id, " + std::string(kShownName) +
       ", c.issuer, c.account, c.key_type, c.serial, c.not_before, c.end_at, "
       "coalesce(c.last_used, 0), c.renew_at, c.look_at, c.window_start, c.window_end, c.poll_at, "
-      "c.denied_since";
+      "c.denied_since, c.slot";
   return columns;
 }
 
 Result<ServerName> stored_name(std::string_view text) {
+  if (text.starts_with("*.")) return ServerName::parse_wildcard(text, {.underscore = true});
   auto name = ServerName::parse(text, {.underscore = true});
   if (!name) {
     if (auto address = ServerName::parse_ip(text)) return address;
@@ -72,6 +69,7 @@ Result<CertificateInfo> read_info(const Query& query) {
   if (!query.is_null(14)) plan.denied_since = wall_time(query.integer(14));
   return CertificateInfo{.id = query.integer(0),
                          .name = *std::move(name),
+                         .slot = slot_of(query.integer(15)),
                          .issuer = text(2),
                          .account = text(3),
                          .key_type = text(4),
@@ -119,7 +117,7 @@ Result<> put_plan(Connection& connection, int64_t id, const RenewalPlan& plan) {
   return query.bind(id).run();
 }
 
-Result<> note_uses(Connection& connection, const std::vector<ServerName>& names, size_t first,
+Result<> note_uses(Connection& connection, const std::vector<SlotName>& names, size_t first,
                    size_t last, WallTime now) {
   Transaction transaction(connection);
   if (auto begun = transaction.begin(); !begun) return begun;
@@ -143,25 +141,25 @@ Result<Listed> list_piece(Connection& connection, const CertificateQuery& wanted
       "SELECT " + info_columns() +
       ", n.name, instr(n.name, ?2) > 0 AND c.end_at < ?3 AND n.name = " + std::string(kShownName) +
       " FROM certificate_name n JOIN certificate c ON c.id = n.id WHERE n.name > ?1 "
-      "ORDER BY n.name, n.id LIMIT ?4";
+      "ORDER BY n.name, n.id";
   Query query = connection.query(sql);
-  // Behind the wildcards.
-  query.bind(std::max<std::string_view>(wanted.after, "+")).bind(wanted.contains);
-  query.bind(seconds(wanted.ends_before.value_or(WallTime::max()))).bind(kListRows);
+  query.bind(wanted.after).bind(wanted.contains);
+  query.bind(seconds(wanted.ends_before.value_or(WallTime::max())));
   Listed listed;
   for (int64_t rows = 0;; ++rows) {
-    listed.more = rows == kListRows;
     const auto row = query.next();
     if (!row) return row.error();
     if (!*row) return listed;
+    const bool full = rows >= kListRows || listed.found.size() >= wanted.limit;
+    if (full && query.text(kInfoColumns) != listed.last) {
+      listed.more = true;
+      return listed;
+    }
     listed.last = query.text(kInfoColumns);
     if (query.integer(kInfoColumns + 1) == 0) continue;
     auto info = read_info(query);
     if (!info) continue;  // whoever looks for it will find it bad
     listed.found.push_back(*std::move(info));
-    if (listed.found.size() < wanted.limit) continue;
-    listed.more = false;
-    return listed;
   }
 }
 

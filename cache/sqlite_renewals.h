@@ -22,12 +22,12 @@ struct BadRow {
 };
 
 // What read_info() reads, of the table `certificate AS c`.
-inline constexpr int kInfoColumns = 15;
+inline constexpr int kInfoColumns = 16;
 const std::string& info_columns();
 // Of the current row, its first columns. kInvalid: its name is none.
 Result<CertificateInfo> read_info(const Query& query);
 
-// One that was kept for a name.
+// One that was kept for a name or a wildcard.
 Result<ServerName> stored_name(std::string_view text);
 
 struct Due {
@@ -38,7 +38,7 @@ Result<Due> find_due(Connection& connection, WallTime now, size_t limit);
 Result<> put_plan(Connection& connection, int64_t id, const RenewalPlan& plan);
 
 // Of these names, in one transaction: [first, last) of them.
-Result<> note_uses(Connection& connection, const std::vector<ServerName>& names, size_t first,
+Result<> note_uses(Connection& connection, const std::vector<SlotName>& names, size_t first,
                    size_t last, WallTime now);
 
 // A piece of a page: looks at no more than kListRows names.
@@ -48,8 +48,9 @@ struct Listed {
   bool more = false;  // names behind it
 };
 constexpr int64_t kListRows = 5000;  // 10 ms
-// `after` and `limit` are those of the piece. Certificates that only a wildcard leads to by now are
-// left out.
+// `after` and `limit` are those of the piece; the certificates of one name stay together, also
+// where they are more than that. Those that were obtained for a host name, and that only a wildcard
+// leads to by now, are left out.
 Result<Listed> list_piece(Connection& connection, const CertificateQuery& query);
 
 }  // namespace latchkey::sqlite

@@ -41,8 +41,12 @@ constexpr std::array<Table, 4> kTables{{
      "UPDATE account SET next_sealed_key = ? WHERE directory = ?",
      [](std::string_view row, std::string_view) { return next_key_context(row); }},
     {"order_state",
-     "SELECT name, name, url, sealed_key FROM order_state WHERE name > ? ORDER BY name LIMIT ?",
-     "UPDATE order_state SET sealed_key = ? WHERE name = ?", order_context},
+     // Few, so that they may be sorted each time.
+     "SELECT slot || name, name, url, sealed_key FROM order_state WHERE slot || name > ? "
+     "ORDER BY slot || name LIMIT ?",
+     "UPDATE order_state SET sealed_key = ?1 "
+     "WHERE name = substr(?2, 2) AND slot = CAST(substr(?2, 1, 1) AS INTEGER)",
+     order_context},
 }};
 
 // How far it has come: "<keys>\n<table's number>\n<last key>"; behind the last table it is done.

@@ -149,6 +149,53 @@ CREATE TABLE event (
 CREATE INDEX event_name ON event (name, id);
 CREATE INDEX event_keep_until ON event (keep_until);
 )sql"},
+    {4, R"sql(
+-- Of a name there may be two: for everybody (0), and its twin for clients without ECDSA (1).
+ALTER TABLE certificate ADD COLUMN slot INTEGER NOT NULL DEFAULT 0;
+
+CREATE TABLE order_state_of_slot (
+  name       TEXT NOT NULL,
+  slot       INTEGER NOT NULL,
+  issuer     TEXT NOT NULL,         -- its name in the configuration
+  directory  TEXT NOT NULL,         -- URLs
+  account    TEXT NOT NULL,
+  url        TEXT NOT NULL,
+  sealed_key BLOB NOT NULL,         -- PKCS#8 of the certificate to come
+  profile    TEXT NOT NULL,
+  made       INTEGER NOT NULL,
+  renewal    INTEGER NOT NULL,
+  PRIMARY KEY (name, slot)
+) WITHOUT ROWID;
+INSERT INTO order_state_of_slot
+  SELECT name, 0, issuer, directory, account, url, sealed_key, profile, made, renewal
+  FROM order_state;
+DROP TABLE order_state;
+ALTER TABLE order_state_of_slot RENAME TO order_state;
+CREATE INDEX order_state_made ON order_state (made, name);
+
+-- OCSP responses, and when responders are asked: of stored certificates, and of configured ones.
+CREATE TABLE staple (
+  leaf        BLOB PRIMARY KEY,     -- SHA-256 of the leaf
+  name        TEXT NOT NULL,        -- one that leads to the certificate
+  slot        INTEGER NOT NULL,
+  der         BLOB,                 -- NULL: none
+  this_update INTEGER,
+  next_update INTEGER,
+  look_at     INTEGER,              -- NULL: never
+  end_at      INTEGER NOT NULL      -- of the leaf
+);
+CREATE INDEX staple_look_at ON staple (look_at) WHERE look_at IS NOT NULL;
+CREATE INDEX staple_end_at ON staple (end_at);
+
+-- TXT records that are published for challenges, or about to be.
+CREATE TABLE dns_proof (
+  id         INTEGER PRIMARY KEY AUTOINCREMENT,
+  domain     TEXT NOT NULL,
+  value      TEXT NOT NULL,
+  identifier TEXT NOT NULL,
+  made       INTEGER NOT NULL
+);
+)sql"},
 };
 
 // The version of the database: 0 for an empty one.
@@ -187,6 +234,16 @@ Result<> apply(Connection& connection, const Migration& step) {
   return transaction.commit();
 }
 
+Error too_new(const Connection& connection, int version, int last) {
+  return Error{ErrorCode::kInvalid,
+               "the database " + connection.file().string() + " has schema " +
+                   std::to_string(version) +
+                   ", made by a newer version of this program, which "
+                   "knows schemas up to " +
+                   std::to_string(last) +
+                   ": start the newer version, or restore a backup from before the upgrade"};
+}
+
 }  // namespace
 
 std::span<const Migration> migrations() {
@@ -197,15 +254,7 @@ Result<> migrate(Connection& connection, std::span<const Migration> steps) {
   const auto version = current_version(connection);
   if (!version) return version.error();
   const int last = steps.back().version;
-  if (*version > last) {
-    return Error{ErrorCode::kInvalid,
-                 "the database " + connection.file().string() + " has schema " +
-                     std::to_string(*version) +
-                     ", made by a newer version of this program, which "
-                     "knows schemas up to " +
-                     std::to_string(last) +
-                     ": start the newer version, or restore a backup from before the upgrade"};
-  }
+  if (*version > last) return too_new(connection, *version, last);
   for (const Migration& step : steps) {
     if (step.version <= *version) continue;
     if (auto done = apply(connection, step); !done) {
@@ -214,6 +263,19 @@ Result<> migrate(Connection& connection, std::span<const Migration> steps) {
     }
   }
   return Unit{};
+}
+
+Result<> check_schema(Connection& connection) {
+  const auto version = current_version(connection);
+  if (!version) return version.error();
+  const int last = migrations().back().version;
+  if (*version > last) return too_new(connection, *version, last);
+  if (*version == last) return Unit{};
+  return Error{ErrorCode::kInvalid, "the database " + connection.file().string() + " has schema " +
+                                        std::to_string(*version) + ", and this program reads " +
+                                        std::to_string(last) +
+                                        ": start it once with \"latchkey run\", which upgrades "
+                                        "the database"};
 }
 
 }  // namespace latchkey::sqlite

@@ -21,4 +21,7 @@ std::span<const Migration> migrations();
 // SQLite says.
 Result<> migrate(Connection& connection, std::span<const Migration> steps);
 
+// For who must not write: an error unless the database is up to the last migration.
+Result<> check_schema(Connection& connection);
+
 }  // namespace latchkey::sqlite

@@ -20,6 +20,10 @@ using sqlite::Connection;
 }  // namespace
 
 Task<> SqliteStore::Impl::set_aside(sqlite::BadRow bad) {
+  if (read_only) {
+    co_return Error{ErrorCode::kInvalid,
+                    "the stored certificate of " + bad.name + " cannot be used: " + bad.cause};
+  }
   // The listener hears of it also when this task is dropped.
   const auto move = [bad, home = home,
                      weak = std::weak_ptr(listeners)](Connection& connection) -> Result<bool> {
@@ -44,6 +48,7 @@ Task<> SqliteStore::Impl::set_aside(sqlite::BadRow bad) {
 }
 
 Task<> SqliteStore::Impl::set_aside(std::vector<sqlite::BadOrder> bad) {
+  if (read_only) co_return Unit{};
   for (const sqlite::BadOrder& one : bad) {
     if (!one.damaged) {
       log.error("store_order_key_missing",
@@ -66,6 +71,7 @@ Task<> SqliteStore::Impl::set_aside(std::vector<sqlite::BadOrder> bad) {
 Result<std::unique_ptr<SqliteStore>> SqliteStore::open(Options options, Mailbox::Address home,
                                                        Log& log) {
   options.database = fs::absolute(options.database);
+  if (options.read_only) return open_read_only(options, std::move(home), log);
   if (auto made = make_private_folder(options.database.parent_path()); !made) {
     return std::move(made).error();
   }
@@ -76,25 +82,46 @@ Result<std::unique_ptr<SqliteStore>> SqliteStore::open(Options options, Mailbox:
   }
   auto box = sqlite::open_box(**writer, options.encryption_key_file, log);
   if (!box) return std::move(box).error();
+  return with_readers(options, std::move(home), log, *std::move(box), *std::move(writer));
+}
+
+Result<std::unique_ptr<SqliteStore>> SqliteStore::open_read_only(const Options& options,
+                                                                 Mailbox::Address home, Log& log) {
+  auto connection = Connection::open_read_only(options.database, options.vfs);
+  if (!connection) return std::move(connection).error();
+  if (auto checked = sqlite::check_schema(**connection); !checked) {
+    return std::move(checked).error();
+  }
+  auto box = sqlite::open_existing_box(**connection, options.encryption_key_file);
+  if (!box) return std::move(box).error();
+  return with_readers(options, std::move(home), log, *std::move(box), *std::move(connection));
+}
+
+Result<std::unique_ptr<SqliteStore>> SqliteStore::with_readers(
+    const Options& options, Mailbox::Address home, Log& log, SecretBox box,
+    std::unique_ptr<sqlite::Connection> writer) {
   std::array<std::unique_ptr<Connection>, Impl::kReaders> readers;
   for (auto& reader : readers) {
-    auto opened = Connection::open(options.database, options.vfs);
+    auto opened = options.read_only ? Connection::open_read_only(options.database, options.vfs)
+                                    : Connection::open(options.database, options.vfs);
     if (!opened) return std::move(opened).error();
     reader = *std::move(opened);
     if (auto set = reader->execute("PRAGMA query_only=ON"); !set) return std::move(set).error();
   }
-  return std::unique_ptr<SqliteStore>(new SqliteStore(std::make_unique<Impl>(
-      std::move(home), log, *std::move(box), *std::move(writer), std::move(readers))));
+  auto impl = std::make_unique<Impl>(std::move(home), log, std::move(box), std::move(writer),
+                                     std::move(readers));
+  impl->read_only = options.read_only;
+  return std::unique_ptr<SqliteStore>(new SqliteStore(std::move(impl)));
 }
 
 SqliteStore::SqliteStore(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 SqliteStore::~SqliteStore() = default;
 
-Task<CertificatePtr> SqliteStore::find_certificate(ServerName name) {
+Task<CertificatePtr> SqliteStore::find_certificate(ServerName name, Slot slot) {
   // Each turn but the last takes a bad row away, so this ends.
   for (;;) {
-    const auto look = [box = impl_->box, name](Connection& connection) {
-      return sqlite::find_certificate(connection, box, name);
+    const auto look = [box = impl_->box, name, slot](Connection& connection) {
+      return sqlite::find_certificate(connection, box, name, slot);
     };
     const sqlite::Found found = co_await impl_->read<sqlite::Found>(look);
     if (!found.bad) co_return found.certificate;
@@ -113,12 +140,12 @@ Task<> SqliteStore::put_certificate(ServerName name, CertificatePtr certificate,
                              origin = std::move(origin)](Connection& connection) {
     auto done = sqlite::put_certificate(connection, box, name, *certificate, origin);
     if (!done) return done;
-    home.post([weak, name, certificate] {
+    home.post([weak, name, slot = origin.slot, certificate] {
       const auto listening = weak.lock();
       if (listening == nullptr) return;
       ++listening->puts;
       const Stored tell = listening->stored;  // it may unset itself
-      if (tell != nullptr) tell(name, *certificate);
+      if (tell != nullptr) tell(name, slot, certificate);
     });
     return done;
   });
@@ -130,7 +157,12 @@ Task<> SqliteStore::delete_certificate(ServerName name) {
   });
 }
 
-Task<NameRecord> SqliteStore::find_name(ServerName name) {
+Task<std::vector<std::string>> SqliteStore::delete_certificate_row(int64_t id) {
+  return impl_->write<std::vector<std::string>>(
+      [id](Connection& connection) { return sqlite::delete_certificate_row(connection, id); });
+}
+
+Task<NameRecord> SqliteStore::find_name(ServerName name, Slot slot) {
   struct Read {
     sqlite::Found found;
     sqlite::NameRows rows;
@@ -138,10 +170,10 @@ Task<NameRecord> SqliteStore::find_name(ServerName name) {
   // Each turn but the last takes a bad row away or saw a put come between, so this ends.
   for (;;) {
     const uint64_t puts_before = impl_->listeners->puts;
-    const auto look = [box = impl_->box, name](Connection& connection) -> Result<Read> {
-      auto found = sqlite::find_certificate(connection, box, name);
+    const auto look = [box = impl_->box, name, slot](Connection& connection) -> Result<Read> {
+      auto found = sqlite::find_certificate(connection, box, name, slot);
       if (!found) return std::move(found).error();
-      auto rows = sqlite::find_rows(connection, box, name);
+      auto rows = sqlite::find_rows(connection, box, name, slot);
       if (!rows) return std::move(rows).error();
       return Read{*std::move(found), *std::move(rows)};
     };
@@ -208,7 +240,7 @@ Task<std::vector<CertificateInfo>> SqliteStore::list_certificates(CertificateQue
     };
     sqlite::Listed piece = co_await impl_->read<sqlite::Listed>(look);
     for (CertificateInfo& one : piece.found) page.push_back(std::move(one));
-    wanted -= piece.found.size();
+    wanted -= std::min(wanted, piece.found.size());
     if (!piece.more) break;
     query.after = std::move(piece.last);
   }

@@ -66,6 +66,7 @@ struct SqliteStore::Impl {
   sqlite::SweepPlace certificates_place;  // used by write_thread only
   sqlite::SweepPlace verdicts_place;      // the same
   sqlite::SweepPlace failures_place;      // the same
+  bool read_only = false;                 // from the start
   bool resealed = false;                  // the home thread's: reseal() has come to its end
   size_t next_reader = 0;
   const std::unique_ptr<Connection> write_connection;  // used by write_thread only

@@ -22,8 +22,8 @@ Task<> SqliteStore::self_test() {
   return impl_->write<Unit>(sqlite::test_store);
 }
 
-Task<> SqliteStore::note_uses(std::vector<ServerName> names, WallTime now) {
-  const auto all = std::make_shared<const std::vector<ServerName>>(std::move(names));
+Task<> SqliteStore::note_uses(std::vector<SlotName> names, WallTime now) {
+  const auto all = std::make_shared<const std::vector<SlotName>>(std::move(names));
   for (size_t first = 0; first < all->size(); first += kUsesAtOnce) {
     const auto write_piece = [all, first, now](Connection& connection) {
       return sqlite::note_uses(connection, *all, first, first + kUsesAtOnce, now);
@@ -49,7 +49,7 @@ Task<SweepReport> SqliteStore::sweep(WallTime now, Millis keep_expired) {
       report.deleted.push_back(std::move(name));
     }
   }
-  const std::array<std::function<Result<bool>(Connection&)>, 5> tables{
+  const std::array<std::function<Result<bool>(Connection&)>, 6> tables{
       [now, &impl](Connection& connection) {
         return sqlite::sweep_verdicts(connection, now, impl.verdicts_place);
       },
@@ -58,7 +58,8 @@ Task<SweepReport> SqliteStore::sweep(WallTime now, Millis keep_expired) {
       },
       [now](Connection& connection) { return sqlite::sweep_buckets(connection, now); },
       [now](Connection& connection) { return sqlite::sweep_events(connection, now); },
-      [now](Connection& connection) { return sqlite::sweep_orders(connection, now); }};
+      [now](Connection& connection) { return sqlite::sweep_orders(connection, now); },
+      [now](Connection& connection) { return sqlite::sweep_staples(connection, now); }};
   for (const auto& sweep_piece : tables) {
     more = true;
     for (int piece = 0; piece < kSweepPieces && more; ++piece) {

@@ -52,9 +52,9 @@ Task<> SqliteStore::put_order(PendingOrder order) {
   });
 }
 
-Task<> SqliteStore::delete_order(ServerName name) {
-  return impl_->write<Unit>([name = std::move(name)](Connection& connection) {
-    return sqlite::delete_order(connection, name);
+Task<> SqliteStore::delete_order(ServerName name, Slot slot) {
+  return impl_->write<Unit>([name = std::move(name), slot](Connection& connection) {
+    return sqlite::delete_order(connection, name, slot);
   });
 }
 

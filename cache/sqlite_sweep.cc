@@ -96,9 +96,16 @@ Result<bool> sweep_events(Connection& connection, WallTime now) {
 
 Result<bool> sweep_orders(Connection& connection, WallTime now) {
   return sweep_all(connection,
-                   "DELETE FROM order_state WHERE name IN (SELECT name FROM order_state "
-                   "WHERE made < ? ORDER BY made, name LIMIT ?)",
+                   "DELETE FROM order_state WHERE (name, slot) IN (SELECT name, slot FROM "
+                   "order_state WHERE made < ? ORDER BY made, name LIMIT ?)",
                    seconds(now - kKeepOrders));
+}
+
+Result<bool> sweep_staples(Connection& connection, WallTime now) {
+  return sweep_all(connection,
+                   "DELETE FROM staple WHERE leaf IN (SELECT leaf FROM staple WHERE end_at < ? "
+                   "ORDER BY end_at LIMIT ?)",
+                   seconds(now));
 }
 
 Result<SweptCertificates> sweep_certificates(Connection& connection, WallTime now,

@@ -27,6 +27,7 @@ Result<bool> sweep_failures(Connection& connection, WallTime now, SweepPlace& pl
 Result<bool> sweep_buckets(Connection& connection, WallTime now);
 Result<bool> sweep_events(Connection& connection, WallTime now);
 Result<bool> sweep_orders(Connection& connection, WallTime now);
+Result<bool> sweep_staples(Connection& connection, WallTime now);
 
 // Certificates that expired `keep_expired` ago, and that nobody has visited since. Looks at no more
 // than this many (20 ms).
