@@ -55,6 +55,15 @@ std::chrono::seconds left_of(const X509* certificate) {
   return std::chrono::hours(24 * days) + std::chrono::seconds(seconds);
 }
 
+std::string der_of(EVP_PKEY* public_key) {
+  uint8_t* bytes = nullptr;
+  const int length = i2d_PUBKEY(public_key, &bytes);
+  if (length <= 0) return "";
+  std::string der(reinterpret_cast<const char*>(bytes), static_cast<size_t>(length));
+  OPENSSL_free(bytes);
+  return der;
+}
+
 }  // namespace
 
 SSL_SESSION* newest_session(const SSL* ssl) {
@@ -121,6 +130,7 @@ std::optional<Handshake> judge(SSL* ssl, int result) {
       handshake.serial = serial_of(leaf.get());
       handshake.left = left_of(leaf.get());
       const bssl::UniquePtr<EVP_PKEY> key(X509_get_pubkey(leaf.get()));
+      handshake.public_key = der_of(key.get());
       handshake.rsa = key != nullptr && EVP_PKEY_id(key.get()) == EVP_PKEY_RSA;
     }
     const uint8_t* staple = nullptr;

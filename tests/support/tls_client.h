@@ -25,6 +25,7 @@ struct Handshake {
   std::string serial;  // of the leaf, hex, lower case
   std::string alpn;
   bool rsa = false;              // the leaf's key
+  std::string public_key;        // of the leaf, DER
   std::string staple;            // the OCSP response that came with it, DER; "" for none
   std::chrono::seconds left{0};  // of the leaf's life when the handshake was done; < 0: expired
   Millis took{0};
