@@ -10,28 +10,27 @@
 namespace latchkey {
 namespace {
 
-// What changes when a file does, in words. The time of the last status change shows new contents
-// under an old modification time, and new permissions.
 std::string looks_of(const std::vector<std::filesystem::path>& files) {
   std::string out;
-  for (const std::filesystem::path& file : files) {
-    struct stat found {};
-    if (::stat(file.c_str(), &found) != 0) {
-      out += "error " + std::to_string(errno) + "\n";
-      continue;
-    }
-    for (const auto number :
-         {static_cast<int64_t>(found.st_dev), static_cast<int64_t>(found.st_ino),
-          static_cast<int64_t>(found.st_size), found.st_mtim.tv_sec, found.st_mtim.tv_nsec,
-          found.st_ctim.tv_sec, found.st_ctim.tv_nsec}) {
-      out += std::to_string(number) + " ";
-    }
-    out += "\n";
-  }
+  for (const std::filesystem::path& file : files) out += file_print(file) + "\n";
   return out;
 }
 
 }  // namespace
+
+// The time of the last status change shows new contents under an old modification time, and new
+// permissions.
+std::string file_print(const std::filesystem::path& file) {
+  struct stat found {};
+  if (::stat(file.c_str(), &found) != 0) return "error " + std::to_string(errno);
+  std::string out;
+  for (const auto number : {static_cast<int64_t>(found.st_dev), static_cast<int64_t>(found.st_ino),
+                            static_cast<int64_t>(found.st_size), found.st_mtim.tv_sec,
+                            found.st_mtim.tv_nsec, found.st_ctim.tv_sec, found.st_ctim.tv_nsec}) {
+    out += std::to_string(number) + " ";
+  }
+  return out;
+}
 
 bool Settling::look(std::string now) {
   const bool differs = now != last_;

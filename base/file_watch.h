@@ -10,6 +10,10 @@
 
 namespace latchkey {
 
+// What changes when a file does, or comes, or goes, in words: of its status (links are followed),
+// so it tells nothing of the content. Blocks as long as the file system does. Any thread.
+std::string file_print(const std::filesystem::path& file);
+
 // Tells when something that changes has come to rest. Pure.
 class Settling {
  public:
