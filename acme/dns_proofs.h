@@ -4,6 +4,7 @@
 
 #include "acme/dns_prover.h"
 #include "acme/dns_records.h"
+#include "acme/dns_view.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/resolver.h"
@@ -27,17 +28,21 @@ class DnsProofs final : public DnsProver {
     Millis poll{500};  // first; doubled up to 5 s
     // Added when all show it: for servers behind them.
     Millis settle{0};
-    std::string resolvers{};  // "192.0.2.1:53": for our look-ups; "": the system's
+    // "192.0.2.1:53,[2001:db8::1]:53": then it is these that have to show the record, each of them;
+    // the zone's own name servers are not asked for. For name servers that cannot be reached from
+    // here on port 53, or that are on another one. "": the zone's own.
+    std::string resolvers{};
   };
   struct Parts {
     DnsRecords& records;
-    Resolver& resolver;
+    Resolver& resolver;  // for CNAMEs and name servers; asks Options.resolvers where those are set
     Store& store;
     Clock& clock;
     Log& log;
   };
-  // A record that is to stand for as long as this lives; then it is withdrawn in the background,
-  // and again (1 min, 10 min, hourly) until that worked.
+  // A record that is to stand for as long as this lives (or another proof with the same one); then
+  // it is withdrawn in the background, and again (1 min, 10 min, hourly; 30 days at most) until
+  // that worked. May outlive the DnsProofs: its record is then left to the next one's clean_up().
   class Proof {
    public:
     Proof();
@@ -49,22 +54,28 @@ class DnsProofs final : public DnsProver {
     friend class DnsProofs;
     struct State;
     explicit Proof(std::unique_ptr<State> state);
+
     std::unique_ptr<State> state_;
   };
 
   DnsProofs(Options options, Parts parts);
+  // `view` stands in for the resolver; for tests.
+  DnsProofs(Options options, Parts parts, std::unique_ptr<DnsView> view);
   ~DnsProofs() override;
   DnsProofs(const DnsProofs&) = delete;
 
   // `name`: a host name or a wildcard, whose suffix is proven. `key_authorization`: RFC 8555, 8.1.
-  // Two proofs of one name (a.test and *.a.test) stand beside each other.
+  // Two proofs of one name (a.test and *.a.test) stand beside each other. Changes at one domain are
+  // made one after the other. Dropping the task is like dropping its proof; a change that is under
+  // way is brought to its end first. The task is dropped before this goes.
   Task<Proof> publish(ServerName name, std::string key_authorization);
   Task<Standing> prove(ServerName name, std::string key_authorization) override {
     Task<Proof> publishing = publish(std::move(name), std::move(key_authorization));
     Proof proof = co_await std::move(publishing);
     co_return std::make_shared<const Proof>(std::move(proof));
   }
-  // What an earlier life has left is withdrawn in the background. At the start.
+  // What an earlier life has left is withdrawn in the background, save what a proof of this life
+  // has a use for. Once, at the start.
   void clean_up();
 
  private:
