@@ -17,6 +17,17 @@ namespace latchkey {
 
 class FakeStore : public Store {
  public:
+  // What certificates and orders are kept under; a name alone is its kMain.
+  struct Key {
+    Key(ServerName name_in, Slot slot_in = Slot::kMain) : name(std::move(name_in)), slot(slot_in) {}
+    operator const ServerName&() const { return name; }
+    const std::string& text() const { return name.text(); }
+    friend auto operator<=>(const Key&, const Key&) = default;
+
+    ServerName name;
+    Slot slot;
+  };
+
   // Set: everything fails with it.
   std::optional<Error> broken;
   // Set: puts of all kinds but accounts, or only self-tests, fail with it.
@@ -24,6 +35,8 @@ class FakeStore : public Store {
   std::optional<Error> broken_test;
   // find_name() fails for these.
   std::set<ServerName> unreadable;
+  // import_certificates() cannot store these.
+  std::set<ServerName> unstorable;
   // Set: every call takes so long on this clock, and what is put is put by its time.
   Clock* clock = nullptr;
   Millis delay{0};
@@ -40,16 +53,22 @@ class FakeStore : public Store {
   int event_puts = 0;  // calls
   int use_notes = 0;   // names
   int due_queries = 0;
+  int imports = 0;  // calls
+  int staple_puts = 0;
+  int staple_queries = 0;  // find_due_staples()
+  int dns_proof_puts = 0;
   int sweeps = 0;
   int reseals = 0;
   int reseals_needed = 0;  // calls until nothing is left
 
   std::map<std::string, AccountRecord> accounts;  // by directory
   std::vector<AccountRecord> account_puts;        // all of them, in order
-  std::map<ServerName, CertificatePtr> certificates;
-  std::map<ServerName, std::string> issuers;    // that the certificates were put with
-  std::map<ServerName, CertificateInfo> infos;  // of the certificates
-  std::map<ServerName, PendingOrder> orders;
+  std::map<Key, CertificatePtr> certificates;
+  std::map<Key, std::string> issuers;    // that the certificates were put with
+  std::map<Key, CertificateInfo> infos;  // of the certificates
+  std::map<Key, PendingOrder> orders;
+  std::map<std::string, StapleRecord> staples;  // by leaf
+  std::map<int64_t, DnsProof> dns_proofs;
   std::vector<Event> events;                              // the oldest first
   std::vector<std::pair<ServerName, RenewalPlan>> plans;  // put_plan(), in order
   std::map<ServerName, FailureRecord> failures;
@@ -64,51 +83,81 @@ class FakeStore : public Store {
     co_return Unit{};
   }
 
-  Task<CertificatePtr> find_certificate(ServerName name) override {
+  Task<CertificatePtr> find_certificate(ServerName name, Slot slot = Slot::kMain) override {
     ++reads;
     co_await reach();
-    co_return certificate_of(name);
+    const auto held = holder(name, slot);
+    co_return held ? stapled(*held) : nullptr;
   }
   Task<> put_certificate(ServerName name, CertificatePtr certificate,
                          CertificateOrigin origin) override {
     co_await reach_to_put();
     set_certificate(name, certificate, origin);
-    orders.erase(name);
+    orders.erase({name, origin.slot});
     const Stored tell = stored_;
-    if (tell) tell(name, *certificate);
+    if (tell) tell(name, origin.slot, certificate);
     co_return Unit{};
   }
   Task<> delete_certificate(ServerName name) override {
     ++writes;
     co_await reach();
-    forget_certificate(name);
+    forget_both(name);
     co_return Unit{};
   }
+  Task<std::vector<std::string>> delete_certificate_row(int64_t id) override {
+    ++writes;
+    co_await reach();
+    std::vector<std::string> names;
+    const auto found = std::find_if(infos.begin(), infos.end(),
+                                    [id](const auto& one) { return one.second.id == id; });
+    if (found == infos.end()) co_return names;
+    const Key key = found->first;
+    names.push_back(key.text());
+    for (const auto& [wildcard, leads_to] : wildcards_) {
+      if (leads_to == key && wildcard.first != key.text()) names.push_back(wildcard.first);
+    }
+    forget_certificate(key);
+    co_return names;
+  }
+  Task<std::vector<Result<ImportOutcome>>> import_certificates(
+      std::vector<ImportedCertificate> batch) override {
+    ++imports;
+    co_await reach_to_put();
+    std::vector<Result<ImportOutcome>> outcomes;
+    outcomes.reserve(batch.size());
+    for (const ImportedCertificate& one : batch) outcomes.push_back(import_one(one));
+    for (size_t i = 0; i < batch.size(); ++i) {
+      const Stored tell = stored_;
+      if (!outcomes[i] || *outcomes[i] != ImportOutcome::kStored || !tell) continue;
+      tell(batch[i].name, batch[i].origin.slot, batch[i].certificate);
+    }
+    co_return outcomes;
+  }
 
-  Task<NameRecord> find_name(ServerName name) override {
+  Task<NameRecord> find_name(ServerName name, Slot slot = Slot::kMain) override {
     ++reads;
     co_await reach();
     if (unreadable.contains(name)) {
       co_return Error{ErrorCode::kIo, "the row of " + name.text() + " cannot be read"};
     }
     NameRecord record;
-    if (const auto held = holder(name)) {
+    if (const auto held = holder(name, slot)) {
       adopt(*held);
-      record.certificate = row_of(certificates, *held).value_or(nullptr);
+      record.certificate = stapled(*held);
       record.info = row_of(infos, *held);
     }
     record.failure = row_of(failures, name);
     record.verdict = row_of(verdicts, name);
-    record.order = row_of(orders, name);
+    record.order = row_of(orders, Key(name, slot));
     co_return record;
   }
   Task<> delete_name(ServerName name) override {
     ++writes;
     co_await reach();
-    forget_certificate(name);
+    forget_both(name);
     failures.erase(name);
     verdicts.erase(name);
-    orders.erase(name);
+    for (const Slot slot : {Slot::kMain, Slot::kRsa}) orders.erase({name, slot});
     co_return Unit{};
   }
 
@@ -136,18 +185,18 @@ class FakeStore : public Store {
   Task<> put_plan(int64_t id, RenewalPlan plan) override {
     ++plan_puts;
     co_await reach_to_put();
-    for (auto& [name, info] : infos) {
+    for (auto& [key, info] : infos) {
       if (info.id != id) continue;
       info.plan = plan;
-      plans.emplace_back(name, plan);
+      plans.emplace_back(key.name, plan);
     }
     co_return Unit{};
   }
-  Task<> note_uses(std::vector<ServerName> names, WallTime now) override {
+  Task<> note_uses(std::vector<SlotName> names, WallTime now) override {
     use_notes += static_cast<int>(names.size());
     co_await reach_to_put();
-    for (const ServerName& name : names) {
-      const auto held = holder(name);
+    for (const SlotName& name : names) {
+      const auto held = holder(name.name, name.slot);
       if (!held) continue;
       adopt(*held);
       CertificateInfo& info = infos.at(*held);
@@ -162,7 +211,8 @@ class FakeStore : public Store {
     adopt_all();
     std::vector<CertificateInfo> page;
     for (const auto& [name, info] : infos) {
-      if (page.size() == std::min<size_t>(query.limit, 1000)) break;
+      const bool page_full = page.size() >= std::min<size_t>(query.limit, 1000);
+      if (page_full && (page.empty() || page.back().name != name.name)) break;
       if (name.text() <= query.after || name.text().find(query.contains) == std::string::npos) {
         continue;
       }
@@ -174,14 +224,14 @@ class FakeStore : public Store {
   Task<> put_order(PendingOrder order) override {
     ++order_puts;
     co_await reach_to_put();
-    const ServerName name = order.name;
-    orders.insert_or_assign(name, std::move(order));
+    const Key key(order.name, order.slot);
+    orders.insert_or_assign(key, std::move(order));
     co_return Unit{};
   }
-  Task<> delete_order(ServerName name) override {
+  Task<> delete_order(ServerName name, Slot slot = Slot::kMain) override {
     ++writes;
     co_await reach();
-    orders.erase(name);
+    orders.erase({name, slot});
     co_return Unit{};
   }
   Task<std::vector<PendingOrder>> load_orders(size_t limit) override {
@@ -192,6 +242,72 @@ class FakeStore : public Store {
     std::stable_sort(found.begin(), found.end(),
                      [](const PendingOrder& a, const PendingOrder& b) { return a.made < b.made; });
     if (found.size() > limit) found.erase(found.begin() + static_cast<long>(limit), found.end());
+    co_return found;
+  }
+
+  Task<> put_staple(StapleRecord record) override {
+    ++staple_puts;
+    co_await reach_to_put();
+    const std::string leaf = record.leaf;
+    staples.insert_or_assign(leaf, std::move(record));
+    co_return Unit{};
+  }
+  Task<> delete_staple(std::string leaf) override {
+    ++writes;
+    co_await reach();
+    staples.erase(leaf);
+    co_return Unit{};
+  }
+  Task<std::optional<StapleRecord>> find_staple(std::string leaf) override {
+    ++reads;
+    co_await reach();
+    const auto found = staples.find(leaf);
+    std::optional<StapleRecord> record;
+    if (found != staples.end()) record = found->second;
+    co_return record;
+  }
+  Task<DueStaples> find_due_staples(WallTime now, size_t limit) override {
+    ++staple_queries;
+    co_await reach();
+    std::vector<StapleRecord> all;
+    for (const auto& [leaf, record] : staples) {
+      if (record.look_at != RenewalPlan::kNever) all.push_back(record);
+    }
+    std::stable_sort(all.begin(), all.end(), [](const StapleRecord& a, const StapleRecord& b) {
+      return a.look_at < b.look_at;
+    });
+    DueStaples found;
+    for (StapleRecord& record : all) {
+      if (record.look_at > now || found.due.size() == limit) {
+        found.next = record.look_at;
+        break;
+      }
+      found.due.push_back(std::move(record));
+    }
+    co_return found;
+  }
+
+  Task<int64_t> put_dns_proof(DnsProof proof) override {
+    ++dns_proof_puts;
+    co_await reach_to_put();
+    proof.id = ++last_proof_;
+    const int64_t id = proof.id;
+    dns_proofs.emplace(id, std::move(proof));
+    co_return id;
+  }
+  Task<> delete_dns_proof(int64_t id) override {
+    ++writes;
+    co_await reach();
+    dns_proofs.erase(id);
+    co_return Unit{};
+  }
+  Task<std::vector<DnsProof>> load_dns_proofs(size_t limit) override {
+    ++reads;
+    co_await reach();
+    std::vector<DnsProof> found;
+    for (const auto& [id, proof] : dns_proofs) {
+      if (found.size() < limit) found.push_back(proof);
+    }
     co_return found;
   }
 
@@ -269,21 +385,22 @@ class FakeStore : public Store {
     }
     co_return Unit{};
   }
-  // Of certificates, events and orders only.
+  // Of certificates, events, orders and staples only.
   Task<SweepReport> sweep(WallTime now, Millis keep_expired) override {
     ++sweeps;
     co_await reach();
     adopt_all();
     const WallTime before = now - std::chrono::floor<std::chrono::seconds>(keep_expired);
     SweepReport report;
-    std::vector<ServerName> useless;
-    for (const auto& [name, info] : infos) {
-      if (info.end < before && info.last_used < before) useless.push_back(name);
+    std::vector<Key> useless;
+    for (const auto& [key, info] : infos) {
+      if (info.end < before && info.last_used < before) useless.push_back(key);
     }
-    for (const ServerName& name : useless) {
-      forget_certificate(name);
-      if (report.deleted.size() < 1000) report.deleted.push_back(name.text());
+    for (const Key& key : useless) {
+      forget_certificate(key);
+      if (report.deleted.size() < 1000) report.deleted.push_back(key.text());
     }
+    std::erase_if(staples, [now](const auto& one) { return one.second.end < now; });
     std::erase_if(events, [now](const Event& event) { return event.keep_until < now; });
     std::erase_if(orders, [now](const auto& one) {
       return one.second.made < now - std::chrono::hours(7 * 24);
@@ -301,36 +418,47 @@ class FakeStore : public Store {
 
   // What a read of a damaged row does.
   void quarantine(const ServerName& name, const std::string& cause) {
-    forget_certificate(name);
+    forget_both(name);
     const Quarantined tell = quarantined_;
     if (tell) tell(name.text(), cause);
   }
   // As put_certificate(), at once.
   void set_certificate(const ServerName& name, const CertificatePtr& certificate,
                        const CertificateOrigin& origin) {
-    const WallTime now =
-        clock != nullptr
-            ? clock->wall_now()
-            : std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
+    const Key key(name, origin.slot);
+    const WallTime now = now_or_system();
     for (const std::string& own : certificate->names()) {
-      if (own.starts_with("*.")) wildcards_.insert_or_assign(own, name);
+      if (own.starts_with("*.")) wildcards_.insert_or_assign({own, origin.slot}, key);
     }
-    const auto before = row_of(infos, name);
+    const auto before = row_of(infos, key);
     const WallTime end = certificate->chain_not_after();
-    certificates[name] = certificate;
-    issuers[name] = origin.issuer;
+    if (const auto old = row_of(certificates, key); old && !(*old)->same_leaf(*certificate)) {
+      staples.erase((*old)->leaf_hash());
+    }
+    certificates[key] = certificate;
+    issuers[key] = origin.issuer;
     infos.insert_or_assign(
-        name, CertificateInfo{
-                  .id = ++last_id_,
-                  .name = name,
-                  .issuer = origin.issuer,
-                  .account = origin.account,
-                  .key_type = "p256",
-                  .serial = certificate->serial(),
-                  .not_before = certificate->not_before(),
-                  .end = end,
-                  .last_used = origin.visited || !before ? now : before->last_used,
-                  .plan = origin.plan.value_or(plan_by_life(certificate->not_before(), end))});
+        key, CertificateInfo{
+                 .id = ++last_id_,
+                 .name = name,
+                 .slot = origin.slot,
+                 .issuer = origin.issuer,
+                 .account = origin.account,
+                 .key_type = certificate->is_rsa() ? "rsa2048" : "p256",
+                 .serial = certificate->serial(),
+                 .not_before = certificate->not_before(),
+                 .end = end,
+                 .last_used = origin.visited || !before ? now : before->last_used,
+                 .plan = origin.plan.value_or(plan_by_life(certificate->not_before(), end))});
+    if (certificate->ocsp_responder().empty()) return;
+    const auto slot = static_cast<uint8_t>(origin.slot);
+    StapleRecord& record = staples[certificate->leaf_hash()];
+    record = {certificate->leaf_hash(),
+              name.text(),
+              slot,
+              certificate->staple() != nullptr ? certificate->staple() : record.staple,
+              now,
+              certificate->not_after()};
   }
 
   Task<std::optional<AccountRecord>> find_account(std::string directory) override {
@@ -359,48 +487,86 @@ class FakeStore : public Store {
   }
 
  private:
-  CertificatePtr certificate_of(const ServerName& name) const {
-    const auto held = holder(name);
-    return held ? row_of(certificates, *held).value_or(nullptr) : nullptr;
+  WallTime now_or_system() const {
+    if (clock != nullptr) return clock->wall_now();
+    return std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
+  }
+  // With its staple, while that is good.
+  CertificatePtr stapled(const Key& key) const {
+    const CertificatePtr certificate = row_of(certificates, key).value_or(nullptr);
+    if (certificate == nullptr) return nullptr;
+    const auto found = staples.find(certificate->leaf_hash());
+    if (found == staples.end() || found->second.staple == nullptr ||
+        !found->second.staple->good_at(now_or_system())) {
+      return certificate;
+    }
+    return certificate->with_staple(found->second.staple);
   }
   // Whose certificate is the name's: its own, else (or where that has expired) the newest one that
-  // was put with the wildcard for it.
-  std::optional<ServerName> holder(const ServerName& name) const {
-    const auto own = certificates.find(name);
-    const auto is_good = [this](const CertificatePtr& certificate) {
-      return clock == nullptr || !certificate->expired_at(clock->wall_now());
+  // was put with the wildcard for it. In kRsa: with an RSA key, the twin's own first.
+  std::optional<Key> holder(const ServerName& name, Slot slot) const {
+    std::vector<Key> candidates;
+    const std::string wildcard = "*." + std::string(name.parent());
+    const auto add_wildcard = [&](Slot of) {
+      const auto found = wildcards_.find({wildcard, of});
+      if (found != wildcards_.end()) candidates.push_back(found->second);
     };
-    if (own != certificates.end() && is_good(own->second)) return name;
-    const auto wild = wildcards_.find("*." + std::string(name.parent()));
-    const auto found =
-        wild == wildcards_.end() ? certificates.end() : certificates.find(wild->second);
-    if (found == certificates.end() || (own != certificates.end() && !is_good(found->second))) {
-      return own == certificates.end() ? std::optional<ServerName>() : name;
+    if (slot == Slot::kRsa) candidates.emplace_back(name, Slot::kRsa);
+    candidates.emplace_back(name, Slot::kMain);
+    if (slot == Slot::kRsa) add_wildcard(Slot::kRsa);
+    add_wildcard(Slot::kMain);
+    std::optional<Key> best;
+    for (const Key& one : candidates) {
+      const auto found = certificates.find(one);
+      if (found == certificates.end() || (slot == Slot::kRsa && !found->second->is_rsa())) continue;
+      if (clock == nullptr || !found->second->expired_at(clock->wall_now())) return one;
+      if (!best) best = one;
     }
-    return found->first;
+    return best;
+  }
+  Result<ImportOutcome> import_one(const ImportedCertificate& one) {
+    if (unstorable.contains(one.name) || !one.certificate->covers(one.name)) {
+      return Error{ErrorCode::kInvalid, "the certificate is not for " + one.name.text()};
+    }
+    const Key key(one.name, one.origin.slot);
+    const auto present = row_of(certificates, key);
+    if (present && (*present)->same_leaf(*one.certificate)) return ImportOutcome::kSame;
+    if (present && (*present)->chain_not_after() > one.certificate->chain_not_after()) {
+      return ImportOutcome::kNewer;
+    }
+    set_certificate(one.name, one.certificate, one.origin);
+    return ImportOutcome::kStored;
   }
   // Tests may write into `certificates`.
-  void adopt(const ServerName& name) {
-    const CertificatePtr certificate = row_of(certificates, name).value_or(nullptr);
-    const auto info = infos.find(name);
+  void adopt(const Key& key) {
+    const CertificatePtr certificate = row_of(certificates, key).value_or(nullptr);
+    const auto info = infos.find(key);
     if (certificate == nullptr) {
-      infos.erase(name);
+      infos.erase(key);
     } else if (info == infos.end() || info->second.serial != certificate->serial()) {
-      set_certificate(name, certificate, issuers.contains(name) ? issuers[name] : "ca");
+      CertificateOrigin origin(issuers.contains(key) ? issuers.at(key) : "ca");
+      origin.slot = key.slot;
+      set_certificate(key.name, certificate, origin);
     }
   }
   void adopt_all() {
     std::erase_if(infos, [this](const auto& one) { return !certificates.contains(one.first); });
-    for (const auto& [name, certificate] : certificates) adopt(name);
+    for (const auto& [key, certificate] : certificates) adopt(key);
   }
-  void forget_certificate(const ServerName& name) {
-    certificates.erase(name);
-    issuers.erase(name);
-    infos.erase(name);
+  void forget_both(const ServerName& name) {
+    for (const Slot slot : {Slot::kMain, Slot::kRsa}) forget_certificate({name, slot});
   }
-  template <typename Row>
-  static std::optional<Row> row_of(const std::map<ServerName, Row>& rows, const ServerName& name) {
-    const auto found = rows.find(name);
+  void forget_certificate(const Key& key) {
+    if (const auto old = row_of(certificates, key); old && *old != nullptr) {
+      staples.erase((*old)->leaf_hash());
+    }
+    certificates.erase(key);
+    issuers.erase(key);
+    infos.erase(key);
+  }
+  template <typename K, typename Row>
+  static std::optional<Row> row_of(const std::map<K, Row>& rows, const K& key) {
+    const auto found = rows.find(key);
     return found == rows.end() ? std::optional<Row>() : std::optional<Row>(found->second);
   }
 
@@ -418,7 +584,8 @@ class FakeStore : public Store {
 
   Stored stored_;
   Quarantined quarantined_;
-  std::map<std::string, ServerName> wildcards_;  // whose certificate has them
+  std::map<std::pair<std::string, Slot>, Key> wildcards_;  // whose certificate has them
+  int64_t last_proof_ = 0;
   int64_t last_id_ = 0;
 };
 
