@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "edge/cli_admin.h"
+#include "edge/cli_certs.h"
 #include "edge/cli_options.h"
 #include "edge/config.h"
 #include "edge/control.h"
@@ -43,6 +44,9 @@ To the process that runs (--socket PATH, or --config FILE for its admin.socket; 
     --reason WORD             unspecified, keyCompromise, affiliationChanged, superseded or
                               cessationOfOperation
   latchkey certs evict NAME         out of memory: the next visit reads the store
+  latchkey certs export --to DIR [NAME...]
+                                    certificates and keys as DIR/NAME/fullchain.pem, privkey.pem
+                                    out of the store, all or these (--config FILE | --state-dir DIR)
   latchkey events [NAME]            what has happened, the newest last
     --limit N                 the newest N; default 100
   latchkey account list             the accounts at the CAs
@@ -187,6 +191,7 @@ int run_command(int argc, char** argv) {
     std::printf("%s\n", show_config(*config).c_str());
     return kOk;
   }
+  if (const auto code = run_certs_verb(argc, argv)) return *code;
   if (is_admin_verb(verb)) return run_admin_verb(argc, argv);
   return usage("unknown command \"" + std::string(verb) + "\"");
 }

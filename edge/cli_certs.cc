@@ -2,11 +2,13 @@
 
 #include <chrono>
 #include <cstdio>
+#include <string_view>
 
 #include "base/json.h"
 #include "edge/admin_client.h"
 #include "edge/admin_text.h"
 #include "edge/cli_call.h"
+#include "edge/cli_export.h"
 #include "edge/steering_json.h"
 
 namespace latchkey::edge {
@@ -53,6 +55,13 @@ int list_certificates(const CommandLine& line, const std::string& socket) {
     }
     after = next;
   }
+}
+
+std::optional<int> run_certs_verb(int argc, char** argv) {
+  if (argc < 3 || argv[1] != std::string_view("certs")) return std::nullopt;
+  const std::string_view word = argv[2];
+  if (word == "export") return run_export(argc - 1, argv + 1);
+  return std::nullopt;
 }
 
 }  // namespace latchkey::edge
