@@ -39,6 +39,7 @@ constexpr std::string_view kBudgetLow = "budget_low";
 constexpr std::string_view kTrafficUnusual = "acme_traffic_unusual";
 constexpr std::string_view kStoreFailed = "store_failed";
 constexpr std::string_view kStoreWorks = "store_works";
+constexpr std::string_view kStapleFailed = "staple_failed";  // three times; or a responder is down
 }  // namespace event_kind
 
 }  // namespace latchkey

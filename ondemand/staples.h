@@ -1,19 +1,13 @@
 #pragma once
 #include <functional>
 #include <memory>
-#include <optional>
-#include <random>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "base/clock.h"
-#include "base/link.h"
 #include "base/log.h"
 #include "base/metrics.h"
-#include "base/pending.h"
 #include "base/task.h"
-#include "base/task_set.h"
 #include "cache/certificate_cache.h"
 #include "cache/store.h"
 #include "ondemand/events.h"
@@ -34,15 +28,21 @@ class StapleSource {
  public:
   virtual ~StapleSource() = default;
   // REQUIRES: the certificate has an ocsp_responder() and its issuer in the chain. Errors say what
-  // is wrong with the answer (unknown, too old, not signed by who may, another certificate's, ...)
-  // or with the way there. Bounded in time.
+  // is wrong with the answer (too old, not signed by who may, another certificate's, ...) or with
+  // the way there. kNotFound: the responder works, but does not know this certificate. Bounded in
+  // time.
   virtual Task<StapleAnswer> fetch(CertificatePtr certificate) = 0;
 };
 
 // Keeps staples fresh (design 6): asked for in the background, never by a handshake; refreshed at
 // half of their life with jitter; persisted; dropped when they expire. No scan: the store's index
 // on look_at says what is due; configured certificates are looked at from memory. Work is bounded,
-// in all and per responder, and spread. Control thread.
+// in all and per responder, and spread. A failure leaves the staple in use until it expires, and is
+// tried again after a minute, doubling to an hour. Control thread.
+//
+// Time, as for renewals: alarms are monotonic, rows are calendar time, which may jump. After a jump
+// forward all is due, by the bounds above; what seems expired is deleted only when the clock has
+// said so for a day. After a jump back rows that lie too far ahead are due at once.
 class Staples {
  public:
   struct Options {
