@@ -79,6 +79,11 @@ Result<DueStaples> find_due_staples(Connection& connection, WallTime now, size_t
   }
 }
 
+Result<> hasten_staples(Connection& connection, WallTime late, WallTime at) {
+  Query query = connection.query("UPDATE staple SET look_at = ? WHERE look_at > ?");
+  return query.bind(seconds(at)).bind(seconds(late)).run();
+}
+
 Result<> expect_staple(Connection& connection, const ServerName& name, Slot slot,
                        const Certificate& certificate) {
   if (certificate.ocsp_responder().empty()) return Unit{};

@@ -19,6 +19,7 @@ Result<> put_staple(Connection& connection, const StapleRecord& record);
 Result<> delete_staple(Connection& connection, const std::string& leaf);
 Result<std::optional<StapleRecord>> find_staple(Connection& connection, const std::string& leaf);
 Result<DueStaples> find_due_staples(Connection& connection, WallTime now, size_t limit);
+Result<> hasten_staples(Connection& connection, WallTime late, WallTime at);
 
 // For a certificate that is just stored and has a responder: it is asked now. A staple that comes
 // with the certificate is kept, and one that is there. Within the caller's transaction.

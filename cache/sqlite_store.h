@@ -58,6 +58,7 @@ class SqliteStore final : public Store {
   Task<> delete_staple(std::string leaf) override;
   Task<std::optional<StapleRecord>> find_staple(std::string leaf) override;
   Task<DueStaples> find_due_staples(WallTime now, size_t limit) override;
+  Task<> hasten_staples(WallTime late, WallTime at) override;
   Task<int64_t> put_dns_proof(DnsProof proof) override;
   Task<> delete_dns_proof(int64_t id) override;
   Task<std::vector<DnsProof>> load_dns_proofs(size_t limit) override;

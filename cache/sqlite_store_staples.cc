@@ -57,6 +57,11 @@ Task<DueStaples> SqliteStore::find_due_staples(WallTime now, size_t limit) {
   });
 }
 
+Task<> SqliteStore::hasten_staples(WallTime late, WallTime at) {
+  return impl_->write<Unit>(
+      [late, at](Connection& connection) { return sqlite::hasten_staples(connection, late, at); });
+}
+
 Task<int64_t> SqliteStore::put_dns_proof(DnsProof proof) {
   return impl_->write<int64_t>([proof = std::move(proof)](Connection& connection) {
     return sqlite::put_dns_proof(connection, proof);

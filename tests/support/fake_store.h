@@ -287,6 +287,14 @@ class FakeStore : public Store {
     co_return found;
   }
 
+  Task<> hasten_staples(WallTime late, WallTime at) override {
+    co_await reach();
+    for (auto& [leaf, record] : staples) {
+      if (record.look_at > late && record.look_at != RenewalPlan::kNever) record.look_at = at;
+    }
+    co_return Unit{};
+  }
+
   Task<int64_t> put_dns_proof(DnsProof proof) override {
     ++dns_proof_puts;
     co_await reach_to_put();
