@@ -158,9 +158,10 @@ Task<std::string> ControlSteering::renew(ServerName name) {
   const NameRecord twin = co_await std::move(finding);
   if (twin.info && twin.info->slot == Slot::kRsa && twin.info->name == name) {
     Task<CertificatePtr> renewing_twin = parts_.plane.renewals().renew_now(name, Slot::kRsa);
-    const Result<CertificatePtr> renewed = co_await std::move(renewing_twin).result();
+    Result<CertificatePtr> renewed = co_await std::move(renewing_twin).result();
     if (!renewed) {
-      co_return renewed.error().in(name.text() + " is renewed, but not its RSA certificate");
+      co_return std::move(renewed).error().in(name.text() +
+                                              " is renewed, but not its RSA certificate");
     }
   }
   co_return obtained(name, certificate);
