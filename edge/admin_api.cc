@@ -77,6 +77,10 @@ Task<AdminReply> answer_admin(Steering& steering, AdminRequest request) {
   if (path == "/names" && method == "POST") return said(answer_prefetch(steering, request.body));
   if (path == "/names" && method == "GET") return answer_list(steering, std::move(request));
   if (path == "/names") return said(only("GET, POST"));
+  if (path == "/certificates:import") {
+    if (method != "POST") return said(only("POST"));
+    return reply_to(steering.import(std::move(request.body)));
+  }
   if (path == "/events" && method == "GET") return answer_events(steering, std::move(request));
   if (path == "/events") return said(only("GET"));
   if (path.starts_with(kNames)) return answer_name(steering, std::move(request));
@@ -84,9 +88,9 @@ Task<AdminReply> answer_admin(Steering& steering, AdminRequest request) {
     std::string rest = path.substr(kAccounts.size());
     return answer_account(steering, method, std::move(rest));
   }
-  return said(refused(
-      404,
-      "no such path; /status, /budget, /names, /events, /accounts and /config:reload are there"));
+  return said(refused(404,
+                      "no such path; /status, /budget, /names, /events, /accounts, "
+                      "/certificates:import and /config:reload are there"));
 }
 
 }  // namespace latchkey::edge

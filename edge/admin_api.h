@@ -20,6 +20,7 @@ namespace latchkey::edge {
 //   POST   /names/{n}:evict     :retry
 //   GET    /accounts
 //   POST   /accounts/{issuer}:roll-key   :deactivate, :reactivate
+//   POST   /certificates:import  what `latchkey certs import` has read: at most 16 MiB at a time
 //   POST   /config:reload
 // Errors are {"error": "..."} with 400 (what was sent, or the configuration, is wrong), 404, 405,
 // 409 (the name was refused: policy), 413, 502 (a CA, the endpoint), 503 (come back later, with

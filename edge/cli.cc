@@ -44,6 +44,12 @@ To the process that runs (--socket PATH, or --config FILE for its admin.socket; 
     --reason WORD             unspecified, keyCompromise, affiliationChanged, superseded or
                               cessationOfOperation
   latchkey certs evict NAME         out of memory: the next visit reads the store
+  latchkey certs import PATH...     certificates and accounts of certbot, Caddy, acme.sh, or in PEM
+                                    (--config FILE | --state-dir DIR | --socket PATH)
+    --dry-run                 only say what would be taken
+    --format WORD             certbot, caddy, acme.sh or pem; default auto: by what is there
+    --no-accounts             leave the ACME accounts where they are
+    --verbose, --report FILE  each one, not only the first 20 of each kind
   latchkey certs export --to DIR [NAME...]
                                     certificates and keys as DIR/NAME/fullchain.pem, privkey.pem
                                     out of the store, all or these (--config FILE | --state-dir DIR)

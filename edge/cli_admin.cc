@@ -70,7 +70,7 @@ std::string words_of(std::string_view group) {
   for (const AdminVerb& verb : kVerbs) {
     if (verb.group == group) out += (out.empty() ? "" : ", ") + std::string(verb.word);
   }
-  if (group == "certs") out += ", export";  // edge/cli_certs.h
+  if (group == "certs") out += ", import, export";  // edge/cli_certs.h
   return out;
 }
 

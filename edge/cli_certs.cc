@@ -9,6 +9,7 @@
 #include "edge/admin_text.h"
 #include "edge/cli_call.h"
 #include "edge/cli_export.h"
+#include "edge/cli_import.h"
 #include "edge/steering_json.h"
 
 namespace latchkey::edge {
@@ -61,6 +62,7 @@ std::optional<int> run_certs_verb(int argc, char** argv) {
   if (argc < 3 || argv[1] != std::string_view("certs")) return std::nullopt;
   const std::string_view word = argv[2];
   if (word == "export") return run_export(argc - 1, argv + 1);
+  if (word == "import") return run_import_verb(argc - 1, argv + 1);
   return std::nullopt;
 }
 

@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "base/job_thread.h"
 #include "base/loop.h"
 #include "base/pending.h"
 #include "base/task_set.h"
@@ -57,6 +58,7 @@ class ControlSteering final : public Steering {
   Task<std::string> events(std::optional<ServerName> name, size_t limit) override;
   Task<std::string> accounts() override;
   Task<std::string> change_account(std::string issuer, AccountAct act) override;
+  Task<std::string> import(std::string batch) override;
   Task<std::string> reload() override;
 
  private:
@@ -84,7 +86,9 @@ class ControlSteering final : public Steering {
   const Parts parts_;
   size_t visits_ = 0;  // operators who wait for obtain() or renew(); <= kMaxVisits
   size_t deeds_ = 0;   // under way; <= kMaxDeeds
-  TaskSet tasks_;      // goes first
+  size_t imports_ = 0;
+  std::unique_ptr<JobThread> importer_;  // null before the first import
+  TaskSet tasks_;                        // goes first
 };
 
 }  // namespace latchkey::edge

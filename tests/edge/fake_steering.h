@@ -64,6 +64,9 @@ class FakeSteering final : public Steering {
     const char* const words[] = {"roll-key", "deactivate", "reactivate"};
     return answer(words[static_cast<size_t>(act)], std::move(issuer));
   }
+  Task<std::string> import(std::string batch) override {
+    return answer("import", std::to_string(batch.size()));
+  }
   Task<std::string> reload() override { return answer("reload", ""); }
   Prefetched prefetch(const std::vector<ServerName>& names) override {
     prefetch_names.clear();
