@@ -113,7 +113,7 @@ TEST_F(OcspTest, TheStapleIsThereAfterARestartWhileTheResponderIsDown) {
 }
 
 TEST_F(OcspTest, AStapleThatExpiresIsDroppedAndDeleted) {
-  responder_->set_life(seconds(8));
+  responder_->set_life(seconds(12));
   ASSERT_TRUE(site_.edge.start());
   obtain();
   EXPECT_EQ(stored_staples(), "1");
@@ -224,7 +224,7 @@ INSTANTIATE_TEST_SUITE_P(
 // --- Revoked.
 
 TEST_F(OcspTest, ACompromisedKeyIsReplacedAtOnceAndNeverSeenAgain) {
-  responder_->set_life(seconds(6));
+  responder_->set_life(seconds(12));
   ASSERT_TRUE(site_.edge.start());
   const Handshake first = obtain();
   responder_->set_reason(kKeyCompromise);
@@ -250,7 +250,7 @@ TEST_F(OcspTest, ACompromisedKeyIsReplacedAtOnceAndNeverSeenAgain) {
 }
 
 TEST_F(OcspTest, OneThatWasRevokedForAnotherReasonIsServedUntilItHasASuccessor) {
-  responder_->set_life(seconds(6));
+  responder_->set_life(seconds(12));
   ASSERT_TRUE(site_.edge.start());
   const Handshake first = obtain();
   responder_->set_reason(kSuperseded);
@@ -292,7 +292,7 @@ TEST(RevokedNameTest, WhereThePrivilegeWasWithdrawnThePolicyIsAskedFirst) {
   AskSite site(options);
   OcspResponder responder(OcspCa(site.pebble->intermediate(), site.pebble->intermediate_key()),
                           port.number());
-  responder.set_life(seconds(6));
+  responder.set_life(seconds(12));
   ASSERT_TRUE(site.edge.start());
   const Handshake first = site.connect("a.test").handshake();
   ASSERT_TRUE(first.verified) << first.error;

@@ -37,7 +37,7 @@ void StoppedStore::fail(const std::string& name, FailureRecord failure) {
 }
 
 NameRecord StoppedStore::find(const std::string& name) {
-  auto found = run(loop_, store_->find_name(parsed(name)));
+  auto found = run(loop_, store_->find_name(parsed(name), Slot::kMain));
   EXPECT_TRUE(found.has_value()) << found.error().message;
   return found ? *std::move(found) : NameRecord();
 }
