@@ -38,21 +38,21 @@ class SqliteStore final : public Store {
   ~SqliteStore() override;
 
   Task<> self_test() override;
-  Task<CertificatePtr> find_certificate(ServerName name, Slot slot) override;
+  Task<CertificatePtr> find_certificate(ServerName name, Slot slot = Slot::kMain) override;
   Task<> put_certificate(ServerName name, CertificatePtr certificate,
                          CertificateOrigin origin) override;
   Task<> delete_certificate(ServerName name) override;
   Task<std::vector<std::string>> delete_certificate_row(int64_t id) override;
   Task<std::vector<Result<ImportOutcome>>> import_certificates(
       std::vector<ImportedCertificate> batch) override;
-  Task<NameRecord> find_name(ServerName name, Slot slot) override;
+  Task<NameRecord> find_name(ServerName name, Slot slot = Slot::kMain) override;
   Task<> delete_name(ServerName name) override;
   Task<DueCertificates> find_due(WallTime now, size_t limit) override;
   Task<> put_plan(int64_t id, RenewalPlan plan) override;
   Task<> note_uses(std::vector<SlotName> names, WallTime now) override;
   Task<std::vector<CertificateInfo>> list_certificates(CertificateQuery query) override;
   Task<> put_order(PendingOrder order) override;
-  Task<> delete_order(ServerName name, Slot slot) override;
+  Task<> delete_order(ServerName name, Slot slot = Slot::kMain) override;
   Task<std::vector<PendingOrder>> load_orders(size_t limit) override;
   Task<> put_staple(StapleRecord record) override;
   Task<> delete_staple(std::string leaf) override;
