@@ -46,8 +46,10 @@ std::string CertificateTable::page(const JsonValue& certificates) {
   for (const JsonValue& row : list_of(certificates, "certificates")) {
     std::string used = day_of(text_at(row, "last_used"));
     if (!used.empty()) used = "used " + used;
-    table_.add({text_at(row, "name"), text_at(row, "issuer"), text_at(row, "key_type"),
-                expires(row), renews(row), used});
+    std::string key = text_at(row, "key_type");
+    if (text_at(row, "slot") == "rsa") key += " twin";
+    table_.add(
+        {text_at(row, "name"), text_at(row, "issuer"), key, expires(row), renews(row), used});
   }
   return table_.take();
 }
@@ -61,13 +63,24 @@ void add_renewal(Rows& rows, const JsonValue& renewal) {
   rows.add("last used", text_at(renewal, "last_used"));
 }
 
+std::string staple_text(const JsonValue& certificate) {
+  const JsonValue* const staple = object_of(certificate, "staple");
+  if (staple == nullptr) return text_at(certificate, "ocsp_responder").empty() ? "" : "none";
+  std::string out = is_true(*staple, "good") ? "good from " : "ended: from ";
+  out += text_at(*staple, "this_update");
+  join(out, text_at(*staple, "next_update"), " to ");
+  return out;
+}
+
 std::string certificate_text(const JsonValue& certificate) {
   Rows rows;
   rows.add("name", text_at(certificate, "name"));
   const JsonValue* const names = certificate.find("names");
   rows.add("names", names == nullptr ? "" : line_of(*names));
   rows.add("serial", text_at(certificate, "serial"));
-  rows.add("key", text_at(certificate, "key_type"));
+  std::string key = text_at(certificate, "key_type");
+  if (text_at(certificate, "slot") == "rsa") key += ", for clients that cannot do ECDSA";
+  rows.add("key", key);
   rows.add("sha256", text_at(certificate, "sha256"));
   rows.add("made by", text_at(certificate, "ca"));
   rows.add("issuer", text_at(certificate, "issuer"));
@@ -80,8 +93,16 @@ std::string certificate_text(const JsonValue& certificate) {
       chain != text_at(certificate, "not_after")) {
     rows.add("chain until", chain);
   }
+  rows.add("responder", text_at(certificate, "ocsp_responder"));
+  rows.add("staple", staple_text(certificate));
   if (const JsonValue* const renewal = object_of(certificate, "renewal")) {
     add_renewal(rows, *renewal);
+  }
+  if (const JsonValue* const twin = object_of(certificate, "twin")) {
+    std::string text = text_at(*twin, "key_type");
+    join(text, text_at(*twin, "serial"), " ");
+    join(text, text_at(*twin, "not_after"), ", valid until ");
+    rows.add("twin", text);
   }
   std::string out = rows.str();
   std::string_view pem = certificate.text_of("pem");

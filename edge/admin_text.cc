@@ -72,6 +72,8 @@ void add_certificate(Rows& rows, const JsonValue& certificate) {
   std::string names;
   for (const JsonValue& name : list_of(certificate, "names")) join(names, line_of(name));
   rows.add("names", names);
+  rows.add("key", text_at(certificate, "key_type"));
+  rows.add("staple", staple_text(certificate));
   const bool memory = is_true(certificate, "in_memory"), stored = is_true(certificate, "stored");
   rows.add("kept", memory && stored ? "in memory and in the store"
                    : memory         ? "in memory only"

@@ -34,6 +34,8 @@ class CertificateTable {
 };
 
 // Parts of explain_text().
+// "good from ... to ..."; "none" where there is a responder; "" else.
+std::string staple_text(const JsonValue& certificate);
 void add_renewal(Rows& rows, const JsonValue& renewal);
 std::string event_lines(const JsonValue& answer, std::string_view indent);
 

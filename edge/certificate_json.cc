@@ -2,6 +2,7 @@
 #include <openssl/sha.h>
 
 #include "base/json.h"
+#include "cache/private_key.h"
 #include "edge/pem.h"
 #include "edge/steering_json.h"
 
@@ -41,6 +42,20 @@ std::string fingerprint(const std::string& der) {
   return out;
 }
 
+std::string staple_json(const Certificate& certificate, WallTime now) {
+  const StaplePtr& staple = certificate.staple();
+  if (staple == nullptr) return "null";
+  return JsonObject()
+      .raw("this_update", time_json(staple->this_update))
+      .raw("next_update", time_json(staple->next_update))
+      .boolean("good", staple->good_at(now))
+      .str();
+}
+
+std::string_view slot_word(Slot slot) {
+  return slot == Slot::kRsa ? "rsa" : "main";
+}
+
 }  // namespace
 
 std::string time_json(WallTime at) {
@@ -48,9 +63,26 @@ std::string time_json(WallTime at) {
   return json_quote(iso_time(at));
 }
 
+std::string certificate_json(const CertificatePtr& certificate, bool in_memory, bool stored,
+                             WallTime now) {
+  if (certificate == nullptr) return "null";
+  return JsonObject()
+      .text("serial", certificate->serial())
+      .text("ca", certificate->issuer())
+      .text("not_before", iso_time(certificate->not_before()))
+      .text("not_after", iso_time(certificate->not_after()))
+      .raw("names", json_list(certificate->names()))
+      .text("key_type", key_type_of(certificate->key()))
+      .raw("staple", staple_json(*certificate, now))
+      .boolean("in_memory", in_memory)
+      .boolean("stored", stored)
+      .str();
+}
+
 std::string info_json(const CertificateInfo& info, WallTime now) {
   JsonObject out;
-  out.text("name", info.name.text()).text("issuer", info.issuer);
+  out.text("name", info.name.text()).text("slot", slot_word(info.slot));
+  out.text("issuer", info.issuer);
   out.text("serial", info.serial).text("key_type", info.key_type);
   out.text("not_before", iso_time(info.not_before)).text("not_after", iso_time(info.end));
   out.raw("expires_in_seconds", seconds_until(info.end, now));
@@ -98,7 +130,7 @@ std::string events_json(const std::vector<Event>& events) {
 
 std::string full_certificate_json(const Certificate& certificate,
                                   const std::optional<CertificateInfo>& info, bool in_memory,
-                                  WallTime now) {
+                                  const std::string& twin, WallTime now) {
   const std::vector<std::string> chain = certificate.chain_der();
   std::string pem;
   for (const std::string& der : chain) pem += certificate_pem(der);
@@ -107,14 +139,18 @@ std::string full_certificate_json(const Certificate& certificate,
   out.raw("names", json_list(certificate.names())).text("serial", certificate.serial());
   out.text("ca", certificate.issuer());
   if (info) out.text("issuer", info->issuer).text("account", info->account);
-  if (info) out.text("key_type", info->key_type);
+  if (info) out.text("slot", slot_word(info->slot));
+  out.text("key_type", key_type_of(certificate.key()));
   out.text("sha256", chain.empty() ? "" : fingerprint(chain.front()));
   out.text("not_before", iso_time(certificate.not_before()));
   out.text("not_after", iso_time(certificate.not_after()));
   out.text("chain_not_after", iso_time(certificate.chain_not_after()));
   out.raw("expires_in_seconds", seconds_until(certificate.not_after(), now));
+  out.raw("ocsp_responder",
+          certificate.ocsp_responder().empty() ? "null" : json_quote(certificate.ocsp_responder()));
+  out.raw("staple", staple_json(certificate, now));
   out.boolean("in_memory", in_memory).boolean("stored", info.has_value());
-  out.raw("renewal", renewal_json(info, now)).text("pem", pem);
+  out.raw("renewal", renewal_json(info, now)).raw("twin", twin).text("pem", pem);
   return out.str();
 }
 

@@ -23,7 +23,7 @@ constexpr std::array kEventKinds{
     event_kind::kNotRenewed,      event_kind::kQuarantined,    event_kind::kUserActionRequired,
     event_kind::kAccountLost,     event_kind::kAccountChanged, event_kind::kIssuerUnavailable,
     event_kind::kIssuerAvailable, event_kind::kBudgetLow,      event_kind::kTrafficUnusual,
-    event_kind::kStoreFailed,     event_kind::kStoreWorks,
+    event_kind::kStoreFailed,     event_kind::kStoreWorks,     event_kind::kStapleFailed,
 };
 
 bool is_listen_address(std::string_view text) {

@@ -85,48 +85,45 @@ std::string null_if_empty(const std::string& text) {
   return text.empty() ? "null" : json_quote(text);
 }
 
+std::string show_program(const std::string& program, Millis timeout) {
+  return JsonObject().text("program", program).text("timeout", show_duration(timeout)).str();
+}
+
+std::string show_rfc2136(const DnsConfig::Rfc2136& at) {
+  return JsonObject()
+      .text("server", at.server)
+      .raw("zone", null_if_empty(at.zone))
+      .raw("key_name", null_if_empty(at.key_name))
+      .text("algorithm", at.algorithm)
+      .raw("secret_file", text_or_null(at.secret_file))
+      .number("ttl", at.ttl)
+      .str();
+}
+
 std::string show_dns(const std::optional<DnsConfig>& dns) {
   if (!dns) return "null";
-  JsonObject out;
-  if (dns->hook) {
-    out.raw("hook", JsonObject()
-                        .text("program", dns->hook->program)
-                        .text("timeout", show_duration(dns->hook->timeout))
-                        .str());
-  }
-  if (dns->rfc2136) {
-    const DnsConfig::Rfc2136& at = *dns->rfc2136;
-    out.raw("rfc2136", JsonObject()
-                           .text("server", at.server)
-                           .raw("zone", null_if_empty(at.zone))
-                           .raw("key_name", null_if_empty(at.key_name))
-                           .text("algorithm", at.algorithm)
-                           .raw("secret_file", text_or_null(at.secret_file))
-                           .number("ttl", at.ttl)
-                           .str());
-  }
-  out.boolean("follow_cname", dns->follow_cname);
-  out.text("propagation_timeout", show_duration(dns->propagation_timeout));
-  out.text("settle", show_duration(dns->settle));
   std::vector<std::string> resolvers;
   for (std::string_view left = dns->resolvers; !left.empty();) {
     const size_t end = std::min(left.find(','), left.size());
     resolvers.emplace_back(left.substr(0, end));
     left.remove_prefix(std::min(end + 1, left.size()));
   }
-  return out.raw("resolvers", list(resolvers)).str();
+  return JsonObject()
+      .raw("hook", dns->hook ? show_program(dns->hook->program, dns->hook->timeout) : "null")
+      .raw("rfc2136", dns->rfc2136 ? show_rfc2136(*dns->rfc2136) : "null")
+      .boolean("follow_cname", dns->follow_cname)
+      .text("propagation_timeout", show_duration(dns->propagation_timeout))
+      .text("settle", show_duration(dns->settle))
+      .raw("resolvers", list(resolvers))
+      .str();
 }
 
 std::string show_export(const std::optional<ExportConfig>& to) {
   if (!to) return "null";
-  std::string hook = "null";
-  if (to->hook) {
-    hook = JsonObject()
-               .text("program", to->hook->program)
-               .text("timeout", show_duration(to->hook->timeout))
-               .str();
-  }
-  return JsonObject().text("dir", to->dir).raw("hook", hook).str();
+  return JsonObject()
+      .text("dir", to->dir)
+      .raw("hook", to->hook ? show_program(to->hook->program, to->hook->timeout) : "null")
+      .str();
 }
 
 std::string show_route(const Config::Route& route) {

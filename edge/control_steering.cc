@@ -119,7 +119,7 @@ std::string ControlSteering::obtained(const ServerName& name, const CertificateP
       .text("name", name.text())
       .text("says", "It is served, by a certificate that is valid until " +
                         iso_time(certificate->not_after()) + ".")
-      .raw("certificate", certificate_json(certificate, true, true))
+      .raw("certificate", certificate_json(certificate, true, true, parts_.loop.clock().wall_now()))
       .str();
 }
 

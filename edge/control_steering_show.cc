@@ -305,7 +305,7 @@ Task<std::string> ControlSteering::explain(ServerName name) {
   out.raw("verdict", decision_json(known.decision, asked, now));
   out.raw("allowlist", allowlist_word(plane.policy(), name));
   out.raw("certificate",
-          certificate_json(shown, known.in_memory != nullptr, known.stored != nullptr));
+          certificate_json(shown, known.in_memory != nullptr, known.stored != nullptr, now));
   out.raw("renewal", renewal_json(record.info, now));
   out.raw("failure", failure_json(failure, now));
   out.raw("in_flight", known.in_flight == nullptr
@@ -354,8 +354,18 @@ Task<std::string> ControlSteering::show_certificate(ServerName name) {
   if (shown == nullptr) {
     co_return Error{ErrorCode::kNotFound, "there is no certificate for " + name.text()};
   }
-  const bool same = in_memory != nullptr && in_memory->serial() == shown->serial();
-  co_return full_certificate_json(*shown, record.info, same, parts_.loop.clock().wall_now());
+  const auto is_in_memory = [&](const Certificate& certificate, Slot slot) {
+    const CertificatePtr kept = parts_.plane.cache().find(name, slot);
+    return kept != nullptr && kept->same_leaf(certificate);
+  };
+  Task<CertificatePtr> finding_twin = parts_.plane.store().find_certificate(name, Slot::kRsa);
+  CertificatePtr twin = co_await std::move(finding_twin);
+  if (twin != nullptr && twin->same_leaf(*shown)) twin = nullptr;  // its own
+  const WallTime now = parts_.loop.clock().wall_now();
+  const std::string twin_json =
+      certificate_json(twin, twin != nullptr && is_in_memory(*twin, Slot::kRsa), true, now);
+  co_return full_certificate_json(*shown, record.info, is_in_memory(*shown, Slot::kMain), twin_json,
+                                  now);
 }
 
 Task<std::string> ControlSteering::events(std::optional<ServerName> name, size_t limit) {

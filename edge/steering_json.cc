@@ -69,19 +69,6 @@ std::string decision_json(const Decision& decision, std::optional<WallTime> aske
   return out.str();
 }
 
-std::string certificate_json(const CertificatePtr& certificate, bool in_memory, bool stored) {
-  if (certificate == nullptr) return "null";
-  return JsonObject()
-      .text("serial", certificate->serial())
-      .text("ca", certificate->issuer())
-      .text("not_before", iso_time(certificate->not_before()))
-      .text("not_after", iso_time(certificate->not_after()))
-      .raw("names", json_list(certificate->names()))
-      .boolean("in_memory", in_memory)
-      .boolean("stored", stored)
-      .str();
-}
-
 std::string failure_json(const FailureRecord* failure, WallTime now) {
   if (failure == nullptr) return "null";
   return JsonObject()

@@ -26,7 +26,8 @@ std::string json_list(const std::vector<std::string>& texts);  // of strings
 std::string grant_json(const GrantPtr& grant);
 // Without the braces' name: {"verdict": ..., "source": ..., "reason": ..., ...}.
 std::string decision_json(const Decision& decision, std::optional<WallTime> asked, WallTime now);
-std::string certificate_json(const CertificatePtr& certificate, bool in_memory, bool stored);
+std::string certificate_json(const CertificatePtr& certificate, bool in_memory, bool stored,
+                             WallTime now);
 std::string failure_json(const FailureRecord* failure, WallTime now);
 
 // A row of the list of certificates.
@@ -37,10 +38,10 @@ std::string renewal_json(const std::optional<CertificateInfo>& info, WallTime no
 std::string order_json(const std::optional<PendingOrder>& order);
 std::string events_json(const std::vector<Event>& events);
 // Everything about the certificate, its chain in PEM included, never its key. `info`: of it, where
-// it is stored.
+// it is stored. `twin`: the JSON of the name's second one.
 std::string full_certificate_json(const Certificate& certificate,
                                   const std::optional<CertificateInfo>& info, bool in_memory,
-                                  WallTime now);
+                                  const std::string& twin, WallTime now);
 
 // The buckets of one issuer, or ("") our own. `with_issuer`: each says whose it is.
 std::string buckets_json(const std::vector<Budget::View>& views, const std::string& issuer);

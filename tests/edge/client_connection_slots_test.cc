@@ -32,29 +32,25 @@ std::string stapled(TlsTestClient& client) {
   return {reinterpret_cast<const char*>(data), size};
 }
 
+// What a client can verify, and its cipher suites of TLS 1.2.
+struct Client {
+  std::vector<uint16_t> schemes;
+  const char* suites = nullptr;
+  bool tls13 = true;
+};
+const Client kRsa12{{SSL_SIGN_RSA_PKCS1_SHA256}, nullptr, false};
+const Client kRsa13{{SSL_SIGN_RSA_PSS_RSAE_SHA256}};
+const Client kRsaSuites{{SSL_SIGN_RSA_PKCS1_SHA256, SSL_SIGN_ECDSA_SECP256R1_SHA256},
+                        "ECDHE-RSA-AES128-GCM-SHA256",
+                        false};
+const Client kBoth13{{SSL_SIGN_RSA_PSS_RSAE_SHA256, SSL_SIGN_ECDSA_SECP256R1_SHA256}};
+const Client kBoth12{{SSL_SIGN_RSA_PKCS1_SHA256, SSL_SIGN_ECDSA_SECP256R1_SHA256}, nullptr, false};
+const Client kEcdsa12{{SSL_SIGN_ECDSA_SECP256R1_SHA256}, "ECDHE-ECDSA-AES128-GCM-SHA256", false};
+// It can verify one kind of signature, and has suites for the other.
+const Client kNeither{{SSL_SIGN_RSA_PKCS1_SHA256}, "ECDHE-ECDSA-AES128-GCM-SHA256", false};
+
 class ClientSlotsTest : public ClientConnectionTest {
  protected:
-  struct Client {
-    std::vector<uint16_t> schemes;
-    const char* suites = nullptr;
-    bool tls13 = true;
-  };
-  static inline const Client kRsa12{{SSL_SIGN_RSA_PKCS1_SHA256}, nullptr, false};
-  static inline const Client kRsa13{{SSL_SIGN_RSA_PSS_RSAE_SHA256}};
-  static inline const Client kRsaSuites{
-      {SSL_SIGN_RSA_PKCS1_SHA256, SSL_SIGN_ECDSA_SECP256R1_SHA256},
-      "ECDHE-RSA-AES128-GCM-SHA256",
-      false};
-  static inline const Client kBoth13{
-      {SSL_SIGN_RSA_PSS_RSAE_SHA256, SSL_SIGN_ECDSA_SECP256R1_SHA256}};
-  static inline const Client kBoth12{
-      {SSL_SIGN_RSA_PKCS1_SHA256, SSL_SIGN_ECDSA_SECP256R1_SHA256}, nullptr, false};
-  static inline const Client kEcdsa12{
-      {SSL_SIGN_ECDSA_SECP256R1_SHA256}, "ECDHE-ECDSA-AES128-GCM-SHA256", false};
-  // It can verify one kind of signature, and has suites for the other.
-  static inline const Client kNeither{
-      {SSL_SIGN_RSA_PKCS1_SHA256}, "ECDHE-ECDSA-AES128-GCM-SHA256", false};
-
   std::unique_ptr<TlsTestClient> connect_as(const Client& kind, const std::string& name) {
     auto client = connect(name);
     EXPECT_TRUE(

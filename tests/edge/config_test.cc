@@ -52,6 +52,13 @@ TEST(ConfigTest, FillsInEveryDefault) {
   EXPECT_FALSE(config->webhook);
   EXPECT_FALSE(config->hook);
   EXPECT_FALSE(config->issuers[0].eab);
+  EXPECT_FALSE(config->issuers[0].must_staple);
+  EXPECT_TRUE(config->certificates.empty());
+  EXPECT_EQ(config->rsa, RsaTwins::kOnDemand);
+  EXPECT_TRUE(config->ocsp);
+  EXPECT_FALSE(config->dns);
+  EXPECT_FALSE(config->export_to);
+  EXPECT_FALSE(config->challenge_upstream);
 }
 
 TEST(ConfigTest, ReadsEveryKey) {
@@ -68,10 +75,19 @@ TEST(ConfigTest, ReadsEveryKey) {
         "max_parked_per_prefix": 4, "max_orders": 2, "throttle": {"burst": 7, "per": "1m"},
         "per_registered_domain": null},
       "issuers": [{"name": "ca", "acme": {"directory": "https://ca.test/dir", "email": "a@b.test",
-        "accept_terms": true, "ca_file": "r.pem", "challenges": ["http-01"], "profile": "shortlived",
+        "accept_terms": true, "ca_file": "r.pem", "challenges": ["http-01", "dns-01"],
+        "must_staple": true, "profile": "shortlived",
         "preferred_chain": "ISRG Root X1", "eab": {"kid": "k-1", "hmac_key_file": "h"}},
         "limits": "letsencrypt-staging", "max_orders": 9}],
-      "managed": ["b.test", "203.0.113.7"],
+      "managed": ["b.test", "203.0.113.7", "*.c.test"],
+      "certificates": [{"cert_file": "c1.pem", "key_file": "k1.pem"}, {"dir": "live"}],
+      "rsa": "always", "ocsp": {"enabled": false},
+      "dns": {"rfc2136": {"server": "[2001:db8::1]", "zone": "test", "key_name": "acme.key",
+          "algorithm": "hmac-sha512", "secret_file": "tsig", "ttl": 5},
+        "follow_cname": false, "propagation_timeout": "1m", "settle": "2s",
+        "resolvers": ["192.0.2.1", "192.0.2.2:5353"]},
+      "export": {"dir": "out", "hook": {"program": "/bin/deploy", "timeout": "9s"}},
+      "challenge_upstream": "http://127.0.0.1:8888",
       "renewal": {"remaining": 0.25, "policy": "on_use", "forget_after": "90d",
         "expired": "self_signed", "http_fallback": true},
       "events": {"webhook": {"url": "https://hook.test/e", "secret_file": "w",
@@ -104,7 +120,27 @@ TEST(ConfigTest, ReadsEveryKey) {
   EXPECT_EQ(config->issuers[0].preferred_chain, "ISRG Root X1");
   EXPECT_EQ(config->issuers[0].eab->kid, "k-1");
   EXPECT_EQ(config->issuers[0].eab->hmac_key_file, "h");
-  EXPECT_EQ(config->managed, (std::vector<std::string>{"b.test", "203.0.113.7"}));
+  EXPECT_EQ(config->managed, (std::vector<std::string>{"b.test", "203.0.113.7", "*.c.test"}));
+  EXPECT_TRUE(config->issuers[0].must_staple);
+  EXPECT_EQ(config->certificates[0].pair->key_file, "k1.pem");
+  EXPECT_EQ(config->certificates[1].dir, "live");
+  EXPECT_EQ(config->rsa, RsaTwins::kAlways);
+  EXPECT_FALSE(config->ocsp);
+  EXPECT_FALSE(config->dns->hook);
+  EXPECT_EQ(config->dns->rfc2136->server, "[2001:db8::1]:53");
+  EXPECT_EQ(config->dns->rfc2136->zone, "test");
+  EXPECT_EQ(config->dns->rfc2136->key_name, "acme.key");
+  EXPECT_EQ(config->dns->rfc2136->algorithm, "hmac-sha512");
+  EXPECT_EQ(config->dns->rfc2136->secret_file, "tsig");
+  EXPECT_EQ(config->dns->rfc2136->ttl, 5);
+  EXPECT_FALSE(config->dns->follow_cname);
+  EXPECT_EQ(config->dns->propagation_timeout, 1min);
+  EXPECT_EQ(config->dns->settle, 2s);
+  EXPECT_EQ(config->dns->resolvers, "192.0.2.1:53,192.0.2.2:5353");
+  EXPECT_EQ(config->export_to->dir, "out");
+  EXPECT_EQ(config->export_to->hook->program, "/bin/deploy");
+  EXPECT_EQ(config->export_to->hook->timeout, 9s);
+  EXPECT_EQ(config->challenge_upstream, "http://127.0.0.1:8888");
   EXPECT_EQ(config->renewal.remaining, 0.25);
   EXPECT_EQ(config->renewal.policy, RenewalRules::Policy::kOnUse);
   EXPECT_EQ(config->renewal.forget_after, 90 * 24h);
@@ -147,7 +183,7 @@ void collect_keys(const JsonValue& value, const std::string& path, std::set<std:
     out.insert(path + "." + key);
     collect_keys(child, path + "." + key, out);
   }
-  if (!value.items.empty()) collect_keys(value.items.front(), path, out);
+  for (const JsonValue& item : value.items) collect_keys(item, path, out);
 }
 // The same of a JSON Schema.
 void collect_schema_keys(const JsonValue& schema, const std::string& path,
@@ -178,14 +214,24 @@ TEST(ConfigTest, TheShippedSchemaNamesTheSameKeys) {
                   ", \"registered_domain\": " + rate + ", \"identifiers\": " + rate +
                   ", \"name_failures\": " + rate + "}, ");
   full.insert(full.find("\"directory\""), R"("eab": {"kid": "k", "hmac_key_file": "f"}, )");
-  full.insert(full.rfind('}'), R"("events": {"webhook": {"url": "https://h.test/"},
+  const char kHook[] = R"("dns": {"hook": {"program": "p"}},)";
+  full.insert(full.rfind('}'), std::string(kHook) + R"("certificates": [{"dir": "d"},
+      {"cert_file": "c", "key_file": "k"}], "export": {"dir": "d", "hook": {"program": "p"}},
+    "events": {"webhook": {"url": "https://h.test/"},
     "hook": {"program": "p"}}, "fallback": {
     "default_certificate": {"cert_file": "c", "key_file": "k"},
     "parking_certificate": {"cert_file": "c", "key_file": "k"}})");
-  auto shown = parse_json(show_config(*parse_config(full, "my.json")));
-  ASSERT_TRUE(shown);
   std::set<std::string> known, documented;
-  collect_keys(*shown, "", known);
+  std::string other = full;
+  other.replace(other.find(kHook), sizeof kHook - 1,
+                R"("dns": {"rfc2136": {"server": "192.0.2.1"}},)");
+  for (const std::string& one : {full, other}) {
+    const auto config = parse_config(one, "my.json");
+    ASSERT_TRUE(config) << config.error().message;
+    auto shown = parse_json(show_config(*config));
+    ASSERT_TRUE(shown);
+    collect_keys(*shown, "", known);
+  }
   collect_schema_keys(*schema, "", documented);
   EXPECT_EQ(known, documented);
 }
@@ -272,10 +318,11 @@ TEST(ConfigTest, ManagedNamesAreNamesOrAddresses) {
   EXPECT_EQ(names[1].text(), "203.0.113.7");
   EXPECT_EQ(names[2].text(), "2001:db8::7");
   EXPECT_TRUE(names[2].is_ip());
-  for (const char* wrong : {"*.example.com", "203.0.113.7:443", "[2001:db8::7]", "203.0.113",
-                            "::ffff:203.0.113.7", "", "a..b", "10.0.0.0/8"}) {
+  for (const char* wrong :
+       {"*", "*.", "a.*.test", "*.*.test", "*.203.0.113.7", "203.0.113.7:443", "[2001:db8::7]",
+        "203.0.113", "::ffff:203.0.113.7", "", "a..b", "10.0.0.0/8"}) {
     EXPECT_NE(mistakes(with(R"("managed": [")" + std::string(wrong) + R"("])"))
-                  .find("managed[0]: expected a list of names and IP addresses"),
+                  .find("managed[0]: expected a list of names, wildcards and IP addresses"),
               std::string::npos)
         << wrong;
   }
