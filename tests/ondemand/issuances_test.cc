@@ -25,9 +25,8 @@ class IssuancesTest : public OnDemandTest {
     Issuances::Job out = job(text);
     const WallTime now = clock.wall_now();
     out.predecessor = fake_ca().issue({text}, now - 24h * 60, now + 24h * 30);
-    CertificateInfo info{.name = name_of(text)};
-    info.issuer = "first";
-    info.account = "first-account";
+    CertificateInfo info{
+        0, name_of(text), Slot::kMain, "first", "first-account", "p256", "", {}, {}, {}, {}};
     out.info = info;
     out.renewal = true;
     return out;
