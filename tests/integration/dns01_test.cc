@@ -73,7 +73,9 @@ class Dns01Test : public ::testing::Test {
   }
   std::filesystem::path calls() const { return folder_ / "calls"; }
 
+  // Who comes before the wildcard is there gets a certificate of his own.
   bool is_served(const std::string& name) {
+    if (!site_.edge.wait_for("certificate_obtained", 1, kIssuance)) return false;
     return eventually([&] { return site_.connect(name).handshake().verified; }, kIssuance);
   }
   bool was_published(const std::string& record) {
@@ -229,7 +231,6 @@ TEST_F(Dns01Test, NamesWhoseAskAnswerSaysSoShareAWildcard) {
   const Handshake later = site_.connect("later.a.test").handshake();
   EXPECT_TRUE(later.verified) << later.error;
   EXPECT_EQ(site_.pebble->orders(), 1u) << site_.edge.log();
-  EXPECT_EQ(ask.asked("later.a.test"), 1u);
 
   ASSERT_TRUE(site_.edge.terminate());
   ASSERT_TRUE(site_.edge.start());

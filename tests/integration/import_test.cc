@@ -85,12 +85,13 @@ class ImportTest : public ::testing::Test {
   void expect_to_move_in(const std::filesystem::path& folder,
                          const std::vector<std::pair<std::string, std::filesystem::path>>& files) {
     const size_t orders = site_.pebble->orders(), accounts = site_.pebble->accounts();
-    ASSERT_TRUE(site_.edge.start());
+    write_text(site_.edge.config_file(), site_.edge.settings.json());
     const auto dry = import(folder, {"--dry-run"});
     EXPECT_EQ(dry.code, 0) << dry.output;
-    EXPECT_EQ(StoreFile(site_.database()).certificates(), 0u) << dry.output;
+    EXPECT_FALSE(std::filesystem::exists(site_.database())) << dry.output;
     const auto taken = import(folder);
-    ASSERT_EQ(taken.code, 0) << taken.output << site_.edge.log();
+    ASSERT_EQ(taken.code, 0) << taken.output;
+    ASSERT_TRUE(site_.edge.start());
     for (const auto& [name, file] : files) {
       const Handshake handshake = visit(name);
       EXPECT_TRUE(handshake.verified) << name << ": " << handshake.error << "\n" << taken.output;
@@ -142,16 +143,19 @@ TEST_F(ImportTest, CertbotsFolder) {
                      {"www.several.test", certbot.live() / "several.test/cert.pem"}});
 }
 
-// Before the edge has ever run.
-TEST_F(ImportTest, IntoTheStoreOfAnEdgeThatDoesNotRun) {
+TEST_F(ImportTest, IntoAnEdgeThatRuns) {
   const Certbot certbot(site_.folder / "certbot", site_.pebble->directory(),
                         site_.pebble->ca_file());
   const ProgramEnded one = certbot.obtain({"one.test"}, Certbot::standalone(site_.http.number()));
   ASSERT_EQ(one.code, 0) << one.output;
-  write_text(site_.edge.config_file(), site_.edge.settings.json());
-  const auto taken = import(certbot.config());
-  ASSERT_EQ(taken.code, 0) << taken.output;
   ASSERT_TRUE(site_.edge.start());
+  const size_t accounts = site_.pebble->accounts();
+  const auto dry = import(certbot.config(), {"--dry-run"});
+  EXPECT_EQ(dry.code, 0) << dry.output;
+  EXPECT_EQ(StoreFile(site_.database()).certificates(), 0u) << dry.output;
+  const auto taken = import(certbot.config());
+  ASSERT_EQ(taken.code, 0) << taken.output << site_.edge.log();
+  std::printf("%zu %zu\n%s\n", accounts, site_.pebble->accounts(), taken.output.c_str());
   const Handshake handshake = visit("one.test");
   EXPECT_TRUE(handshake.verified) << handshake.error;
   EXPECT_EQ(trimmed(handshake.serial), serial_in(certbot.live() / "one.test/cert.pem"));
@@ -179,9 +183,10 @@ TEST(ImportReplacesTest, WhatCertbotHasObtainedIsRenewedByItsOwnAccount) {
     return ScriptedCa::Advice{ScriptedCa::time_text(now + from), ScriptedCa::time_text(now + to)};
   };
   ca.advise({window(-hours(2), -hours(1)), window(hours(24 * 40), hours(24 * 41))});
-  ASSERT_TRUE(site.edge.start());
+  write_text(site.edge.config_file(), site.edge.settings.json());
   const auto taken = site.edge.command({"certs", "import", certbot.config().string()});
   ASSERT_EQ(taken.code, 0) << taken.output;
+  ASSERT_TRUE(site.edge.start());
   TlsOptions client = site.tls("a.test");
   client.roots = ca.roots();
   const Handshake first = TlsClient(client).handshake();

@@ -22,13 +22,17 @@ extern char** environ;
 namespace latchkey::test {
 namespace {
 
-// Our environment without proxies (everything is on loopback), and with what was asked for.
+// Our environment without proxies (everything is on loopback), and with what was asked for instead
+// of what it has of the same name.
 std::vector<std::string> environment(
     const std::vector<std::pair<std::string, std::string>>& additions) {
   std::vector<std::string> result;
   for (char** entry = environ; *entry != nullptr; ++entry) {
     const std::string_view text(*entry);
     std::string name(text.substr(0, text.find('=')));
+    const bool replaced = std::any_of(additions.begin(), additions.end(),
+                                      [&](const auto& one) { return one.first == name; });
+    if (replaced) continue;
     std::transform(name.begin(), name.end(), name.begin(),
                    [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
     if (!name.ends_with("_proxy")) result.emplace_back(text);

@@ -350,7 +350,7 @@ std::string ScriptedCa::authorization(const std::string& number, const Order& or
   std::string challenges;
   for (const char* type : {"http-01", "tls-alpn-01"}) {
     if (!options_.challenges) break;
-    const std::string token = "scripted-token-of-at-least-128-bits-" + number;
+    const std::string token = acme::base64url("a token of at least 128 bits: " + number);
     challenges.append(challenges.empty() ? "" : ",")
         .append(JsonObject()
                     .text("type", type)
