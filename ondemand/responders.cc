@@ -13,6 +13,7 @@ constexpr size_t kMaxKnown = 1000;
 constexpr int kFailures = 5;         // in a row
 constexpr Millis kProbeEvery = 60s;  // longer than a request can take
 constexpr Millis kLongestHold = 1h;
+constexpr Millis kSlow = 1s;
 
 }  // namespace
 
@@ -22,6 +23,7 @@ struct Responders::Responder {
   Turnstile places;
   Breaker breaker{{kFailures, kProbeEvery}};
   std::optional<TimePoint> failing_since{};
+  bool slow = false;  // the last time
   size_t visits = 0;
 };
 
@@ -42,7 +44,8 @@ std::optional<Responders::Visit> Responders::visit(const std::string& url, bool 
   }
   std::shared_ptr<Responder>& responder = known_[key];
   if (responder == nullptr) responder = std::make_shared<Responder>(clock_, options_.at_once_each);
-  if (responder->visits >= options_.waiting_each && !urgent) return std::nullopt;
+  const bool full = responder->slow && responder->visits >= options_.waiting_each;
+  if (full && !urgent) return std::nullopt;
   return Visit(*this, std::move(key), responder);
 }
 
@@ -77,15 +80,22 @@ Task<> Responders::Visit::enter(Millis limit) {
   Task<Turnstile::Pass> common = all_->places_.enter(end - clock.now());
   place_of_all_ = co_await std::move(common);
   if (!responder_->breaker.admit(clock.now())) co_return down;
+  entered_ = clock.now();
   co_return Unit{};
 }
 
+void Responders::Visit::answered() {
+  responder_->slow = all_->clock_.now() - entered_ > kSlow;
+}
+
 void Responders::Visit::succeeded() {
+  answered();
   responder_->breaker.succeeded();
   responder_->failing_since.reset();
 }
 
 bool Responders::Visit::failed(Millis stay_away) {
+  answered();
   const TimePoint now = all_->clock_.now();
   if (!responder_->failing_since) responder_->failing_since = now;
   const bool was_open = responder_->breaker.open();

@@ -19,7 +19,7 @@ class Responders {
   struct Options {
     size_t at_once = 16;  // in all
     size_t at_once_each = 4;
-    size_t waiting_each = 32;  // those at it included
+    size_t waiting_each = 32;  // at one that is slow; those at it included
   };
 
  private:
@@ -48,17 +48,20 @@ class Responders {
     friend class Responders;
     Visit(Responders& all, std::string key, std::shared_ptr<Responder> responder);
 
+    void answered();
+
     Responders* all_;
     std::string key_;
     std::shared_ptr<Responder> responder_;  // null: moved from
     // Given back before the responder is let go.
     Turnstile::Pass place_, place_of_all_;
+    TimePoint entered_{};
   };
 
   Responders(Options options, Clock& clock);
   ~Responders();
 
-  // nullopt: enough wait for it already. `urgent` ones are not counted as too many.
+  // nullopt: enough wait for it already, and it is slow. `urgent` ones are never too many.
   std::optional<Visit> visit(const std::string& url, bool urgent);
   bool is_down(const std::string& url) const;
   size_t size() const { return known_.size(); }
