@@ -75,5 +75,42 @@ TEST(ServerNameTest, KnowsItsParent) {
   EXPECT_EQ(ServerName::parse("test")->parent(), "");
 }
 
+TEST(ServerNameTest, AWildcardIsAStarBeforeAName) {
+  const auto wild = ServerName::parse_wildcard("*.B.Test.");
+  ASSERT_TRUE(wild.has_value());
+  EXPECT_EQ(wild->text(), "*.b.test");
+  EXPECT_TRUE(wild->is_wildcard());
+  EXPECT_FALSE(wild->is_ip());
+  EXPECT_EQ(wild->labels(), 3u);
+  EXPECT_EQ(wild->parent(), "b.test");
+  EXPECT_EQ(wild->wildcard(), std::nullopt);
+  EXPECT_TRUE(ServerName::parse_wildcard("*.test").has_value());
+  EXPECT_FALSE(ServerName::parse_wildcard("*.a_b.test"));
+  EXPECT_TRUE(ServerName::parse_wildcard("*.a_b.test", {.underscore = true}).has_value());
+  for (const std::string_view bad : {"", "*", "*.", "*..test", "a.test", "**.test", "*.*.test",
+                                     "x*.test", ".*.test", "*.192.0.2.7", "*.::1", " *.test"}) {
+    EXPECT_FALSE(ServerName::parse_wildcard(bad)) << bad;
+  }
+  EXPECT_FALSE(ServerName::parse("*.b.test")) << "strangers cannot say one";
+}
+
+TEST(ServerNameTest, KnowsTheWildcardThatCoversIt) {
+  const ServerName name = *ServerName::parse("a.b.test");
+  EXPECT_FALSE(name.is_wildcard());
+  EXPECT_EQ(name.wildcard(), *ServerName::parse_wildcard("*.b.test"));
+  EXPECT_EQ(ServerName::parse("test")->wildcard(), std::nullopt);
+  EXPECT_EQ(ServerName::parse_ip("192.0.2.7")->wildcard(), std::nullopt);
+  EXPECT_EQ(ServerName::parse_ip("2001:db8::7")->wildcard(), std::nullopt);
+}
+
+TEST(ServerNameTest, AWildcardHasNoMoreBytesThanAName) {
+  std::string suffix(63, 'a');
+  suffix += "." + std::string(63, 'b') + "." + std::string(63, 'c') + "." + std::string(59, 'd');
+  ASSERT_EQ(suffix.size(), 251u);
+  ASSERT_TRUE(ServerName::parse_wildcard("*." + suffix).has_value());
+  EXPECT_FALSE(ServerName::parse_wildcard("*.d" + suffix));
+  EXPECT_EQ(ServerName::parse("x." + suffix)->wildcard()->text(), "*." + suffix);
+}
+
 }  // namespace
 }  // namespace latchkey

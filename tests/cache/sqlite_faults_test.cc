@@ -67,7 +67,7 @@ class StoreFaultsTest : public StoreFixture {
            plan.look_at = kNow;
            return ended(store->put_plan(1, plan));
          }},
-        {"note_uses", [this] { return ended(store->note_uses({name("a.test")}, kNow)); }},
+        {"note_uses", [this] { return ended(store->note_uses({{name("a.test")}}, kNow)); }},
         {"put_order", [this] { return ended(store->put_order(order("new.test"))); }},
         {"delete_order", [this] { return ended(store->delete_order(name("a.test"))); }},
         {"put_events", [this] { return ended(store->put_events({event("new.test")})); }},

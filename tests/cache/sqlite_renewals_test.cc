@@ -139,7 +139,7 @@ TEST_F(SqliteRenewalsTest, AVisitIsNotedAndWakesWhatWasLeftAlone) {
   left.look_at = RenewalPlan::kNever;
   done(store->put_plan(old.id, left));
   const WallTime later = now + hours(100);
-  done(store->note_uses({name("a.test"), name("b.test"), name("gone.test")}, later));
+  done(store->note_uses({{name("a.test")}, {name("b.test")}, {name("gone.test")}}, later));
   EXPECT_EQ(look("a.test").info->last_used, later);
   EXPECT_EQ(look("a.test").info->plan.look_at, later);
   EXPECT_EQ(look("a.test").info->plan.renew_at, left.renew_at);
@@ -150,10 +150,10 @@ TEST_F(SqliteRenewalsTest, AVisitIsNotedAndWakesWhatWasLeftAlone) {
 TEST_F(SqliteRenewalsTest, AVisitBelongsToTheCertificateThatServesTheName) {
   put("w.test", ca().issue({"w.test", "*.w.test"}));
   put("own.w.test", ca().issue({"own.w.test"}));
-  done(store->note_uses({name("x.w.test")}, now + hours(1)));
+  done(store->note_uses({{name("x.w.test")}}, now + hours(1)));
   EXPECT_EQ(look("w.test").info->last_used, now + hours(1));
   EXPECT_EQ(look("x.w.test").info->name, name("w.test")) << "found by the wildcard";
-  done(store->note_uses({name("own.w.test")}, now + hours(2)));
+  done(store->note_uses({{name("own.w.test")}}, now + hours(2)));
   EXPECT_EQ(look("own.w.test").info->last_used, now + hours(2));
   EXPECT_EQ(look("w.test").info->last_used, now + hours(1));
 }
@@ -162,14 +162,14 @@ TEST_F(SqliteRenewalsTest, AVisitBelongsToTheWildcardWhereTheNamesOwnHasExpired)
   const WallTime today = TestCa::now();
   put("w.test", ca().issue({"w.test", "*.w.test"}));
   put("own.w.test", ca().issue({"own.w.test"}, today - hours(9), today - hours(1)));
-  done(store->note_uses({name("own.w.test")}, today + hours(1)));
+  done(store->note_uses({{name("own.w.test")}}, today + hours(1)));
   EXPECT_EQ(look("w.test").info->last_used, today + hours(1));
 }
 
 TEST_F(SqliteRenewalsTest, ManyVisitsAreNotedInPieces) {
-  std::vector<ServerName> names;
+  std::vector<SlotName> names;
   names.reserve(1700);
-  for (int i = 0; i < 1700; ++i) names.push_back(name("n" + std::to_string(i) + ".test"));
+  for (int i = 0; i < 1700; ++i) names.push_back({name("n" + std::to_string(i) + ".test")});
   put("n0.test", ca().issue({"n0.test"}));
   put("n1699.test", ca().issue({"n1699.test"}));
   done(store->note_uses(names, now + hours(1)));
@@ -180,7 +180,7 @@ TEST_F(SqliteRenewalsTest, ManyVisitsAreNotedInPieces) {
 TEST_F(SqliteRenewalsTest, ARenewalThatNobodyVisitedKeepsTheLastVisit) {
   put("a.test", ca().issue({"a.test"}));
   const WallTime seen = now - hours(500);
-  done(store->note_uses({name("a.test")}, seen));
+  done(store->note_uses({{name("a.test")}}, seen));
   CertificateOrigin unseen("ca");
   unseen.visited = false;
   done(store->put_certificate(name("a.test"), ca().issue({"a.test"}), unseen));
@@ -279,7 +279,7 @@ TEST_F(SqliteRenewalsTest, WhoDropsItsTaskLosesNothingElse) {
     finding.start();
     Task<> putting = store->put_plan(id, at(now + hours(9)));
     putting.start();
-    Task<> noting = store->note_uses({name("a.test")}, now + hours(3));
+    Task<> noting = store->note_uses({{name("a.test")}}, now + hours(3));
     noting.start();
   }
   done(store->self_test());

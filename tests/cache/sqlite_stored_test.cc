@@ -13,8 +13,9 @@ using testing::ElementsAre;
 class SqliteStoredTest : public StoreFixture {
  protected:
   void listen() {
-    store->on_stored([this](const ServerName& stored, const Certificate& certificate) {
-      heard.push_back(stored.text() + " " + certificate.serial());
+    store->on_stored([this](const ServerName& stored, Slot slot,
+                            const CertificatePtr& certificate) {
+      heard.push_back(stored.text() + (slot == Slot::kRsa ? " rsa " : " ") + certificate->serial());
     });
   }
   static std::string word(std::string_view text, const CertificatePtr& certificate) {
@@ -72,7 +73,7 @@ TEST_F(SqliteStoredTest, NothingIsHeardOfAPutThatFailed) {
 TEST_F(SqliteStoredTest, TheListenerMayReplaceItselfOrEndTheStore) {
   open();
   int once = 0;
-  store->on_stored([&](const ServerName&, const Certificate&) {
+  store->on_stored([&](const ServerName&, Slot, const CertificatePtr&) {
     ++once;
     listen();
   });
@@ -85,7 +86,7 @@ TEST_F(SqliteStoredTest, TheListenerMayReplaceItselfOrEndTheStore) {
   put("c.test", ca().issue({"c.test"}));
   EXPECT_EQ(heard.size(), 1u);
 
-  store->on_stored([&](const ServerName&, const Certificate&) { store.reset(); });
+  store->on_stored([&](const ServerName&, Slot, const CertificatePtr&) { store.reset(); });
   {
     Task<> dropped = store->put_certificate(name("d.test"), ca().issue({"d.test"}), "ca");
     dropped.start();
@@ -119,7 +120,8 @@ Task<> look_and_mark(Store& in, ServerName name, std::set<ServerName>& marked) {
 TEST_F(SqliteStoredTest, ALookUpThatAPutOvertookDoesNotSayThatThereIsNone) {
   open();
   std::set<ServerName> marked;
-  store->on_stored([&](const ServerName& stored, const Certificate&) { marked.erase(stored); });
+  store->on_stored(
+      [&](const ServerName& stored, Slot, const CertificatePtr&) { marked.erase(stored); });
   const auto certificate = ca().issue({"any.test"});
   for (int i = 0; i < 100; ++i) {
     const ServerName one = name("n" + std::to_string(i) + ".test");

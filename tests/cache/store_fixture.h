@@ -18,7 +18,9 @@ namespace latchkey {
 // A store in a folder of the test's own, driven by a loop of the test's own.
 class StoreFixture : public testing::Test {
  protected:
-  static ServerName name(std::string_view text) { return *ServerName::parse(text); }
+  static ServerName name(std::string_view text) {
+    return *(text.starts_with("*.") ? ServerName::parse_wildcard(text) : ServerName::parse(text));
+  }
   static const TestCa& ca() {
     static const TestCa one;
     return one;
