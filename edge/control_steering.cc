@@ -114,7 +114,8 @@ class ControlSteering::Place {
   size_t& taken_;
 };
 
-std::string ControlSteering::obtained(const ServerName& name, const CertificatePtr& certificate) {
+std::string ControlSteering::obtained(const ServerName& name,
+                                      const CertificatePtr& certificate) const {
   return JsonObject()
       .text("name", name.text())
       .text("says", "It is served, by a certificate that is valid until " +

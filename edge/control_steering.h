@@ -69,7 +69,7 @@ class ControlSteering final : public Steering {
 
   // Is the name among the certificate's own, not by a wildcard? Null: no.
   static bool names_it(const CertificatePtr& certificate, const ServerName& name);
-  static std::string obtained(const ServerName& name, const CertificatePtr& certificate);
+  std::string obtained(const ServerName& name, const CertificatePtr& certificate) const;
   AcmeSource* find_source(const std::string& issuer);
   // An address is not ordered on demand: only where the configuration lists it.
   std::optional<Error> refused_address(const ServerName& name);

@@ -95,6 +95,8 @@ TEST(AdminTextTest, TheDocumentedName) {
             "  certificate  04a1b2 from CN=E7,O=Let's Encrypt,C=US\n"
             "  valid        2026-03-01T11:00:00Z to 2026-05-30T10:59:59Z\n"
             "  names        shop.example.com\n"
+            "  key          p256\n"
+            "  staple       good from 2026-03-01T10:00:00Z to 2026-03-08T10:00:00Z\n"
             "  kept         in memory and in the store\n"
             "  renewal      renews in 60 d, 2026-04-30T05:12:09Z\n"
             "  window       2026-04-29T11:00:00Z to 2026-05-01T11:00:00Z\n"
@@ -129,9 +131,9 @@ TEST(AdminTextTest, WhatIsNotInTheStoreIsSaidWhenItFails) {
 TEST(AdminTextTest, TheDocumentedListOfCertificates) {
   CertificateTable table;
   EXPECT_EQ(table.page(documented("GET /names")),
-            "shop.example.com  letsencrypt  p256     expires in 90 d  renews in 60 d       "
+            "shop.example.com  letsencrypt  p256          expires in 90 d  renews in 60 d       "
             "used 2026-03-01\n"
-            "old.example.com   zerossl      rsa2048  expired 2 d ago  renews when visited  "
+            "old.example.com   zerossl      rsa2048 twin  expired 2 d ago  renews when visited  "
             "used 2025-12-20\n");
 }
 
@@ -161,11 +163,24 @@ TEST(AdminTextTest, TheDocumentedCertificate) {
             "issuer     letsencrypt\n"
             "account    https://acme-v02.api.letsencrypt.org/acme/acct/1\n"
             "valid      2026-03-01T11:00:00Z to 2026-05-30T10:59:59Z, expires in 90 d\n"
+            "responder  http://e7.o.example.org\n"
+            "staple     good from 2026-03-01T10:00:00Z to 2026-03-08T10:00:00Z\n"
             "renewal    renews in 60 d, 2026-04-30T05:12:09Z\n"
             "next look  2026-04-30T05:12:09Z\n"
             "last used  2026-03-01T12:00:00Z\n"
             "\n"
             "-----BEGIN CERTIFICATE-----\nMIIB…\n-----END CERTIFICATE-----\n");
+}
+
+TEST(AdminTextTest, ATwinAndAStapleThatEndedAreShown) {
+  EXPECT_EQ(certificate_text(json(R"({"key_type":"rsa2048","slot":"rsa","staple":{"good":false,
+      "this_update":"2026-03-01T10:00:00Z","next_update":"2026-03-08T10:00:00Z"},
+      "twin":{"key_type":"rsa2048","serial":"0a","not_after":"2026-05-30T10:59:59Z"}})")),
+            "key     rsa2048, for clients that cannot do ECDSA\n"
+            "staple  ended: from 2026-03-01T10:00:00Z to 2026-03-08T10:00:00Z\n"
+            "twin    rsa2048 0a, valid until 2026-05-30T10:59:59Z\n");
+  EXPECT_EQ(certificate_text(json(R"({"ocsp_responder":"http://o.test","staple":null})")),
+            "responder  http://o.test\nstaple     none\n");
 }
 
 TEST(AdminTextTest, TheDocumentedEventsTheNewestLast) {

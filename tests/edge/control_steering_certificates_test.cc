@@ -4,6 +4,7 @@
 
 #include <optional>
 
+#include "edge/steering_json.h"
 #include "tests/edge/control_steering_fixture.h"
 #include "tests/support/scripted_ca.h"
 
@@ -66,6 +67,7 @@ TEST_F(SteeredCertificatesTest, ARowOfTheListSaysHowLongItLives) {
   const JsonValue row = at(list, "certificates.0");
   EXPECT_EQ(at(row, "issuer").text, "test");
   EXPECT_EQ(at(row, "key_type").text, "p256");
+  EXPECT_EQ(at(row, "slot").text, "main");
   EXPECT_NE(at(row, "serial").text, "");
   EXPECT_NEAR(at(row, "expires_in_seconds").number, 90 * 86'400, 60);
   EXPECT_NEAR(at(row, "renew_in_seconds").number, 60 * 86'400, 3 * 86'400);
@@ -99,6 +101,42 @@ TEST_F(SteeredCertificatesTest, ACertificateIsShownInFullButForItsKey) {
   EXPECT_EQ((*read)->chain_der(), stored->chain_der());
   keep_in_memory("a.test");
   EXPECT_TRUE(at(said(steering().show_certificate(name_of("a.test"))), "in_memory").boolean);
+}
+
+TEST_F(SteeredCertificatesTest, ATwinIsListedAndShownBesideItsCertificate) {
+  store("a.test", "a.test");
+  EXPECT_TRUE(is_null(at(said(steering().show_certificate(name_of("a.test"))), "twin")));
+  const WallTime now = TestCa::now();
+  const CertificatePtr twin = ca_.issue({"a.test"}, now - 1h, now + 24h, generate_rsa_key());
+  CertificateOrigin origin;
+  origin.issuer = "test";
+  origin.slot = Slot::kRsa;
+  ASSERT_TRUE(loop_.finish(plane_->store().put_certificate(name_of("a.test"), twin, origin)));
+  const JsonValue shown = said(steering().show_certificate(name_of("a.test")));
+  EXPECT_EQ(at(shown, "slot").text, "main");
+  EXPECT_EQ(at(shown, "key_type").text, "p256");
+  EXPECT_EQ(at(shown, "twin.key_type").text, "rsa2048");
+  EXPECT_EQ(at(shown, "twin.serial").text, twin->serial());
+  EXPECT_FALSE(at(shown, "twin.in_memory").boolean);
+  std::vector<std::string> slots;
+  for (const JsonValue& row : at(said(steering().list_certificates({})), "certificates").items) {
+    slots.push_back(at(row, "slot").text + " " + at(row, "key_type").text);
+  }
+  EXPECT_THAT(slots, testing::UnorderedElementsAre("main p256", "rsa rsa2048"));
+}
+
+TEST_F(SteeredCertificatesTest, AStapleIsShownWithItsTimes) {
+  steering();
+  auto staple = std::make_shared<Staple>();
+  staple->der = "der";
+  staple->this_update = TestCa::now() - 1h;
+  staple->next_update = TestCa::now() + 1h;
+  cache_.put(name_of("own.test"), ca_.issue({"own.test"})->with_staple(staple));
+  const JsonValue shown = said(steering().show_certificate(name_of("own.test")));
+  EXPECT_TRUE(at(shown, "staple.good").boolean);
+  EXPECT_EQ(at(shown, "staple.next_update").text, iso_time(staple->next_update));
+  cache_.put(name_of("own.test"), ca_.issue({"own.test"}));
+  EXPECT_TRUE(is_null(at(said(steering().show_certificate(name_of("own.test"))), "staple")));
 }
 
 TEST_F(SteeredCertificatesTest, WhatIsOnlyInMemoryIsShownWithoutWhatOnlyTheStoreKnows) {

@@ -241,5 +241,38 @@ TEST(PagesTest, TextIsEscaped) {
   EXPECT_NE(page_html(502, "<script>").find("&lt;script&gt;"), std::string::npos);
 }
 
+TEST_F(PlainSiteTest, OtherPeoplesChallengesGoOnWhateverTheirHost) {
+  const std::string path = "/.well-known/acme-challenge/";
+  const auto offer = challenges.offer_http(*ServerName::parse("a.test"), "ours", "ours.thumb");
+  EXPECT_EQ(location(get("a.test", path + "theirs")), "404");
+  site.other_challenges = [this](RequestHead head, ResponseStream& to) {
+    return std::make_unique<Echo>(*this, std::move(head), to);
+  };
+  for (const char* host :
+       {"a.test", "b.test", "203.0.113.7", "[2001:db8::9]", "a_b.test", "x..y"}) {
+    const std::string answer = get(host, path + "theirs");
+    EXPECT_TRUE(answer.starts_with("HTTP/1.1 200")) << host;
+    EXPECT_NE(answer.find("GET " + path + "theirs"), std::string::npos) << answer;
+  }
+  EXPECT_NE(get("a.test", path + "ours").find("ours.thumb"), std::string::npos) << "ours stay ours";
+  EXPECT_TRUE(get("b.test", path + "ours").starts_with("HTTP/1.1 200")) << "another name's";
+  EXPECT_TRUE(get("b.test", path + "theirs", "HEAD").starts_with("HTTP/1.1 200"));
+}
+
+TEST_F(PlainSiteTest, NothingButATokenReachesTheOtherClient) {
+  site.other_challenges = [this](RequestHead head, ResponseStream& to) {
+    return std::make_unique<Echo>(*this, std::move(head), to);
+  };
+  for (const char* target :
+       {"", "a/b", "../admin", "%2e%2e", "tok.en", "token?x=1", "token/", "t%20"}) {
+    EXPECT_EQ(location(get("a.test", "/.well-known/acme-challenge/" + std::string(target))), "404")
+        << target;
+  }
+  EXPECT_EQ(location(get("a.test", "/.well-known/acme-challenge/token", "POST")), "404");
+  EXPECT_EQ(location(get("a.test", "/.well-known/acme-challenges/token")),
+            "https://a.test/.well-known/acme-challenges/token");
+  EXPECT_EQ(order, "") << "nobody was bothered";
+}
+
 }  // namespace
 }  // namespace latchkey::edge

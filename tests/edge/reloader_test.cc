@@ -28,7 +28,11 @@ class ReloaderTest : public testing::Test {
     if (!reloader_) {
       Reloader::Hooks hooks;
       hooks.reread = [this] { return on_disk_; };
-      hooks.apply = [this](const Reloader::Snapshot&) { ++applied_; };
+      hooks.apply = [this](const Reloader::Snapshot& snapshot) {
+        ++applied_;
+        certificates_ = snapshot.config.certificates.size();
+        challenge_route_ = snapshot.challenge_route;
+      };
       hooks.apply_allowlist = [this](std::shared_ptr<const Allowlist> list) {
         lists_.push_back(std::move(list));
       };
@@ -66,6 +70,8 @@ class ReloaderTest : public testing::Test {
   Config config_;  // what the process begins with
   Result<Config> on_disk_ = Error{};
   int applied_ = 0;
+  size_t certificates_ = 0;
+  std::shared_ptr<const RoutingTable> challenge_route_;
   std::vector<std::shared_ptr<const Allowlist>> lists_;  // for changes of files
   std::unique_ptr<Reloader> reloader_;
 };
@@ -122,6 +128,37 @@ TEST_F(ReloaderTest, ARotatedFileThatOnlyAStartReadsIsNamed) {
   test::write_text(folder_ / "other.pem", "-----BEGIN CERTIFICATE-----\n");
   on_disk_->issuers[0].ca_file = "other.pem";
   EXPECT_THAT(reload()->needs_restart, ElementsAre("issuers"));
+}
+
+TEST_F(ReloaderTest, ConfiguredCertificatesAndTheChallengeUpstreamAreTaken) {
+  reloader();
+  on_disk_->certificates.push_back({.pair = {}, .dir = "live"});
+  on_disk_->challenge_upstream = "http://127.0.0.1:8888";
+  const auto outcome = reload();
+  ASSERT_TRUE(outcome) << outcome.error().message;
+  EXPECT_THAT(outcome->took_effect, ElementsAre("certificates", "challenge_upstream"));
+  EXPECT_THAT(outcome->needs_restart, IsEmpty());
+  EXPECT_EQ(certificates_, 1u);
+  ASSERT_NE(challenge_route_, nullptr);
+  EXPECT_EQ(challenge_route_->find("x.test")->upstreams.front().text(), "127.0.0.1:8888");
+  on_disk_->challenge_upstream.reset();
+  ASSERT_TRUE(reload());
+  EXPECT_EQ(challenge_route_, nullptr);
+}
+
+TEST_F(ReloaderTest, ATsigSecretThatWasRotatedIsNamed) {
+  test::write_text(folder_ / "tsig", "c2VjcmV0");
+  std::filesystem::permissions(
+      folder_ / "tsig", std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
+  DnsConfig::Rfc2136& dns = config_.dns.emplace().rfc2136.emplace();
+  dns.server = "192.0.2.1:53";
+  dns.key_name = "acme";
+  dns.secret_file = "tsig";
+  reloader();
+  test::write_text(folder_ / "tsig", "b3RoZXJzZWNyZXQ=");
+  EXPECT_THAT(reload()->needs_restart, ElementsAre("dns.rfc2136.secret_file"));
+  test::write_text(folder_ / "tsig", "not base64!");
+  expect_refused("dns.rfc2136.secret_file");
 }
 
 TEST_F(ReloaderTest, AFilesChangeIsNotLostToAReloadThatFails) {

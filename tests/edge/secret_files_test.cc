@@ -59,6 +59,19 @@ TEST_F(SecretFilesTest, AnEabKeyIsBase64Url) {
   EXPECT_FALSE(read_eab_key(write("==")));
 }
 
+TEST_F(SecretFilesTest, ATsigKeyIsBase64) {
+  const std::string key("\xfb\xff\xbe\x00 secret", 11);
+  EXPECT_EQ(*read_tsig_key(write("+/++ACBzZWNyZXQ=\n")), key);
+  EXPECT_EQ(*read_tsig_key(write("+/++ACBzZWNyZXQ")), key);
+  for (const char* wrong :
+       {"-_--ACBzZWNyZXQ=", "key \"acme\" { secret \"+/++\"; };", "====", "+"}) {
+    const auto read = read_tsig_key(write(wrong));
+    ASSERT_FALSE(read) << wrong;
+    EXPECT_NE(read.error().message.find("is not base64"), std::string::npos);
+    EXPECT_EQ(read.error().message.find("ACBz"), std::string::npos);
+  }
+}
+
 TEST_F(SecretFilesTest, TheKeyOfAnUnusableFileIsNamed) {
   Config config;
   config.folder = folder / ".";
@@ -68,6 +81,14 @@ TEST_F(SecretFilesTest, TheKeyOfAnUnusableFileIsNamed) {
   config.issuers[0].eab = EabConfig{"kid", "secret"};
   config.webhook.emplace().secret_file = "secret";
   EXPECT_TRUE(check_secret_files(config));
+  DnsConfig::Rfc2136& dns = config.dns.emplace().rfc2136.emplace();
+  EXPECT_TRUE(check_secret_files(config));
+  dns.secret_file = "secret";
+  EXPECT_TRUE(check_secret_files(config));
+  dns.secret_file = "gone";
+  EXPECT_NE(check_secret_files(config).error().message.find("dns.rfc2136.secret_file"),
+            std::string::npos);
+  dns.secret_file = "secret";
   config.webhook->secret_file = "gone";
   EXPECT_NE(check_secret_files(config).error().message.find("events.webhook.secret_file"),
             std::string::npos);
