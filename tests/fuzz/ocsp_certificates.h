@@ -1,0 +1,22 @@
+#pragma once
+// What the seeds of ocsp_fuzz are about: a leaf and its issuer, in base64. Valid from 2025 to 2027.
+
+#include <string_view>
+
+namespace latchkey {
+
+constexpr std::string_view kLeaf =
+    "MIIBZzCCAQygAwIBAgIMbRtg7o/FgxHY9fHNMAoGCCqGSM49BAMCMA0xCzAJBgNVBAMMAkNBMB4XDTI1MDQxMTAw"
+    "MDAwMFoXDTI3MDQxMTAwMDAwMFowETEPMA0GA1UEAwwGYS50ZXN0MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE"
+    "+EIgJ0NDBcU3L9F63CGsyKiTX3DKm9kWbC3kWir4GMMfz2oUrvfZXBlI/BrbLET+TGO0AVYJYD9bpk0GYwY2NaNO"
+    "MEwwDAYDVR0TAQH/BAIwADARBgNVHREECjAIggZhLnRlc3QwKQYIKwYBBQUHAQEEHTAbMBkGCCsGAQUFBzABhg1o"
+    "dHRwOi8vby50ZXN0MAoGCCqGSM49BAMCA0kAMEYCIQCrJL4E0ohfx725gEFNgwrGRhuZqwtOTA4BOT9X4ddnJQIh"
+    "AMeSWykPx/bR5jT264Qkd1rttfWL1YxT3h3U1yddaSFm";
+constexpr std::string_view kIssuer =
+    "MIIBJTCBzaADAgECAgxKnzN3EHB9QdNUYRwwCgYIKoZIzj0EAwIwDTELMAkGA1UEAwwCQ0EwHhcNMjYxMTE5MTIw"
+    "NzQwWhcNMzYxMTE4MTIwNzQwWjANMQswCQYDVQQDDAJDQTBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABFd13ydA"
+    "nSWbestXPcS5nCLSSW11I5bNfHxZsXkdRX68WG22rRxalYRDvc3VrPNbN5B7+TzzxIfeCHtqHuv5qcSjEzARMA8G"
+    "A1UdEwEB/wQFMAMBAf8wCgYIKoZIzj0EAwIDRwAwRAIgDyukuXhRNfybdy75gh8RLX/7yChg6fTGPZ5g3aSpKRMC"
+    "IBKwVuzf2cPiIGpZOIU8Fe4u4Tfn9+uNseNnjS7nfTOj";
+
+}  // namespace latchkey
