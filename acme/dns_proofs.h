@@ -23,7 +23,7 @@ class DnsProofs final : public DnsProver {
     // A CNAME at _acme-challenge.<name> is followed and the record put where it leads.
     bool follow_cname = true;
     // So long it is waited for until the zone's own name servers all show the record (then the CA
-    // is told in any case).
+    // is told in any case). 0: nobody is asked.
     Millis propagation_timeout{120'000};
     Millis poll{500};  // first; doubled up to 5 s
     // Added when all show it: for servers behind them.

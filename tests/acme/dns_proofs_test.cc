@@ -254,6 +254,20 @@ TEST_F(DnsProofsTest, GoesOnWhereANameServerNeverShowsIt) {
   EXPECT_TRUE(task.outcome());
 }
 
+TEST_F(DnsProofsTest, AsksNobodyWhereThereIsNoTimeForIt) {
+  options.propagation_timeout = 0s;
+  options.follow_cname = false;
+  options.settle = 3s;
+  start();
+  auto task = publish("a.test", "token");
+  task.start();
+  clock.advance(2s);
+  EXPECT_FALSE(task.done());
+  clock.advance(1s);
+  EXPECT_TRUE(task.done());
+  EXPECT_THAT(dns.questions, IsEmpty());
+}
+
 TEST_F(DnsProofsTest, WithdrawsUntilThatWorked) {
   { const auto proof = published("a.test", "token"); }
   dns.withdraw_error = Error{ErrorCode::kIo, "connection refused"};
