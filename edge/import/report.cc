@@ -16,16 +16,23 @@ constexpr int kBarWidth = 30;
 constexpr auto kBarEvery = 100ms;
 constexpr auto kQuietFor = 1s;  // what is over sooner needs no progress
 
-struct Words {
-  const char* did;
-  const char* would;  // in a dry run
-};
-constexpr std::array<Words, kImportKinds> kWords{{{"taken", "would be taken"},
-                                                  {"already there", "already there"},
-                                                  {"newer kept", "newer kept"},
-                                                  {"skipped", "skipped"},
-                                                  {"damaged", "damaged"},
-                                                  {"not stored", "not stored"}}};
+const char* word_for(ImportKind kind, bool account, bool dry_run) {
+  switch (kind) {
+    case ImportKind::kTaken:
+      return dry_run ? "would be taken" : "taken";
+    case ImportKind::kSame:
+      return "already there";
+    case ImportKind::kKept:
+      return account ? "another kept" : "newer kept";
+    case ImportKind::kSkipped:
+      return "skipped";
+    case ImportKind::kDamaged:
+      return "damaged";
+    case ImportKind::kFailed:
+      break;
+  }
+  return "not stored";
+}
 
 }  // namespace
 
@@ -49,7 +56,7 @@ void ImportReport::add(bool account, const std::string& path, const ImportRow& r
   Tally& tally = (account ? accounts_ : certificates_)[index];
   ++tally.count;
   const std::string line = printable(path) + ": " + printable(row.what);
-  const char* const word = options_.dry_run ? kWords[index].would : kWords[index].did;
+  const char* const word = word_for(row.kind, account, options_.dry_run);
   const char* const whose = account ? "account " : "";
   if (file_ != nullptr && std::fprintf(file_.get(), "%s%s: %s\n", whose, word, line.c_str()) < 0) {
     written_ = false;
@@ -91,21 +98,25 @@ void ImportReport::progress(size_t done, size_t total) {
   bar_ = true;
 }
 
-void ImportReport::show(const Tallies& tallies, const char* one, const char* many) const {
+void ImportReport::show(bool account) const {
+  const Tallies& tallies = account ? accounts_ : certificates_;
+  const auto word_of = [&](size_t kind) {
+    return word_for(static_cast<ImportKind>(kind), account, options_.dry_run);
+  };
   std::string counts;
   for (size_t i = 0; i < kImportKinds; ++i) {
     if (tallies[i].count == 0) continue;
-    const char* const word = options_.dry_run ? kWords[i].would : kWords[i].did;
-    counts += (counts.empty() ? "" : ", ") + std::to_string(tallies[i].count) + " " + word;
+    counts += (counts.empty() ? "" : ", ") + std::to_string(tallies[i].count) + " " + word_of(i);
   }
   size_t all = 0;
   for (const Tally& tally : tallies) all += tally.count;
   if (all == 0) return;
-  std::fprintf(options_.out, "%zu %s: %s.\n", all, all == 1 ? one : many, counts.c_str());
+  std::fprintf(options_.out, "%zu %s%s: %s.\n", all, account ? "ACME account" : "certificate",
+               all == 1 ? "" : "s", counts.c_str());
   for (size_t i = 0; i < kImportKinds; ++i) {
     const Tally& tally = tallies[i];
     if (tally.first.empty()) continue;
-    std::fprintf(options_.out, "  %s:\n", options_.dry_run ? kWords[i].would : kWords[i].did);
+    std::fprintf(options_.out, "  %s:\n", word_of(i));
     for (const std::string& line : tally.first)
       std::fprintf(options_.out, "    %s\n", line.c_str());
     if (tally.count > tally.first.size()) {
@@ -122,8 +133,8 @@ void ImportReport::finish(const std::string& unfinished) {
     for (const Tally& tally : *tallies) all += tally.count;
   }
   if (all == 0) std::fputs("Nothing was found.\n", options_.out);
-  show(certificates_, "certificate", "certificates");
-  show(accounts_, "ACME account", "ACME accounts");
+  show(false);
+  show(true);
   const double seconds = std::chrono::duration<double>(Steady::now() - began_).count();
   if (all != 0) std::fprintf(options_.out, "In %.1f s.\n", seconds);
   if (options_.dry_run) std::fputs("This was a dry run: nothing was stored.\n", options_.out);

@@ -46,7 +46,7 @@ class ImportReport {
 
   explicit ImportReport(Options options);
   void add(bool account, const std::string& path, const ImportRow& row);
-  void show(const Tallies& tallies, const char* one, const char* many) const;
+  void show(bool account) const;
   void clear_bar();
 
   Options options_;
