@@ -126,6 +126,9 @@ Result<> Control::start() {
   auto routes = make_routes(config_);
   if (!routes) return routes.error();
   settings.routes = *routes;
+  auto challenge_route = make_challenge_route(config_);
+  if (!challenge_route) return challenge_route.error();
+  settings.challenge_route = *challenge_route;
   settings.fallback = fallback;
   settings.connect_timeout = config_.upstream_connect_timeout;
   settings.response_timeout = config_.upstream_response_timeout;
@@ -277,9 +280,11 @@ void Control::open_reloader() {
     plane_->replace_allowlist(snapshot.allowlist);
     plane_->replace_configured(snapshot.config);
     for (const auto& worker : workers_) {
-      worker->post([routes = snapshot.routes, fallback = snapshot.fallback](Worker& w) {
+      worker->post([routes = snapshot.routes, fallback = snapshot.fallback,
+                    challenge_route = snapshot.challenge_route](Worker& w) {
         w.replace_routes(routes);
         w.replace_fallback(fallback);
+        w.replace_challenge_route(challenge_route);
       });
     }
     log_.set_level(snapshot.config.log_level);
