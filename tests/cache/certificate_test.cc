@@ -5,6 +5,7 @@
 #include <openssl/err.h>
 #include <openssl/pool.h>
 
+#include "tests/support/ocsp_ca.h"
 #include "tests/support/test_certificates.h"
 
 namespace latchkey {
@@ -167,6 +168,67 @@ TEST_F(CertificateTest, PrivateKeysAreReadInTheirUsualForms) {
   }
   EXPECT_FALSE(private_key_from_der(private_key_to_der(generate_p256_key()) + "x").has_value());
   EXPECT_EQ(ERR_peek_error(), 0u);
+}
+
+TEST_F(CertificateTest, KnowsItsResponder) {
+  const test::OcspCa with_responder;
+  const auto responder = [&](std::string_view url) {
+    return with_responder.issue({"a.test"}, url)->ocsp_responder();
+  };
+  EXPECT_EQ(ca().issue({"a.test"})->ocsp_responder(), "");
+  EXPECT_EQ(responder("http://ocsp.test/x?y"), "http://ocsp.test/x?y");
+  EXPECT_EQ(responder("HTTPS://ocsp.test"), "HTTPS://ocsp.test");
+  for (const char* bad :
+       {"ldap://ocsp.test/", "file:///etc/passwd", "http:/ocsp.test", "ocsp.test",
+        "http://ocsp.test/a b", "http://ocsp.test/\r\nX: y", "http://ocsp.test/\xc3\xbc", "\x01"}) {
+    EXPECT_EQ(responder(bad), "") << bad;
+  }
+  const std::string longest = "http://" + std::string(1017, 'a');
+  EXPECT_EQ(responder(longest), longest);
+  EXPECT_EQ(responder(longest + "a"), "");
+  EXPECT_EQ(ERR_peek_error(), 0u);
+}
+
+TEST_F(CertificateTest, AStapleIsOfACopyThatSharesTheRest) {
+  const test::OcspCa with_responder;
+  const auto bare = with_responder.issue({"a.test", "*.w.test"}, "http://ocsp.test/");
+  EXPECT_EQ(bare->staple(), nullptr);
+  const auto staple = std::make_shared<const Staple>(
+      Staple{std::string(2000, 's'), TestCa::now(), TestCa::now() + hours(1)});
+  const auto stapled = bare->with_staple(staple);
+  EXPECT_EQ(bare->staple(), nullptr);
+  EXPECT_EQ(stapled->staple(), staple);
+  EXPECT_TRUE(stapled->staple()->good_at(TestCa::now()));
+  EXPECT_FALSE(stapled->staple()->good_at(staple->next_update));
+  EXPECT_EQ(stapled->chain(), bare->chain()) << "the buffers are shared";
+  EXPECT_EQ(stapled->key(), bare->key());
+  EXPECT_EQ(stapled->names(), bare->names());
+  EXPECT_EQ(stapled->not_before(), bare->not_before());
+  EXPECT_EQ(stapled->not_after(), bare->not_after());
+  EXPECT_EQ(stapled->chain_not_after(), bare->chain_not_after());
+  EXPECT_EQ(stapled->serial(), bare->serial());
+  EXPECT_EQ(stapled->issuer(), bare->issuer());
+  EXPECT_EQ(stapled->ocsp_responder(), bare->ocsp_responder());
+  EXPECT_GE(stapled->bytes(), bare->bytes() + 2000);
+  EXPECT_LE(stapled->bytes(), bare->bytes() + 2300);
+  const auto again = stapled->with_staple(nullptr);
+  EXPECT_EQ(again->staple(), nullptr);
+  EXPECT_EQ(again->bytes(), bare->bytes());
+}
+
+TEST_F(CertificateTest, ItsIdentityIsItsLeaf) {
+  const auto one = ca().issue({"a.test"});
+  const auto other = ca().issue({"a.test"});
+  EXPECT_EQ(one->leaf_hash().size(), 32u);
+  EXPECT_NE(one->leaf_hash(), other->leaf_hash());
+  EXPECT_FALSE(one->same_leaf(*other));
+  const auto read_again = *Certificate::from_der(one->chain_der(), one->key());
+  EXPECT_TRUE(one->same_leaf(*read_again));
+  EXPECT_EQ(one->leaf_hash(), read_again->leaf_hash());
+  EXPECT_TRUE(one->same_leaf(*one->with_staple(nullptr)));
+  EXPECT_FALSE(one->is_rsa());
+  EXPECT_TRUE(ca().issue({"a.test"}, TestCa::now(), TestCa::now() + hours(1), generate_rsa_key())
+                  ->is_rsa());
 }
 
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)

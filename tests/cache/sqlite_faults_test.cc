@@ -85,6 +85,22 @@ class StoreFaultsTest : public StoreFixture {
            return ended(store->put_account({"new", "u", "k"}));
          }},
         {"delete_account", [this] { return ended(store->delete_account("old")); }},
+        {"put_staple",
+         [this] {
+           return ended(store->put_staple({.leaf = "new", .name = "new.test", .end = kNow}));
+         }},
+        {"delete_staple", [this] { return ended(store->delete_staple("old")); }},
+        {"put_dns_proof",
+         [this] {
+           return ended(store->put_dns_proof({.domain = "_acme-challenge.a.test", .value = "v"}));
+         }},
+        {"delete_dns_proof", [this] { return ended(store->delete_dns_proof(1)); }},
+        {"import_certificates",
+         [this, imported = ca().issue({"imported.test"})] {
+           return ended(
+               store->import_certificates({{name("imported.test"), imported, "imported"}}));
+         }},
+        {"delete_certificate_row", [this] { return ended(store->delete_certificate_row(3)); }},
         {"reseal", [this] { return ended(store->reseal()); }},
         {"delete_certificate", [this] { return ended(store->delete_certificate(name("b.test"))); }},
         {"delete_name", [this] { return ended(store->delete_name(name("c.test"))); }},
@@ -102,6 +118,8 @@ class StoreFaultsTest : public StoreFixture {
       done(store->put_verdict(name(one), verdict()));
     }
     done(store->put_account({"old", "u", "k"}));
+    done(store->put_staple({.leaf = "old", .name = "a.test", .end = kNow}));
+    ASSERT_TRUE(run(store->put_dns_proof({.domain = "d", .value = "v"})).has_value());
     done(store->put_buckets({{"i", "k", "", 7, 0}}));
     done(store->put_events({event("a.test")}));
   }
@@ -174,6 +192,9 @@ TEST_F(StoreFaultsTest, AReadErrorIsOneOfThatReadAndPasses) {
       {"find_due", [this] { return ended(store->find_due(WallTime::max(), 5)); }},
       {"list_certificates", [this] { return ended(store->list_certificates({})); }},
       {"load_orders", [this] { return ended(store->load_orders(5)); }},
+      {"find_staple", [this] { return ended(store->find_staple("old")); }},
+      {"find_due_staples", [this] { return ended(store->find_due_staples(kNow, 5)); }},
+      {"load_dns_proofs", [this] { return ended(store->load_dns_proofs(5)); }},
       {"find_events", [this] { return ended(store->find_events("a.test", 5)); }},
       {"load_buckets", [this] { return ended(store->load_buckets(WallTime(seconds(0)))); }},
       {"find_account", [this] { return ended(store->find_account("old")); }},

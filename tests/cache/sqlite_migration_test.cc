@@ -5,6 +5,7 @@
 #include "cache/sqlite_accounts.h"
 #include "cache/sqlite_certificates.h"
 #include "cache/sqlite_meta.h"
+#include "cache/sqlite_orders.h"
 #include "cache/sqlite_schema.h"
 #include "tests/cache/store_fixture.h"
 #include "tests/support/store_file.h"
@@ -142,6 +143,60 @@ TEST_F(MigrationTest, AnUpgradeThatWasCutShortIsDoneAgain) {
   execute("DROP TABLE event");
   open();
   EXPECT_NE(find("a.test"), nullptr);
+}
+
+TEST_F(MigrationTest, VersionThreesRowsAreForEverybodyAndItsOrdersGoOn) {
+  make(3);
+  const auto made = ca().issue({"a.test", "*.a.test"});
+  add("a.test", made, 1);
+  ASSERT_TRUE(old_->execute("UPDATE certificate SET end_at = not_after, look_at = 1;"
+                            "INSERT INTO certificate_name VALUES ('*.a.test', 1)")
+                  .has_value());
+  for (const std::string one : {"o.test", "p.test"}) {
+    sqlite::Query query = old_->query(
+        "INSERT INTO order_state (name, issuer, directory, account, url, sealed_key, profile, "
+        "made, renewal) VALUES (?, 'ca', 'd', 'u', 'https://ca.test/o', ?, 'p', 7, 1)");
+    query.bind(one).bind_blob(
+        box_->seal("the order's key", sqlite::order_context(one, "https://ca.test/o")));
+    ASSERT_TRUE(query.run().has_value());
+  }
+  old_.reset();
+  open();
+  const NameRecord found = look("a.test");
+  ASSERT_NE(found.certificate, nullptr);
+  EXPECT_EQ(found.info->slot, Slot::kMain);
+  EXPECT_EQ(found.certificate->serial(), made->serial());
+  EXPECT_EQ(found_serial("x.a.test"), made->serial());
+  EXPECT_EQ(*run(store->find_certificate(name("a.test"), Slot::kRsa)), nullptr);
+
+  const auto orders = *run(store->load_orders(10));
+  ASSERT_EQ(orders.size(), 2u);
+  EXPECT_EQ(orders[0].name, name("o.test"));
+  EXPECT_EQ(orders[0].slot, Slot::kMain);
+  EXPECT_EQ(orders[0].key_der, "the order's key");
+  EXPECT_EQ(orders[0].url, "https://ca.test/o");
+  EXPECT_EQ(orders[0].profile, "p");
+  EXPECT_EQ(orders[0].made, WallTime(seconds(7)));
+  EXPECT_TRUE(orders[0].renewal);
+  EXPECT_EQ((*run(store->find_account("d")))->key_der, "the key");
+  EXPECT_EQ(run(store->find_due_staples(WallTime(seconds(9)), 5))->next, RenewalPlan::kNever);
+  EXPECT_TRUE(run(store->load_dns_proofs(5))->empty());
+  store.reset();
+  EXPECT_TRUE(test::StoreFile(database).sound());
+}
+
+TEST_F(MigrationTest, AnUpgradeOfOrdersThatWasCutShortIsDoneAgain) {
+  make(3);
+  ASSERT_TRUE(old_->execute("INSERT INTO order_state VALUES ('a.test', '', '', '', '', x'', '', 1, "
+                            "0); CREATE TABLE dns_proof (a)")
+                  .has_value());
+  old_.reset();
+  EXPECT_THAT(refusal(), testing::HasSubstr("schema 4"));
+  EXPECT_EQ(number("SELECT value FROM meta WHERE key = 'schema_version'"), 3);
+  EXPECT_EQ(number("SELECT count(*) FROM order_state"), 1);
+  execute("DROP TABLE dns_proof");
+  open();
+  EXPECT_EQ(number("SELECT count(*) FROM order_state WHERE slot = 0"), 1);
 }
 
 }  // namespace

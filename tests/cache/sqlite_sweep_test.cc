@@ -254,12 +254,13 @@ TEST_F(SweepTest, EventsAndOrdersGoWhenTheirTimeIsOver) {
   EXPECT_EQ(count("SELECT count(*) FROM event WHERE text = 'just'"), 1);
   EXPECT_EQ(count("SELECT count(*) FROM event"), 1);
 
-  const auto add_order = [&](const std::string& text, WallTime made) {
-    execute("INSERT INTO order_state VALUES ('" + text + "', '', '', '', '', x'', '', " + at(made) +
-            ", 0)");
+  const auto add_order = [&](const std::string& text, int slot, WallTime made) {
+    execute("INSERT INTO order_state VALUES ('" + text + "', " + std::to_string(slot) +
+            ", '', '', '', '', x'', '', " + at(made) + ", 0)");
   };
-  add_order("week", kNow - hours(7 * 24));
-  add_order("old", kNow - hours(7 * 24) - seconds(1));
+  add_order("week", 0, kNow - hours(7 * 24));
+  add_order("week", 1, kNow - hours(7 * 24) - seconds(1));
+  add_order("old", 0, kNow - hours(7 * 24) - seconds(1));
   EXPECT_FALSE(*sweep_orders(*db, kNow));
   EXPECT_EQ(count("SELECT count(*) FROM order_state WHERE name = 'week'"), 1);
   EXPECT_EQ(count("SELECT count(*) FROM order_state"), 1);
