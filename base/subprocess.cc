@@ -265,7 +265,6 @@ Error Run::not_started(int number) const {
     return Error{ErrorCode::kIo, usable.error().message};
   }
   std::string why = call_.path + " cannot be run: " + errno_text(number);
-  if (number == ENOEXEC) why += " (a script begins with a line like #!/bin/sh)";
   if (number == ENOENT) why += " (its interpreter, named in its first line, is missing)";
   return Error{ErrorCode::kIo, std::move(why)};
 }

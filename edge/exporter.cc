@@ -22,8 +22,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr size_t kMaxQueued = 1000;  // then all are looked through once more instead
-constexpr size_t kMaxFailed = 1000;  // the same
+constexpr size_t kMaxFailed = 1000;  // beyond that all are looked through once more instead
 constexpr size_t kMaxNames = 10'000;
 constexpr size_t kMaxJournal = kMaxNames * 256;  // bytes
 constexpr Millis kQuiet = 2s, kLongest = 30s;    // of a burst
@@ -63,7 +62,7 @@ class Backoff {
 }  // namespace
 
 struct Exporter::Impl {
-  Impl(ExportConfig c, Store& s, uv_loop_t& l, Clock& k, Log& g, Counts& n)
+  Impl(ExportConfig c, Store& s, uv_loop_t& l, Clock& k, Log& g, size_t q, Counts& n)
       : config(std::move(c)),
         dir(config.dir),
         journal(dir / ".hook-pending"),
@@ -71,6 +70,7 @@ struct Exporter::Impl {
         loop(l),
         clock(k),
         log(g),
+        max_queued(q),
         counts(n) {}
 
   Task<> work();
@@ -104,9 +104,10 @@ struct Exporter::Impl {
   uv_loop_t& loop;
   Clock& clock;
   Log& log;
+  const size_t max_queued;
   Counts& counts;
 
-  std::unordered_map<SlotName, CertificatePtr> queue;  // <= kMaxQueued
+  std::unordered_map<SlotName, CertificatePtr> queue;  // <= max_queued
   bool look_through_all = true;                        // from the beginning, as soon as may be
   std::optional<SlotPages> pages;                      // set while all are looked through
   std::deque<SlotName> page;                           // of them: what is left of one
@@ -328,8 +329,10 @@ Task<> Exporter::Impl::rest() {
   co_return ignored;
 }
 
-Exporter::Exporter(ExportConfig config, Store& store, uv_loop_t& loop, Clock& clock, Log& log)
-    : impl_(std::make_unique<Impl>(std::move(config), store, loop, clock, log, counts_)) {}
+Exporter::Exporter(ExportConfig config, Store& store, uv_loop_t& loop, Clock& clock, Log& log,
+                   size_t max_queued)
+    : impl_(std::make_unique<Impl>(std::move(config), store, loop, clock, log, max_queued,
+                                   counts_)) {}
 
 Exporter::~Exporter() {
   impl_->worker = {};
@@ -345,7 +348,7 @@ void Exporter::stored(const ServerName& name, Slot slot, const CertificatePtr& c
   const auto found = impl_->queue.find(what);
   if (found != impl_->queue.end()) {
     found->second = certificate;
-  } else if (impl_->queue.size() < kMaxQueued) {
+  } else if (impl_->queue.size() < impl_->max_queued) {
     impl_->queue.emplace(what, certificate);
   } else {
     impl_->look_through_all = true;
@@ -353,8 +356,12 @@ void Exporter::stored(const ServerName& name, Slot slot, const CertificatePtr& c
   impl_->wake_soon();
 }
 
+bool Exporter::idle() const {
+  return !impl_->busy && impl_->waking == nullptr && impl_->queue.empty();
+}
+
 bool Exporter::at_rest() const {
-  return !impl_->busy && impl_->queue.empty() && !impl_->hook_waits() && !impl_->failing();
+  return idle() && !impl_->hook_waits() && !impl_->failing();
 }
 
 }  // namespace latchkey::edge

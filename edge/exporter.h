@@ -43,8 +43,10 @@ class Exporter {
 
   Exporter(ExportConfig config, Store& store, Loop& loop, Log& log)
       : Exporter(std::move(config), store, loop.uv(), loop.clock(), log) {}
-  // All outlive us.
-  Exporter(ExportConfig config, Store& store, uv_loop_t& loop, Clock& clock, Log& log);
+  // All outlive us. Of what is stored at most `max_queued` wait; beyond that the whole store is
+  // looked through once more.
+  Exporter(ExportConfig config, Store& store, uv_loop_t& loop, Clock& clock, Log& log,
+           size_t max_queued = 1000);
   ~Exporter();
   Exporter(const Exporter&) = delete;
 
@@ -52,7 +54,9 @@ class Exporter {
   void stored(const ServerName& name, Slot slot, const CertificatePtr& certificate);
 
   const Counts& counts() const { return counts_; }
-  // Everything is written, and the hook knows of it.
+  // Nothing is under way: what is left, if anything, waits for its time.
+  bool idle() const;
+  // ... and nothing is left: everything is written, and the hook knows of it.
   bool at_rest() const;
 
  private:
