@@ -108,8 +108,7 @@ TEST_F(SteeredCertificatesTest, ATwinIsListedAndShownBesideItsCertificate) {
   EXPECT_TRUE(is_null(at(said(steering().show_certificate(name_of("a.test"))), "twin")));
   const WallTime now = TestCa::now();
   const CertificatePtr twin = ca_.issue({"a.test"}, now - 1h, now + 24h, generate_rsa_key());
-  CertificateOrigin origin;
-  origin.issuer = "test";
+  CertificateOrigin origin("test");
   origin.slot = Slot::kRsa;
   ASSERT_TRUE(loop_.finish(plane_->store().put_certificate(name_of("a.test"), twin, origin)));
   const JsonValue shown = said(steering().show_certificate(name_of("a.test")));
