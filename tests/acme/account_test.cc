@@ -198,6 +198,42 @@ TEST_F(AccountTest, AnAccountWithAnRsaKeyThatWasBroughtAlongIsUsed) {
   EXPECT_EQ(url(), kFirst);
 }
 
+// It was brought along; what it is bound to nobody has said.
+TEST_F(AccountTest, AnAccountWithoutAKidIsUsedAsItIsWhileTheCaKnowsIt) {
+  ca.external_accounts = {{"one", "1"}};
+  options.eab = ExternalAccount{"one", "1"};
+  restart();
+  const AccountPtr before = *get().account;
+  record().eab_kid.clear();
+  ca.external_accounts = {{"two", "2"}};
+  options.eab = ExternalAccount{"two", "2"};
+  restart();
+  EXPECT_EQ(url(), kFirst);
+  EXPECT_TRUE(works(*get().account));
+  EXPECT_EQ(ca.accounts_made, 1);
+  EXPECT_EQ((*get().account)->key.thumbprint(), before->key.thumbprint());
+
+  ca.forget_accounts();
+  accounts->forget(*get().account);
+  EXPECT_EQ(url(), kSecond) << "bound, with its own key";
+  EXPECT_EQ((*get().account)->key.thumbprint(), before->key.thumbprint());
+  EXPECT_EQ(record().eab_kid, "two");
+}
+
+// ... of some clients not even the account's URL comes along.
+TEST_F(AccountTest, AKeyThatWasBroughtAlongLeadsToItsAccount) {
+  ca.external_accounts = {{"one", "1"}};
+  options.eab = ExternalAccount{"one", "1"};
+  restart();
+  EXPECT_EQ(url(), kFirst);
+  record().url.clear();
+  record().eab_kid.clear();
+  restart();
+  EXPECT_EQ(url(), kFirst);
+  EXPECT_EQ(ca.accounts_made, 1);
+  EXPECT_EQ(record().url, kFirst);
+}
+
 TEST_F(AccountTest, WhatTheStoreCannotDoIsItsFault) {
   store.broken = Error{ErrorCode::kIo, "disk on fire"};
   const AccountOutcome outcome = get();

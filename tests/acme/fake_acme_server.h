@@ -16,6 +16,7 @@
 #include "acme/order.h"
 #include "base/clock.h"
 #include "base/http_client.h"
+#include "tests/acme/fake_prover.h"
 #include "tests/acme/verify_jws.h"
 #include "tests/support/test_certificates.h"
 
@@ -27,6 +28,8 @@ class FakeAcmeServer final : public HttpClient {
       : clock_(clock), challenges_(challenges) {}
 
   static constexpr const char* kDirectory = "https://ca.test/dir";
+
+  FakeProver* dns = nullptr;  // that it looks into; null: it finds nothing there
 
   // How it behaves.
   Millis latency{1};
@@ -332,7 +335,9 @@ class FakeAcmeServer final : public HttpClient {
       proof.status = proof.good ? "valid" : "invalid";
     }
     std::string list;
+    const bool wildcard = proof.name.starts_with("*.");
     for (const std::string& type : offered) {
+      if (wildcard && type != "dns-01") continue;
       JsonObject item;
       const bool tried = proof.answered && to_string(*proof.answered) == type;
       const bool failed = tried && proof.status == "invalid";
@@ -343,13 +348,14 @@ class FakeAcmeServer final : public HttpClient {
       list += (list.empty() ? "" : ",") + item.str();
     }
     const bool is_ip = ServerName::parse_ip(proof.name).has_value();
-    const std::string identifier =
-        JsonObject().text("type", is_ip ? "ip" : "dns").text("value", proof.name).str();
-    HttpReply reply = json(200, JsonObject()
-                                    .text("status", proof.status)
-                                    .raw("identifier", identifier)
-                                    .raw("challenges", "[" + list + "]")
-                                    .str());
+    const std::string identifier = JsonObject()
+                                       .text("type", is_ip ? "ip" : "dns")
+                                       .text("value", proof.name.substr(wildcard ? 2 : 0))
+                                       .str();
+    JsonObject body;
+    body.text("status", proof.status).raw("identifier", identifier);
+    if (wildcard) body.boolean("wildcard", true);
+    HttpReply reply = json(200, body.raw("challenges", "[" + list + "]").str());
     if (proof.answered && proof.status == "pending" && !retry_after.empty()) {
       reply.headers.emplace_back("retry-after", retry_after);
     }
@@ -358,14 +364,12 @@ class FakeAcmeServer final : public HttpClient {
 
   HttpReply challenge(const std::string& kind, int number) {
     Proof& proof = proofs_[number];
-    const bool http = kind.find("http-01") != std::string::npos;
-    proof.answered = http ? ChallengeType::kHttp01 : ChallengeType::kTlsAlpn01;
+    for (const auto type :
+         {ChallengeType::kTlsAlpn01, ChallengeType::kHttp01, ChallengeType::kDns01}) {
+      if (kind == "/challenge/" + std::string(to_string(type))) proof.answered = type;
+    }
     proof.polls = validation_polls;
-    const auto ip = ServerName::parse_ip(proof.name);
-    const ServerName name = ip ? *ip : *ServerName::parse(proof.name);
-    const bool answered =
-        http ? challenges_.find_http(name, proof.token).has_value()
-             : challenges_.find_tls_alpn(ip ? reverse_name(name) : name) != nullptr;
+    const bool answered = is_answered(*proof.answered, proof.name, proof.token);
     if (!answered) broken("accepted a challenge before it could be answered");
     proof.good = answered && !unreachable.contains(*proof.answered);
     if (knows_challenges) {
@@ -373,6 +377,14 @@ class FakeAcmeServer final : public HttpClient {
       return problem(400, "malformed", "cannot update a challenge that is valid");
     }
     return json(200, "{}");
+  }
+
+  bool is_answered(ChallengeType type, const std::string& about, const std::string& token) {
+    if (type == ChallengeType::kDns01) return dns != nullptr && dns->shows(about, token);
+    const auto ip = ServerName::parse_ip(about);
+    const ServerName name = ip ? *ip : *ServerName::parse(about);
+    if (type == ChallengeType::kHttp01) return challenges_.find_http(name, token).has_value();
+    return challenges_.find_tls_alpn(ip ? reverse_name(name) : name) != nullptr;
   }
 
   HttpReply finalize(int number, const std::string& payload) {

@@ -22,14 +22,17 @@ class IssuerFixture : public ::testing::Test {
     store.delay = Millis(1);
     options.name = "fake";
     options.directory = FakeAcmeServer::kDirectory;
+    ca.dns = &dns;
     restart();
   }
   ~IssuerFixture() override { EXPECT_THAT(ca.broken_rules, ::testing::IsEmpty()); }
 
   void restart() { issuer.emplace(options, ca, clock, store, challenges, log); }
 
+  // A wildcard, too.
   IssuanceJob job(const std::string& name = "a.test") {
-    IssuanceJob made{*ServerName::parse(name)};
+    IssuanceJob made{name.starts_with("*.") ? *ServerName::parse_wildcard(name)
+                                            : *ServerName::parse(name)};
     made.on_failure = [this](const IssuanceFailure& f) { failure = f; };
     return made;
   }
@@ -82,6 +85,7 @@ class IssuerFixture : public ::testing::Test {
   const ServerName a = *ServerName::parse("a.test");
   ManualClock clock;
   ChallengeTable challenges;
+  FakeProver dns{clock};
   FakeAcmeServer ca{clock, challenges};
   FakeStore store;
   Log log{2, Log::Format::kText, LogLevel::kError};

@@ -58,6 +58,45 @@ TEST_F(JobTest, TheIssuersProfileIsAskedForWhereTheJobNamesNone) {
   EXPECT_THAT(order_for(wanted), HasSubstr(R"("profile":"shortlived")"));
 }
 
+TEST_F(JobTest, ATwinHasAnRsaKeyWhateverTheTypeAndItsOrderIsFiledAsSuch) {
+  for (const char* type : {"", "p256", "p384", "ed25519"}) {
+    IssuanceJob wanted = job();
+    wanted.key_type = type;
+    wanted.slot = Slot::kRsa;
+    const auto certificate = obtain(std::move(wanted));
+    ASSERT_TRUE(certificate) << certificate.error().message;
+    EXPECT_EQ(test::key_bits((*certificate)->key()), 2048);
+    EXPECT_TRUE(test::is_rsa((*certificate)->key()));
+    ASSERT_TRUE(store.orders.contains({a, Slot::kRsa}));
+  }
+  ASSERT_TRUE(obtain());
+  EXPECT_TRUE(store.orders.contains({a, Slot::kMain})) << "beside it";
+  EXPECT_EQ(store.orders.size(), 2u);
+  ca.unreachable = {ChallengeType::kTlsAlpn01, ChallengeType::kHttp01};
+  IssuanceJob wanted = job();
+  wanted.slot = Slot::kRsa;
+  EXPECT_FALSE(obtain(std::move(wanted)));
+  EXPECT_TRUE(store.orders.contains({a, Slot::kMain})) << "the other one's is let alone";
+  EXPECT_EQ(store.orders.size(), 1u);
+}
+
+TEST_F(JobTest, AStapleIsAskedForWhereTheIssuerIsToldTo) {
+  std::string csr;
+  ca.intercept = [&](const HttpRequest& request, const std::string& payload) {
+    if (request.url.find("/finalize/") != std::string::npos) {
+      csr = *base64url_decode(parse_json(payload)->text_of("csr"));
+    }
+    return std::optional<HttpReply>();
+  };
+  const std::string feature("\x2b\x06\x01\x05\x05\x07\x01\x18", 8);  // RFC 7633
+  ASSERT_TRUE(obtain());
+  EXPECT_THAT(csr, Not(HasSubstr(feature)));
+  options.must_staple = true;
+  restart();
+  ASSERT_TRUE(obtain());
+  EXPECT_THAT(csr, HasSubstr(feature));
+}
+
 TEST_F(JobTest, KeysAreOfTheTypeAskedFor) {
   const struct {
     const char* type;

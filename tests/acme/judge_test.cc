@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <openssl/obj.h>
 
 #include <chrono>
 #include <string>
@@ -95,6 +96,32 @@ TEST_F(JudgeTest, ASerialNumberThatTheRfcForbidsIsWarnedOf) {
     ASSERT_THAT(judged->warnings, SizeIs(1)) << serial;
     EXPECT_THAT(judged->warnings.front(), HasSubstr("serial number"));
   }
+}
+
+TEST_F(JudgeTest, OneThatMustBeStapledIsAcceptedAndWarnedOfWhereNobodyCanGiveAStaple) {
+  const int tls_feature = OBJ_create("1.3.6.1.5.5.7.1.24", "tlsfeature", "TLS Feature");
+  OddCertificate odd;
+  odd.extensions = {{tls_feature, "DER:3003020105"}};
+  const Result<Judged> alone = judge(make_odd(odd, key), a, key, now);
+  ASSERT_TRUE(alone) << alone.error().message;
+  EXPECT_THAT(alone->warnings, ElementsAre(HasSubstr("must-staple")));
+  odd.extensions.emplace_back(NID_info_access, "OCSP;URI:http://ocsp.ca.test/");
+  const Result<Judged> judged = judge(make_odd(odd, key), a, key, now);
+  ASSERT_TRUE(judged) << judged.error().message;
+  EXPECT_THAT(judged->warnings, IsEmpty());
+}
+
+TEST_F(JudgeTest, AWildcardIsForItselfAlone) {
+  const ServerName wildcard = *ServerName::parse_wildcard("*.a.test");
+  EXPECT_TRUE(judge(ca.issue_pem({"*.a.test"}, key), wildcard, key, now));
+  const auto refusal = [&](const TestCa::Names& names) {
+    const Result<Judged> judged = judge(ca.issue_pem(names, key), wildcard, key, now);
+    return judged ? "accepted" : judged.error().message;
+  };
+  EXPECT_THAT(refusal({"*.a.test", "a.test"}), HasSubstr("for more names than *.a.test"));
+  EXPECT_THAT(refusal({"a.test"}), HasSubstr("it is not for *.a.test but for a.test"));
+  EXPECT_THAT(refusal({"*.b.test"}), HasSubstr("it is not for *.a.test"));
+  EXPECT_THAT(refusal({"x.a.test"}), HasSubstr("it is not for *.a.test")) << "though covered by it";
 }
 
 TEST_F(JudgeTest, ACertificateThatComesTwiceIsRefused) {

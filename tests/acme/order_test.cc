@@ -9,10 +9,15 @@ namespace {
 
 constexpr ChallengeType kTls = ChallengeType::kTlsAlpn01;
 constexpr ChallengeType kHttp = ChallengeType::kHttp01;
+constexpr ChallengeType kDns = ChallengeType::kDns01;
 const std::vector<ChallengeType> kBoth{kTls, kHttp};
 
 ServerName name(const char* text) {
   return *ServerName::parse(text);
+}
+
+ServerName wildcard(const char* text) {
+  return *ServerName::parse_wildcard(text);
 }
 
 std::string order_json(std::string status, std::string more = "") {
@@ -100,6 +105,8 @@ TEST(Authorization, ThePreferredChallengeThatIsOfferedIsAnswered) {
   EXPECT_EQ(answer(kAll, {kHttp}).url, "https://ca.test/c/http-01");
   EXPECT_EQ(answer(challenge_json("http-01", "pending"), kBoth).type, kHttp);
   EXPECT_EQ(answer(challenge_json("tls-alpn-01", "processing"), kBoth).type, kTls);
+  EXPECT_EQ(answer(kAll, {kDns, kTls}).type, kDns);
+  EXPECT_EQ(answer(kAll, {kDns, kTls}).url, "https://ca.test/c/dns-01");
 }
 
 TEST(Authorization, EveryOtherStateHasItsStep) {
@@ -169,6 +176,56 @@ TEST(Authorization, WhatIsNotOneIsNamed) {
   }
 }
 
+// RFC 8555, 7.1.4.
+TEST(Authorization, ThatOfAWildcardNamesItsSuffix) {
+  const auto about = [](const std::string& identifier, const std::string& wild) {
+    const auto parsed =
+        Authorization::parse("https://ca.test/z/1", R"({"status":"valid",)" + wild +
+                                                        R"("identifier":{"type":"dns","value":")" +
+                                                        identifier + R"("},"challenges":[]})");
+    EXPECT_TRUE(parsed) << parsed.error().message;
+    return *parsed;
+  };
+  const auto proves = [&](const std::string& identifier, const std::string& wild,
+                          const ServerName& ordered) {
+    return std::holds_alternative<Proven>(
+        next_step(about(identifier, wild), ordered, {kDns}, false));
+  };
+  const std::string yes = R"("wildcard":true,)";
+  EXPECT_TRUE(proves("a.test", yes, wildcard("*.a.test")));
+  EXPECT_TRUE(proves("A.test", yes, wildcard("*.a.test")));
+  EXPECT_TRUE(proves("a.test", "", wildcard("*.a.test"))) << "the proof is the same";
+  EXPECT_FALSE(proves("b.test", yes, wildcard("*.a.test")));
+  EXPECT_FALSE(proves("x.a.test", yes, wildcard("*.a.test")));
+  EXPECT_FALSE(proves("*.a.test", yes, wildcard("*.a.test")));
+  EXPECT_FALSE(proves("test", yes, wildcard("*.a.test")));
+  EXPECT_FALSE(proves("a.test", yes, name("a.test"))) << "that is another one";
+  EXPECT_TRUE(proves("a.test", R"("wildcard":false,)", name("a.test")));
+  EXPECT_TRUE(proves("a.test", R"("wildcard":"yes",)", name("a.test"))) << "not a boolean";
+  const auto refused = next_step(about("b.test", yes), wildcard("*.a.test"), {kDns}, false);
+  EXPECT_EQ(std::get<GiveUp>(refused).why.message,
+            "the authorization https://ca.test/z/1 is for \"*.b.test\", not for *.a.test");
+}
+
+TEST(ChallengeChoice, AWildcardIsProvenByDnsAloneAndAnAddressNever) {
+  const ServerName address = *ServerName::parse_ip("192.0.2.7");
+  const ChallengeChoice all({kTls, kHttp, kDns});
+  EXPECT_EQ(all.order_for(wildcard("*.a.test")), (std::vector{kDns}));
+  EXPECT_EQ(all.order_for(address), (std::vector{kTls, kHttp}));
+  EXPECT_EQ(all.order_for(name("a.test")), (std::vector{kTls, kHttp, kDns}));
+  EXPECT_TRUE(ChallengeChoice({kTls, kHttp}).order_for(wildcard("*.a.test")).empty());
+  EXPECT_TRUE(ChallengeChoice({kDns}).order_for(address).empty());
+}
+
+TEST(ChallengeChoice, DnsIsRememberedAndCountedLikeTheOthers) {
+  ChallengeChoice choice({kTls, kHttp, kDns});
+  choice.worked(name("a.test"), kDns);
+  EXPECT_EQ(choice.order_for(name("a.test")), (std::vector{kDns, kTls, kHttp}));
+  for (int i = 0; i < 20; ++i) choice.failed(name("x.test"), kTls);
+  for (int i = 0; i < 20; ++i) choice.failed(name("x.test"), kHttp);
+  EXPECT_EQ(choice.order_for(name("new.test")).front(), kDns);
+}
+
 TEST(ChallengeChoice, BeginsAsConfigured) {
   EXPECT_EQ(ChallengeChoice({kTls, kHttp}).order_for(name("a.test")), (std::vector{kTls, kHttp}));
   EXPECT_EQ(ChallengeChoice({kHttp, kTls}).order_for(name("a.test")), (std::vector{kHttp, kTls}));
@@ -209,6 +266,7 @@ TEST(Identifier, NamesAndAddressesAreOfTheirType) {  // RFC 8738
   EXPECT_EQ(identifier_of(name("a.test")), R"({"type":"dns","value":"a.test"})");
   EXPECT_EQ(identifier_of(*ServerName::parse_ip("2001:DB8:0::7")),
             R"({"type":"ip","value":"2001:db8::7"})");
+  EXPECT_EQ(identifier_of(wildcard("*.a.test")), R"({"type":"dns","value":"*.a.test"})");
 }
 
 TEST(NextProofStep, AnAuthorizationIsForItsNameAndItsTypeOnly) {

@@ -49,6 +49,40 @@ TEST_F(PebbleAccountTest, AnExternalAccountIsBound) {
   EXPECT_NE(record().key_der, before.key_der);
 }
 
+// As other clients make them.
+TEST_F(PebbleAccountTest, AccountsThatWereBroughtAlongAreUsedWhateverTheirKey) {
+  test::Pebble::Options options = pebble_options(responder, false);
+  options.external_accounts = {{"kid-1", base64url(kMacKey)}};
+  begin(options);
+  IssuerOptions settings;
+  settings.eab = ExternalAccount{"kid-1", kMacKey};
+  const PrivateKey keys[] = {generate_rsa2048_key(), generate_rsa_key(3072), generate_p384_key()};
+  int number = 0;
+  for (const PrivateKey& key : keys) {
+    SCOPED_TRACE(number);
+    store.accounts[pebble->directory()] = {pebble->directory(), "", private_key_to_der(key)};
+    restart(settings);
+    ASSERT_TRUE(test::run(loop, issuer->prepare())) << "registered with that key";
+    const std::string url = record().url;
+    const size_t accounts = pebble->accounts();
+    record().eab_kid.clear();
+    restart(settings);
+    EXPECT_NE(certificate("n" + std::to_string(number++) + ".test"), nullptr);
+    EXPECT_EQ(record().url, url);
+    EXPECT_EQ(record().key_der, private_key_to_der(key));
+    EXPECT_EQ(pebble->accounts(), accounts);
+    // Without a URL it is looked for by its key.
+    record().url.clear();
+    restart(settings);
+    ASSERT_TRUE(test::run(loop, issuer->prepare()));
+    EXPECT_EQ(record().url, url);
+    // It can get a key of ours.
+    const Result<> rolled = test::run(loop, issuer->roll_key());
+    EXPECT_TRUE(rolled) << error(rolled);
+    EXPECT_NE(certificate("n" + std::to_string(number++) + ".test"), nullptr);
+  }
+}
+
 TEST_F(PebbleAccountTest, AChangeOfKeyIsTakenAndOrdersGoOn) {
   begin(false);
   ASSERT_NE(certificate("a.test"), nullptr);

@@ -75,8 +75,10 @@ class PebbleTest : public ::testing::Test {
   static Task<> collect(PebbleTest& test, std::string name,
                         std::map<std::string, Result<CertificatePtr>>& outcomes, size_t& left) {
     const auto address = ServerName::parse_ip(name);
-    IssuanceJob job{address ? *address : *ServerName::parse(name)};
+    const auto wildcard = ServerName::parse_wildcard(name);
+    IssuanceJob job{address ? *address : wildcard ? *wildcard : *ServerName::parse(name)};
     job.key_type = test.key_type;
+    job.slot = test.slot;
     job.on_failure = [&test](const IssuanceFailure& f) { test.failure = f; };
     Task<CertificatePtr> task = test.issuer->obtain(std::move(job));
     Result<CertificatePtr> outcome = co_await std::move(task).result();
@@ -95,6 +97,7 @@ class PebbleTest : public ::testing::Test {
   std::optional<CurlHttpClient> http;
   std::optional<AcmeIssuer> issuer;
   std::string key_type;
+  Slot slot = Slot::kMain;
   std::optional<IssuanceFailure> failure;  // the last one
 };
 

@@ -106,7 +106,7 @@ TEST_F(ResumeTest, AnOrderIsGoneOnWithInEveryState) {
     store.orders.clear();
     const int before = orders();
     die_after(c.part, c.nth);
-    const int challenged = ca.requests["/challenge/tls-alpn-01/"];
+    const int challenged = ca.requests["/challenge/tls-alpn-01"];
     const bool accepted = std::string(c.part) != "/new-order";
     int told = 0;
     IssuanceJob wanted = resumed();
@@ -117,7 +117,7 @@ TEST_F(ResumeTest, AnOrderIsGoneOnWithInEveryState) {
     EXPECT_EQ(orders(), before + 1) << "one order in both lives";
     EXPECT_EQ(told, 0) << "it costs nothing";
     if (accepted) {
-      EXPECT_EQ(ca.requests["/challenge/tls-alpn-01/"], challenged);
+      EXPECT_EQ(ca.requests["/challenge/tls-alpn-01"], challenged);
     }
     expect_its_key(*certificate);
     EXPECT_TRUE(nothing_is_offered());
@@ -423,14 +423,14 @@ TEST_F(ResumeTest, AStoreThatDoesNotTakeTheOrderEndsItBeforeAnythingIsProven) {
   int ordered = 0;
   IssuanceJob wanted = job();
   wanted.ordered = [&] { ++ordered; };
-  const int challenged = ca.requests["/challenge/tls-alpn-01/"];
-  const int finalized = ca.requests["/finalize/"];
+  const int challenged = ca.requests["/challenge/tls-alpn-01"];
+  const int finalized = ca.requests["/finalize"];
   const auto outcome = obtain(std::move(wanted));
   ASSERT_FALSE(outcome);
   EXPECT_THAT(outcome.error().message, HasSubstr("the disk is full; free some space"));
   EXPECT_EQ(failure->failure, FailureClass::kStorage);
-  EXPECT_EQ(ca.requests["/challenge/tls-alpn-01/"], challenged);
-  EXPECT_EQ(ca.requests["/finalize/"], finalized);
+  EXPECT_EQ(ca.requests["/challenge/tls-alpn-01"], challenged);
+  EXPECT_EQ(ca.requests["/finalize"], finalized);
   EXPECT_EQ(ordered, 1) << "the CA has counted it";
 }
 

@@ -50,16 +50,24 @@ void check_order(std::string_view text) {
 void check_authorization(std::string_view text) {
   const Result<Authorization> authorization = Authorization::parse("https://ca.test/a/1", text);
   if (!authorization) return;
-  require(authorization->challenges.size() <= 2);
+  require(authorization->challenges.size() <= kChallengeTypes);
   require(is_line(authorization->identifier, 310) && is_line(authorization->offered, 16 * 50));
   for (const Challenge& challenge : authorization->challenges) {
     check_url(challenge.url);
     require(is_base64url(challenge.token) && challenge.token.size() <= 256);
     if (challenge.problem) check(*challenge.problem);
   }
-  const std::vector<ChallengeType> types{ChallengeType::kTlsAlpn01, ChallengeType::kHttp01};
+  const std::vector<ChallengeType> types{ChallengeType::kTlsAlpn01, ChallengeType::kHttp01,
+                                         ChallengeType::kDns01};
   const Result<ServerName> name = ServerName::parse("a.test");
-  for (const bool answered : {false, true}) next_step(*authorization, *name, types, answered);
+  const Result<ServerName> wildcard = ServerName::parse_wildcard("*.a.test");
+  for (const bool answered : {false, true}) {
+    const ProofStep of_name = next_step(*authorization, *name, types, answered);
+    const ProofStep of_wildcard = next_step(*authorization, *wildcard, types, answered);
+    // One that says it is a wildcard's proves no name.
+    require(!authorization->wildcard || std::holds_alternative<GiveUp>(of_name));
+    require(!authorization->is_ip || std::holds_alternative<GiveUp>(of_wildcard));
+  }
 }
 
 void check_directory(std::string_view text) {
