@@ -59,10 +59,18 @@ class Visitors {
   std::thread thread_;  // the last: it uses all of the above
 };
 
+// certbot gives up when a CA rejects two nonces in a row.
+Site::Options taking_all_nonces() {
+  Site::Options options;
+  options.pebble_env = {{"PEBBLE_WFE_NONCEREJECT", "0"}};
+  return options;
+}
+
 class BesideCertbotTest : public ::testing::Test {
  protected:
   BesideCertbotTest()
-      : certbot_(site_.folder / "certbot", site_.pebble->directory(), site_.pebble->ca_file()) {
+      : site_(taking_all_nonces()),
+        certbot_(site_.folder / "certbot", site_.pebble->directory(), site_.pebble->ca_file()) {
     std::filesystem::create_directories(certbot_.live());
     EdgeSettings& settings = site_.edge.settings;
     settings.certificates = "[" + EdgeSettings::folder_of(certbot_.live()) + "]";

@@ -46,6 +46,10 @@ bool is_address(std::string_view name) {
          name.find_first_not_of("0123456789.") == std::string_view::npos;
 }
 
+std::string token_of(const std::string& number) {
+  return acme::base64url("a token of at least 128 bits: " + number);
+}
+
 std::string identifier(const std::string& name) {
   return JsonObject().text("type", is_address(name) ? "ip" : "dns").text("value", name).str();
 }
@@ -312,8 +316,10 @@ Response ScriptedCa::show(const Request& request) {
     response.body = JsonObject()
                         .text("type", request.parameter("type"))
                         .text("url", server_.url(request.target))
+                        .text("token", token_of(number))
                         .text("status", is_proven(order) ? "valid" : "processing")
                         .str();
+    response.headers = {{"Link", "<" + url("authorization", number) + ">;rel=\"up\""}};
   } else if (request.path == "/order") {
     response.body = order_json(number, status_of(order));
   } else if (request.path == "/finalize") {
@@ -350,12 +356,11 @@ std::string ScriptedCa::authorization(const std::string& number, const Order& or
   std::string challenges;
   for (const char* type : {"http-01", "tls-alpn-01"}) {
     if (!options_.challenges) break;
-    const std::string token = acme::base64url("a token of at least 128 bits: " + number);
     challenges.append(challenges.empty() ? "" : ",")
         .append(JsonObject()
                     .text("type", type)
                     .text("url", url("challenge", number) + "&type=" + type)
-                    .text("token", token)
+                    .text("token", token_of(number))
                     .text("status", is_proven(order) ? "valid" : "pending")
                     .str());
   }
