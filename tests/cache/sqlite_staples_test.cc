@@ -80,6 +80,15 @@ TEST_F(SqliteStaplesTest, WhatIsDueComesInItsOrderAndSaysWhatComesNext) {
   EXPECT_EQ(run(store->find_due_staples(now + hours(1), 100))->next, RenewalPlan::kNever);
 }
 
+TEST_F(SqliteStaplesTest, WhatAClockWroteThatRanAheadIsDue) {
+  done(store->put_staple(record("soon", now + hours(1))));
+  done(store->put_staple(record("far", now + hours(24 * 365))));
+  done(store->put_staple(record("never", RenewalPlan::kNever)));
+  done(store->hasten_staples(now + hours(24), now));
+  EXPECT_THAT(due(now), ElementsAre("far"));
+  EXPECT_EQ(run(store->find_due_staples(now, 100))->next, now + hours(1));
+}
+
 TEST_F(SqliteStaplesTest, ACertificateWithAResponderIsToBeLookedAtAtOnce) {
   put("plain.test", ca().issue({"plain.test"}));
   EXPECT_EQ(rows(), 0) << "there is nobody to ask";
