@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "base/resolver.h"
+#include "tests/support/eventually.h"
 #include "tests/support/run_task.h"
 #include "tests/support/temp_folder.h"
 
@@ -108,6 +109,14 @@ void NameServer::stop() {
 
 void NameServer::freeze() {
   server_->signal(SIGSTOP);
+  // Each of its threads stops when it comes to it.
+  const auto threads = std::filesystem::path("/proc") / std::to_string(server_->pid()) / "task";
+  CHECK(eventually([&] {
+    for (const auto& thread : std::filesystem::directory_iterator(threads)) {
+      if (read_text(thread.path() / "status").find("State:\tT") == std::string::npos) return false;
+    }
+    return true;
+  }));
 }
 
 void NameServer::thaw() {
