@@ -2,6 +2,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <unordered_map>
 #include <vector>
 
 #include "acme/challenges.h"
@@ -111,6 +112,7 @@ class ControlPlane {
   Task<> renew_soon(ServerName name, Slot slot);
   void revoked(const ServerName& name, Slot slot, const CertificatePtr& certificate,
                const std::string& reason);
+  Millis pause_after_revocation(const SlotName& what);
   Task<> renew_revoked(ServerName name, Slot slot, CertificatePtr certificate);
   Task<> replace_revoked(ServerName name, Slot slot, CertificatePtr certificate);
   Task<> resume_renewal(ServerName name);
@@ -155,6 +157,7 @@ class ControlPlane {
   std::unique_ptr<Gate<Coordinator::Plain>> served_names_;
   std::unique_ptr<Gate<Unit>> rechecks_;
   std::unique_ptr<Configured> configured_;
+  std::unordered_map<SlotName, int> revocations_;  // <= kMaxRevocations: how many of each
   TaskSet tasks_;
 };
 

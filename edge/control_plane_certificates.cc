@@ -15,6 +15,10 @@ constexpr std::array<std::string_view, 3> kCompromises{"keyCompromise", "cACompr
                                                        "aACompromise"};
 
 constexpr Millis kStoreRetry{10'000};
+constexpr Millis kAfterTry{1'000};  // the ledger counts in seconds
+constexpr size_t kMaxRevocations = 10'000;
+constexpr Millis kFirstPause = std::chrono::minutes(1), kLongestPause = std::chrono::hours(24);
+constexpr int kPauseGrows = 10;  // each time
 
 }  // namespace
 
@@ -118,7 +122,19 @@ void ControlPlane::revoked(const ServerName& name, Slot slot, const CertificateP
   }
 }
 
+// Whoever revokes what he has just issued is not asked for one after the other: the first is
+// replaced at once, the next ones at the pace of failures.
+Millis ControlPlane::pause_after_revocation(const SlotName& what) {
+  if (revocations_.size() >= kMaxRevocations && !revocations_.contains(what)) revocations_.clear();
+  const int before = revocations_[what]++;
+  if (before == 0) return Millis(0);
+  Millis pause = kFirstPause;
+  for (int i = 1; i < before && pause < kLongestPause; ++i) pause *= kPauseGrows;
+  return std::min(pause, kLongestPause);
+}
+
 Task<> ControlPlane::renew_revoked(ServerName name, Slot slot, CertificatePtr certificate) {
+  const Millis pause = pause_after_revocation({name, slot});
   for (;;) {
     Task<NameRecord> finding = store_->find_name(name, slot);
     const Result<NameRecord> record = co_await std::move(finding).result();
@@ -128,7 +144,8 @@ Task<> ControlPlane::renew_revoked(ServerName name, Slot slot, CertificatePtr ce
     }
     if (record) {
       RenewalPlan plan = record->info->plan;
-      plan.renew_at = plan.look_at = loop_.clock().wall_now();
+      plan.renew_at = plan.look_at =
+          loop_.clock().wall_now() + std::chrono::ceil<std::chrono::seconds>(pause);
       Task<> putting = store_->put_plan(record->info->id, plan);
       const Result<> put = co_await std::move(putting).result();
       if (put) break;
@@ -142,6 +159,16 @@ Task<> ControlPlane::renew_revoked(ServerName name, Slot slot, CertificatePtr ce
 }
 
 Task<> ControlPlane::replace_revoked(ServerName name, Slot slot, CertificatePtr certificate) {
+  const Millis pause = pause_after_revocation({name, slot});
+  if (pause > Millis(0)) {
+    Error error{ErrorCode::kProtocol,
+                "the CA revokes the certificates that it issues for the name: compromised keys"};
+    error.retry_after = pause;
+    Task<> noting =
+        ledger_->failed(name, FailureClass::kBadCertificate, std::move(error), std::string());
+    const Result<> noted = co_await std::move(noting).result();
+    if (!noted) log_.error("store_write_failed", noted.error().message, {{"name", name.text()}});
+  }
   for (;;) {
     Task<NameRecord> finding = store_->find_name(name, slot);
     const Result<NameRecord> record = co_await std::move(finding).result();
@@ -162,6 +189,9 @@ Task<> ControlPlane::replace_revoked(ServerName name, Slot slot, CertificatePtr 
                "a certificate with a compromised key could not be deleted yet",
                {{"name", name.text()}, {"serial", certificate->serial()}});
     co_await sleep(loop_.clock(), kStoreRetry);
+  }
+  while (const auto next = ledger_->next_try(name)) {
+    co_await sleep(loop_.clock(), *next - loop_.clock().wall_now() + kAfterTry);
   }
   certificates(slot).join(name, Lane::kUrgentRenewal, [](const Result<CertificatePtr>&) {});
   co_return Unit{};
