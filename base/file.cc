@@ -5,8 +5,8 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <memory>
 #include <system_error>
-#include <vector>
 
 namespace latchkey {
 namespace {
@@ -48,26 +48,51 @@ fs::path folder_of(const fs::path& file) {
   return file.has_parent_path() ? file.parent_path() : fs::path(".");
 }
 
-// `like`: whose owner and group the new file gets, if we may; null: ours.
-Result<> replace_file(const fs::path& file, std::string_view bytes, mode_t mode,
-                      const struct stat* like) {
-  std::string beside = file.string() + ".XXXXXX";  // in the same folder: rename needs that
-  const Descriptor fd(::mkostemp(beside.data(), O_CLOEXEC));
-  if (!fd) return Error{ErrorCode::kIo, failed("write", file, errno).message};
-  if (like != nullptr && ::fchown(fd.get(), like->st_uid, like->st_gid) != 0) {
-    // Only root may give files away; to a group of ours everybody may.
-    static_cast<void>(::fchown(fd.get(), static_cast<uid_t>(-1), like->st_gid) == 0);
+// A file beside the one that it is to replace; gone with this, unless it did.
+class FileBeside {
+ public:
+  // `like`: whose owner and group it gets, if we may; null: ours.
+  static Result<std::unique_ptr<FileBeside>> write(const fs::path& file, std::string_view bytes,
+                                                   mode_t mode, const struct stat* like) {
+    std::unique_ptr<FileBeside> made(new FileBeside(file));
+    const Descriptor fd(::mkostemp(made->beside_.data(), O_CLOEXEC));
+    if (!fd) return Error{ErrorCode::kIo, failed("write", file, errno).message};
+    made->there_ = true;
+    if (like != nullptr && ::fchown(fd.get(), like->st_uid, like->st_gid) != 0) {
+      // Only root may give files away; to a group of ours everybody may.
+      static_cast<void>(::fchown(fd.get(), static_cast<uid_t>(-1), like->st_gid) == 0);
+    }
+    const bool written =
+        write_all(fd.get(), bytes) && ::fchmod(fd.get(), mode) == 0 && ::fsync(fd.get()) == 0;
+    if (!written) return Error{ErrorCode::kIo, failed("write", file, errno).message};
+    return made;
   }
-  const bool written = write_all(fd.get(), bytes) && ::fchmod(fd.get(), mode) == 0 &&
-                       ::fsync(fd.get()) == 0 && ::rename(beside.c_str(), file.c_str()) == 0;
-  if (!written) {
-    const int why = errno;
-    ::unlink(beside.c_str());
-    return Error{ErrorCode::kIo, failed("write", file, why).message};
+  ~FileBeside() {
+    if (there_) ::unlink(beside_.c_str());
   }
-  // The rename itself is on disk once the folder is.
-  const Descriptor folder(::open(folder_of(file).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!folder || ::fsync(folder.get()) != 0) return failed("write the folder of", file, errno);
+  FileBeside(const FileBeside&) = delete;
+
+  Result<> replace() {
+    if (::rename(beside_.c_str(), file_.c_str()) != 0) {
+      return Error{ErrorCode::kIo, failed("write", file_, errno).message};
+    }
+    there_ = false;
+    return Unit{};
+  }
+
+ private:
+  // In the same folder: rename needs that.
+  explicit FileBeside(const fs::path& file) : file_(file), beside_(file.string() + ".XXXXXX") {}
+
+  const fs::path file_;
+  std::string beside_;
+  bool there_ = false;
+};
+
+// A rename is on disk once the folder is.
+Result<> sync_folder(const fs::path& folder, const fs::path& file) {
+  const Descriptor fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd || ::fsync(fd.get()) != 0) return failed("write the folder of", file, errno);
   return Unit{};
 }
 
@@ -99,13 +124,28 @@ Result<std::string> read_file(const fs::path& file, size_t max_bytes) {
 }
 
 Result<> write_file_atomic(const fs::path& file, std::string_view bytes, mode_t mode) {
-  return replace_file(file, bytes, mode, nullptr);
+  auto beside = FileBeside::write(file, bytes, mode, nullptr);
+  if (!beside) return std::move(beside).error();
+  if (auto replaced = (*beside)->replace(); !replaced) return replaced;
+  return sync_folder(folder_of(file), file);
 }
 
-Result<> rewrite_file_atomic(const fs::path& file, std::string_view bytes, mode_t mode) {
-  struct stat found {};
-  if (::stat(file.c_str(), &found) != 0) return replace_file(file, bytes, mode, nullptr);
-  return replace_file(file, bytes, found.st_mode & 0777, &found);
+Result<> replace_files(const fs::path& folder, const std::vector<NewFile>& files) {
+  std::vector<std::unique_ptr<FileBeside>> all;
+  all.reserve(files.size());
+  for (const NewFile& one : files) {
+    const fs::path file = folder / one.name;
+    struct stat found {};
+    const bool there = ::stat(file.c_str(), &found) == 0;
+    const mode_t mode = there ? found.st_mode & 0777 : one.mode;
+    auto beside = FileBeside::write(file, one.bytes, mode, there ? &found : nullptr);
+    if (!beside) return std::move(beside).error();
+    all.push_back(*std::move(beside));
+  }
+  for (const auto& one : all) {
+    if (auto replaced = one->replace(); !replaced) return replaced;
+  }
+  return all.empty() ? Result<>(Unit{}) : sync_folder(folder, folder / files.back().name);
 }
 
 Result<> make_private_folder(const fs::path& folder) {

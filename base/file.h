@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 
@@ -18,10 +19,16 @@ Result<std::string> read_file(const std::filesystem::path& file, size_t max_byte
 // disk once it returns. `mode` as in 0600. The error (kIo) names the file and the cause.
 Result<> write_file_atomic(const std::filesystem::path& file, std::string_view bytes, mode_t mode);
 
-// The same, but one that is there keeps its permissions, and its owner and group as far as we may
-// give them away: somebody has chosen them for who reads it. `mode` is for a new one.
-Result<> rewrite_file_atomic(const std::filesystem::path& file, std::string_view bytes,
-                             mode_t mode);
+// Replaces files of one folder, each whole, in their order: all are written before the first is
+// replaced, so there are microseconds between them. One that is there keeps its permissions, and
+// its owner and group as far as we may give them away: somebody has chosen them for who reads it.
+// On disk once it returns. The error (kIo) names the file and the cause; some may be replaced then.
+struct NewFile {
+  std::string name;
+  std::string bytes;
+  mode_t mode;  // of a new one
+};
+Result<> replace_files(const std::filesystem::path& folder, const std::vector<NewFile>& files);
 
 // Makes the folder, and what is missing above it, for us alone (0700). One that exists is left as
 // it is. Errors: kIo.

@@ -83,6 +83,30 @@ TEST_F(FileTest, AFullDiskLeavesTheOldFile) {
   EXPECT_EQ(entries(), 1u);
 }
 
+TEST_F(FileTest, SeveralFilesAreReplacedAndKeepTheirPermissions) {
+  const std::vector<NewFile> files{{"key", "one", 0600}, {"chain", "two", 0644}};
+  ASSERT_TRUE(replace_files(folder.path(), files).has_value());
+  std::filesystem::permissions(folder / "key", std::filesystem::perms(0640));
+  const std::vector<NewFile> next{{"key", "three", 0600}, {"chain", "four", 0644}};
+  ASSERT_TRUE(replace_files(folder.path(), next).has_value());
+  EXPECT_EQ(*read_file(folder / "key", 100), "three");
+  EXPECT_EQ(*read_file(folder / "chain", 100), "four");
+  EXPECT_EQ(std::filesystem::status(folder / "key").permissions(), std::filesystem::perms(0640));
+  EXPECT_EQ(std::filesystem::status(folder / "chain").permissions(), std::filesystem::perms(0644));
+  EXPECT_EQ(entries(), 2u);
+}
+
+TEST_F(FileTest, NoneOfSeveralIsReplacedWhereOneCannotBeWritten) {
+  const std::vector<NewFile> old{{"key", "old", 0600}};
+  ASSERT_TRUE(replace_files(folder.path(), old).has_value());
+  const std::vector<NewFile> files{{"key", "new", 0600}, {"none/chain", "new", 0644}};
+  const auto failed = replace_files(folder.path(), files);
+  ASSERT_FALSE(failed.has_value());
+  EXPECT_THAT(failed.error().message, HasSubstr("none/chain"));
+  EXPECT_EQ(*read_file(folder / "key", 100), "old");
+  EXPECT_EQ(entries(), 1u);
+}
+
 TEST_F(FileTest, FoldersAreMadeForUsAlone) {
   ASSERT_TRUE(make_private_folder(folder / "a" / "b").has_value());
   ASSERT_TRUE(make_private_folder((folder / "a" / "b").string() + "/c/").has_value());
