@@ -57,7 +57,7 @@ Task<> Staples::Impl::look(StapleRecord row) {
     store_failed(found.error(), false);
     co_return Unit{};
   }
-  const CertificatePtr certificate = *found;
+  const CertificatePtr& certificate = *found;
   const auto name = name_of(row.name);
   Result<> written = Unit{};
   if (configured.contains(row.leaf)) {  // looked at from memory

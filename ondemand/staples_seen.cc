@@ -16,8 +16,7 @@ constexpr Millis kFirstPause = 2s, kLongestPause = 15s;
 
 std::optional<ServerName> filed_under(const Certificate& certificate) {
   for (const std::string& text : certificate.names()) {
-    const auto name = name_of(text);
-    if (name) return name;
+    if (auto name = name_of(text)) return name;
   }
   return std::nullopt;
 }
