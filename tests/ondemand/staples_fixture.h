@@ -141,7 +141,7 @@ class StaplesTest : public testing::Test {
   // Stored, and in use.
   CertificatePtr add(const std::string& name, const std::string& responder = kResponder,
                      Slot slot = Slot::kMain) {
-    const CertificatePtr made = make(name, responder);
+    CertificatePtr made = make(name, responder);
     CertificateOrigin origin("ca");
     origin.slot = slot;
     store.set_certificate(name_of(name), made, origin);
