@@ -66,9 +66,12 @@ void NameServer::configure() const {
       " { 127.0.0.1; };\n"
       "  listen-on-v6 { none; };\n"
       "  pid-file none; session-keyfile none; lock-file none; dump-file \"dump\";\n"
-      "  recursion no; dnssec-validation no; empty-zones-enable no; notify no;\n"
+      // A CNAME is followed into its other zones; what is in none of them leads nowhere.
+      "  recursion yes; forward only; forwarders { 127.0.0.1 port 1; }; max-cache-size 8m;\n"
+      "  dnssec-validation no; empty-zones-enable no; notify no;\n"
       "  allow-transfer { none; }; version none;\n"
       "};\n"
+      "zone \".\" { type hint; file \"hints\"; };\n"
       "key \"" +
       key_name_ + "\" { algorithm " + options_.algorithm + "; secret \"" + secret_base64() +
       "\"; };\n";
@@ -81,6 +84,7 @@ void NameServer::configure() const {
     if (options_.names_are_loopback) records += "@ A 127.0.0.1\n* A 127.0.0.1\n";
     write_text(folder_ / (zone.name + ".zone"), records + zone.records);
   }
+  write_text(folder_ / "hints", ". 3600 NS here.\nhere. 3600 A 127.0.0.1\n");
   write_text(folder_ / "named.conf", text);
 }
 

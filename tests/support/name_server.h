@@ -10,8 +10,9 @@
 
 namespace latchkey::test {
 
-// Debian's bind9: a real name server, on a port of 127.0.0.1 by UDP and TCP. It knows its zones and
-// nothing else, and takes updates of them that are signed by the key.
+// Debian's bind9: a real name server, on a port of 127.0.0.1 by UDP and TCP. It knows its zones,
+// into which it follows CNAMEs, and nothing else, and takes updates of them that are signed by the
+// key.
 class NameServer {
  public:
   struct Zone {
