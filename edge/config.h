@@ -68,20 +68,22 @@ struct ConfiguredFiles {
   std::optional<std::string> dir{};
 };
 
+struct DnsHookConfig {
+  std::string program;
+  Millis timeout{120'000};
+};
+struct Rfc2136Config {
+  std::string server;  // with its port
+  std::string zone{};  // "": found out
+  std::string key_name{};
+  std::string algorithm = "hmac-sha256";
+  std::optional<std::string> secret_file{};  // base64, as in name servers' configurations
+  int64_t ttl = 60;
+};
 // dns: how dns-01's records are put; one of the two.
 struct DnsConfig {
-  struct Hook {
-    std::string program;
-    Millis timeout{120'000};
-  };
-  struct Rfc2136 {
-    std::string server;  // with its port
-    std::string zone{};  // "": found out
-    std::string key_name{};
-    std::string algorithm = "hmac-sha256";
-    std::optional<std::string> secret_file{};  // base64, as in name servers' configurations
-    int64_t ttl = 60;
-  };
+  using Hook = DnsHookConfig;
+  using Rfc2136 = Rfc2136Config;
   std::optional<Hook> hook{};
   std::optional<Rfc2136> rfc2136{};
   bool follow_cname = true;
