@@ -1,78 +1,113 @@
 #include "edge/hello.h"
 
-#include <openssl/bytestring.h>
 #include <openssl/sha.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
+
+#include <algorithm>
+#include <span>
 
 #include "base/check.h"
 
 namespace latchkey::edge {
 namespace {
 
-std::optional<CBS> find_extension(const SSL_CLIENT_HELLO& hello, uint16_t type) {
-  const uint8_t* data = nullptr;
-  size_t size = 0;
-  if (!SSL_early_callback_ctx_extension_get(&hello, type, &data, &size)) return std::nullopt;
-  CBS out;
-  CBS_init(&out, data, size);
-  return out;
+using Bytes = std::span<const uint8_t>;
+
+uint16_t u16_at(Bytes bytes, size_t at) {
+  return static_cast<uint16_t>(bytes[at] << 8 | bytes[at + 1]);
 }
 
-// RFC 7301, 3.1. BoringSSL refuses a malformed list later; here it only counts as no acme-tls/1.
-void read_alpn(const SSL_CLIENT_HELLO& hello, Hello& out) {
-  auto extension = find_extension(hello, TLSEXT_TYPE_application_layer_protocol_negotiation);
-  CBS list, protocol;
-  if (!extension || !CBS_get_u16_length_prefixed(&*extension, &list)) return;
+// What is behind a length of one or two bytes; empty if the bytes are fewer. What is malformed
+// BoringSSL refuses later.
+Bytes behind_u8(Bytes bytes) {
+  if (bytes.empty() || bytes.size() - 1 < bytes[0]) return {};
+  return bytes.subspan(1, bytes[0]);
+}
+Bytes behind_u16(Bytes bytes) {
+  if (bytes.size() < 2 || bytes.size() - 2 < u16_at(bytes, 0)) return {};
+  return bytes.subspan(2, u16_at(bytes, 0));
+}
+
+// The extensions that we look at. Found in one pass by ourselves: BoringSSL's own search costs a
+// pass for each, and every handshake pays for it.
+struct Extensions {
+  std::optional<Bytes> alpn, schemes, groups, versions, status;
+
+  explicit Extensions(const SSL_CLIENT_HELLO& hello) {
+    Bytes left(hello.extensions, hello.extensions_len);
+    while (left.size() >= 4) {
+      const uint16_t type = u16_at(left, 0);
+      const size_t size = u16_at(left, 2);
+      if (left.size() - 4 < size) return;
+      const Bytes body = left.subspan(4, size);
+      left = left.subspan(4 + size);
+      switch (type) {
+        case TLSEXT_TYPE_application_layer_protocol_negotiation:
+          alpn = body;
+          break;
+        case TLSEXT_TYPE_signature_algorithms:
+          schemes = body;
+          break;
+        case TLSEXT_TYPE_supported_groups:
+          groups = body;
+          break;
+        case TLSEXT_TYPE_supported_versions:
+          versions = body;
+          break;
+        case TLSEXT_TYPE_status_request:
+          status = body;
+          break;
+        default:
+          break;
+      }
+    }
+  }
+};
+
+// RFC 7301, 3.1.
+void read_alpn(Bytes extension, Hello& out) {
   size_t count = 0;
-  while (CBS_len(&list) > 0 && CBS_get_u8_length_prefixed(&list, &protocol)) {
-    ++count;
+  for (Bytes list = behind_u16(extension); !list.empty(); ++count) {
+    const Bytes protocol = behind_u8(list);
+    if (protocol.empty()) return;
+    list = list.subspan(1 + protocol.size());
     static constexpr std::string_view kChallenge = "acme-tls/1";
-    if (CBS_mem_equal(&protocol, reinterpret_cast<const uint8_t*>(kChallenge.data()),
-                      kChallenge.size())) {
+    if (std::equal(protocol.begin(), protocol.end(), kChallenge.begin(), kChallenge.end())) {
       out.wants_challenge = true;
     }
   }
   out.only_challenge = out.wants_challenge && count == 1;
 }
 
-// Does a list of 16-bit values have one that `wanted` is true of? What is malformed BoringSSL
-// refuses later.
+// Does a list of 16-bit values have one that `wanted` is true of?
 template <typename Wanted>
-bool has_u16(CBS list, Wanted wanted) {
-  uint16_t value = 0;
-  while (CBS_get_u16(&list, &value)) {
-    if (wanted(value)) return true;
+bool has_u16(Bytes list, Wanted wanted) {
+  for (size_t at = 0; at + 2 <= list.size(); at += 2) {
+    if (wanted(u16_at(list, at))) return true;
   }
   return false;
 }
 
-bool offers_tls13(const SSL_CLIENT_HELLO& hello) {
-  auto versions = find_extension(hello, TLSEXT_TYPE_supported_versions);
-  CBS list;
-  if (!versions || !CBS_get_u8_length_prefixed(&*versions, &list)) return false;
-  return has_u16(list, [](uint16_t version) { return version == TLS1_3_VERSION; });
+bool offers_tls13(const Extensions& extensions) {
+  return extensions.versions && has_u16(behind_u8(*extensions.versions),
+                                        [](uint16_t version) { return version == TLS1_3_VERSION; });
 }
 
 // In TLS 1.2 a certificate goes with cipher suites; all of ours need a group in common, too.
-void read_tls12(const SSL_CLIENT_HELLO& hello, Hello& out) {
-  bool shared_group = false;
-  CBS list;
-  auto groups = find_extension(hello, TLSEXT_TYPE_supported_groups);
-  if (groups && CBS_get_u16_length_prefixed(&*groups, &list)) {
-    shared_group = has_u16(list, [](uint16_t group) {
-      return group == SSL_CURVE_X25519 || group == SSL_CURVE_SECP256R1 ||
-             group == SSL_CURVE_SECP384R1;
-    });
-  }
+void read_tls12(const SSL_CLIENT_HELLO& hello, const Extensions& extensions, Hello& out) {
+  const bool shared_group =
+      extensions.groups && has_u16(behind_u16(*extensions.groups), [](uint16_t group) {
+        return group == SSL_CURVE_X25519 || group == SSL_CURVE_SECP256R1 ||
+               group == SSL_CURVE_SECP384R1;
+      });
+  const Bytes offered(hello.cipher_suites, hello.cipher_suites_len);
   bool ecdsa = false, rsa = false;
   const STACK_OF(SSL_CIPHER)* const ours = SSL_get_ciphers(hello.ssl);
   for (size_t i = 0; shared_group && i < sk_SSL_CIPHER_num(ours); ++i) {
     const SSL_CIPHER* const cipher = sk_SSL_CIPHER_value(ours, i);
     bool& with = SSL_CIPHER_get_auth_nid(cipher) == NID_auth_ecdsa ? ecdsa : rsa;
     if (with) continue;
-    CBS offered;
-    CBS_init(&offered, hello.cipher_suites, hello.cipher_suites_len);
     const uint16_t id = SSL_CIPHER_get_protocol_id(cipher);
     with = has_u16(offered, [id](uint16_t suite) { return suite == id; });
   }
@@ -81,12 +116,11 @@ void read_tls12(const SSL_CLIENT_HELLO& hello, Hello& out) {
 }
 
 // RFC 8446, 4.2.3. Which keys each scheme is for: in TLS 1.3 a curve's alone, and no PKCS #1.
-void read_signatures(const SSL_CLIENT_HELLO& hello, Hello& out) {
-  const bool tls13 = offers_tls13(hello);
-  CBS list;
-  auto schemes = find_extension(hello, TLSEXT_TYPE_signature_algorithms);
-  // RFC 5246, 7.4.1.4.1: without it SHA-1 with either key is meant. TLS 1.3 demands it.
-  if (schemes && CBS_get_u16_length_prefixed(&*schemes, &list)) {
+void read_signatures(const SSL_CLIENT_HELLO& hello, const Extensions& extensions, Hello& out) {
+  const bool tls13 = offers_tls13(extensions);
+  // RFC 5246, 7.4.1.4.1: without the extension SHA-1 with either key is meant. TLS 1.3 demands it.
+  if (extensions.schemes) {
+    const Bytes list = behind_u16(*extensions.schemes);
     out.can_ecdsa = has_u16(list, [tls13](uint16_t scheme) {
       return scheme == SSL_SIGN_ECDSA_SECP256R1_SHA256 ||
              (!tls13 &&
@@ -101,7 +135,7 @@ void read_signatures(const SSL_CLIENT_HELLO& hello, Hello& out) {
                scheme == SSL_SIGN_RSA_PKCS1_SHA512 || scheme == SSL_SIGN_RSA_PKCS1_SHA1));
     });
   }
-  if (!tls13) read_tls12(hello, out);
+  if (!tls13) read_tls12(hello, extensions, out);
 }
 
 void bind_to_text(ssl_st* ssl, std::string_view text) {
@@ -115,12 +149,11 @@ void bind_to_text(ssl_st* ssl, std::string_view text) {
 
 Hello read_hello(const ssl_early_callback_ctx& hello, ServerNameRules rules) {
   Hello out;
-  read_alpn(hello, out);
-  read_signatures(hello, out);
-  uint8_t status_type = 0;
-  auto status = find_extension(hello, TLSEXT_TYPE_status_request);
-  out.wants_staple =
-      status && CBS_get_u8(&*status, &status_type) && status_type == TLSEXT_STATUSTYPE_ocsp;
+  const Extensions extensions(hello);
+  if (extensions.alpn) read_alpn(*extensions.alpn, out);
+  read_signatures(hello, extensions, out);
+  out.wants_staple = extensions.status && !extensions.status->empty() &&
+                     extensions.status->front() == TLSEXT_STATUSTYPE_ocsp;
   // BoringSSL has parsed the extension: one host_name, no NUL, at most 255 bytes.
   const char* name = SSL_get_servername(hello.ssl, TLSEXT_NAMETYPE_host_name);
   out.has_server_name = name != nullptr;
