@@ -102,40 +102,39 @@ bool only_by_wildcard(const Certificate& certificate, const ServerName& name) {
 }  // namespace
 
 CacheHit CertificateCache::look_up(const ServerName& name, WallTime now, Slot slot) const {
-  CacheHit hit;
+  GrantPtr grant;
+  bool recheck_due = false;
+  bool exact = false;
   {
     const Key key(name.text(), slot);
     Shard& shard = shard_of(key.name());
     const std::lock_guard lock(shard.mutex);
-    hit.certificate = shard.find_pinned(key, slot);
-    hit.exact = hit.configured = hit.certificate != nullptr;
-    Entries::Entry* entry = shard.find(key, slot);
-    if (entry != nullptr && !hit.configured) {
-      NameExtras& extras = entry->beside.extras;
-      return {entry->value, extras.grant, take_recheck(extras, now), true, take_note(*entry, now)};
+    const CertificatePtr* pinned = shard.find_pinned(key, slot);
+    const Shard::Own own = shard.find(key, slot);
+    if (own.serving != nullptr && pinned == nullptr) {
+      NameExtras& extras = own.serving->beside.extras;
+      return {own.serving->value, extras.grant, take_recheck(extras, now), true,
+              take_note(*own.serving, now)};
     }
-    // The grant of a name that has a configured certificate, or a wildcard's.
-    if (entry == nullptr) entry = shard.lru.entry(key.name());
-    if (entry != nullptr) {
-      hit.grant = entry->beside.extras.grant;
-      hit.recheck_due = take_recheck(entry->beside.extras, now);
-      hit.exact = true;
+    if (own.beside != nullptr) {  // the grant of what a configured one serves, or a wildcard's
+      NameExtras& extras = own.beside->beside.extras;
+      grant = extras.grant;
+      recheck_due = take_recheck(extras, now);
+      exact = true;
     }
-    if (hit.configured) return hit;
+    if (pinned != nullptr) return {*pinned, std::move(grant), recheck_due, true, false, true};
   }
   const std::string_view parent = name.parent();
   if (parent.empty() || name.is_wildcard()) return {};
   const Key key = Key::wildcard(parent, slot);
   Shard& shard = shard_of(key.name());
   const std::lock_guard lock(shard.mutex);
-  hit.certificate = shard.find_pinned(key, slot);
-  hit.configured = hit.certificate != nullptr;
-  if (hit.configured) return hit;
-  Entries::Entry* entry = shard.find(key, slot);
+  if (const CertificatePtr* pinned = shard.find_pinned(key, slot)) {
+    return {*pinned, std::move(grant), recheck_due, exact, false, true};
+  }
+  Entries::Entry* entry = shard.find(key, slot).serving;
   if (entry == nullptr) return {};
-  hit.certificate = entry->value;
-  hit.note_use = take_note(*entry, now);
-  return hit;
+  return {entry->value, std::move(grant), recheck_due, exact, take_note(*entry, now)};
 }
 
 CertificatePtr CertificateCache::find(const ServerName& name, Slot slot) const {

@@ -103,22 +103,27 @@ struct alignas(64) CertificateCache::Shard {
 
   // REQUIRES: mutex is held, for all of these.
 
-  // What is configured for exactly that name.
-  CertificatePtr find_pinned(const in_memory::Key& key, Slot slot) const {
+  // What is configured for exactly that name; null: nothing.
+  const CertificatePtr* find_pinned(const in_memory::Key& key, Slot slot) const {
     if (pinned.empty()) return nullptr;
     const auto own = pinned.find(key.text());
-    if (own != pinned.end()) return own->second;
+    if (own != pinned.end()) return &own->second;
     if (slot == Slot::kMain) return nullptr;
     const auto main = pinned.find(key.name());
-    return main != pinned.end() && main->second->is_rsa() ? main->second : nullptr;
+    return main != pinned.end() && main->second->is_rsa() ? &main->second : nullptr;
   }
-  // The entry of exactly that name whose certificate is of use in the slot; null: none.
-  in_memory::Entries::Entry* find(const in_memory::Key& key, Slot slot) {
+  // What is kept of exactly that name.
+  struct Own {
+    in_memory::Entries::Entry* serving = nullptr;  // its certificate is of use in the slot
+    in_memory::Entries::Entry* beside = nullptr;   // has the name's extras
+  };
+  Own find(const in_memory::Key& key, Slot slot) {
     in_memory::Entries::Entry* own = lru.entry(key.text());
-    if (own != nullptr && own->value != nullptr) return own;
-    if (slot == Slot::kMain) return nullptr;
+    if (own != nullptr && own->value != nullptr) return {own, own};
+    if (slot == Slot::kMain) return {nullptr, own};
     in_memory::Entries::Entry* main = lru.entry(key.name());
-    return main != nullptr && main->value != nullptr && main->value->is_rsa() ? main : nullptr;
+    const bool serves = main != nullptr && main->value != nullptr && main->value->is_rsa();
+    return {serves ? main : nullptr, main};
   }
   void put(std::string_view key, CertificatePtr certificate, NameExtras extras,
            in_memory::Entries::Dropped& dropped) {
