@@ -1,6 +1,5 @@
 #include "cache/sqlite_certificate_rows.h"
 
-#include <openssl/evp.h>
 #include <openssl/sha.h>
 
 #include <array>
@@ -22,18 +21,6 @@ std::string pack(const std::vector<std::string>& chain) {
     packed += chain[i];
   }
   return packed;
-}
-
-std::string key_type(const PrivateKey& key) {
-  const std::string bits = std::to_string(EVP_PKEY_bits(key.get()));
-  switch (EVP_PKEY_id(key.get())) {
-    case EVP_PKEY_EC:
-      return "p" + bits;
-    case EVP_PKEY_RSA:
-      return "rsa" + bits;
-    default:
-      return "ed25519";
-  }
 }
 
 Result<int64_t> intern_chain(Connection& connection, const std::string& issuers) {
@@ -198,7 +185,7 @@ Result<int64_t> insert(Connection& connection, const SecretBox& box, const Serve
       "INSERT INTO certificate (name, key_type, generation, issuer, account, not_before, "
       "not_after, end_at, serial, last_used, leaf, chain_id, sealed_key, renew_at, "
       "slot) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?)");
-  query.bind(name.text()).bind(key_type(certificate.key())).bind(*generation);
+  query.bind(name.text()).bind(key_type_of(certificate.key())).bind(*generation);
   query.bind(origin.issuer).bind(origin.account);
   query.bind(seconds(certificate.not_before())).bind(seconds(certificate.not_after()));
   query.bind(seconds(end)).bind(certificate.serial());
