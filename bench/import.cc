@@ -59,7 +59,8 @@ int run(size_t count) {
   site.edge.settings.directory = ca.directory();
   site.edge.settings.log_level = "info";
   const TestCa authority("Imported");
-  const auto tree = site.folder / "caddy";
+  const test::TempFolder folder(test::roomy_parent(count * test::kCaddyEntryBytes));
+  const auto tree = folder / "caddy";
   const test::Stopwatch making;
   test::make_caddy_tree(tree, authority, count);
   std::printf("import: a folder of %zu certificates, made in %.1f s\n", count, seconds_of(making));

@@ -213,7 +213,8 @@ TEST(ImportSizeTest, AFolderWithDamagedEntriesIsTakenInAMinute) {
   ScriptedCa ca;
   Site site(without_pebble());
   site.edge.settings.directory = ca.directory();
-  const auto tree = site.folder / "caddy";
+  const TempFolder folder(roomy_parent(count * kCaddyEntryBytes));
+  const auto tree = folder / "caddy";
   make_caddy_tree(tree, authority, count);
   // Cut off, another one's key, none at all, no PEM.
   const auto file = [&](size_t i, const char* suffix) {

@@ -1,11 +1,15 @@
 #pragma once
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <string>
 
 #include "tests/support/test_certificates.h"
 
 namespace latchkey::test {
+
+// What one name takes in a file system: three files and a folder, a page each.
+inline constexpr uint64_t kCaddyEntryBytes = 16 << 10;
 
 // A data folder as Caddy would have it with so many names of one CA: n0.test, n1.test, ... Their
 // keys differ. About 0.3 ms each.

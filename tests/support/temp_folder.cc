@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <cstdio>
 #include <fstream>
@@ -11,8 +12,10 @@
 
 namespace latchkey::test {
 
-TempFolder::TempFolder() {
-  std::string pattern = (std::filesystem::temp_directory_path() / "latchkey-test-XXXXXX").string();
+TempFolder::TempFolder() : TempFolder(std::filesystem::temp_directory_path()) {}
+
+TempFolder::TempFolder(const std::filesystem::path& parent) {
+  std::string pattern = (parent / "latchkey-test-XXXXXX").string();
   CHECK(mkdtemp(pattern.data()) != nullptr);
   path_ = pattern;
 }
@@ -24,6 +27,14 @@ TempFolder::~TempFolder() {
   }
   std::error_code ignored;
   std::filesystem::remove_all(path_, ignored);
+}
+
+std::filesystem::path roomy_parent(uint64_t bytes) {
+  const std::filesystem::path memory = "/dev/shm";
+  std::error_code none;
+  const auto space = std::filesystem::space(memory, none);
+  const bool fits = !none && space.available / 2 > bytes && access(memory.c_str(), W_OK) == 0;
+  return fits ? memory : std::filesystem::temp_directory_path();
 }
 
 std::string read_text(const std::filesystem::path& file) {

@@ -1,4 +1,5 @@
 #pragma once
+#include <cstdint>
 #include <filesystem>
 #include <string>
 
@@ -9,6 +10,8 @@ namespace latchkey::test {
 class TempFolder {
  public:
   TempFolder();
+  // Within `parent`.
+  explicit TempFolder(const std::filesystem::path& parent);
   ~TempFolder();
   TempFolder(const TempFolder&) = delete;
 
@@ -18,6 +21,10 @@ class TempFolder {
  private:
   std::filesystem::path path_;
 };
+
+// For so many bytes of small files: in memory where there is room, for some disks take a second for
+// every few hundred; else where temporary files go.
+std::filesystem::path roomy_parent(uint64_t bytes);
 
 std::string read_text(const std::filesystem::path& file);  // "" if it cannot be read
 void write_text(const std::filesystem::path& file, std::string_view text);
