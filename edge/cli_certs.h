@@ -10,8 +10,8 @@ namespace latchkey::edge {
 // come; with --json each page's answer as it is, a line each. The exit code.
 int list_certificates(const CommandLine& line, const std::string& socket);
 
-// latchkey certs import, export: what is more than a request to the process that runs. nullopt: `argv` says
-// something else. The exit code.
+// latchkey certs import, export: what is more than a request to the process that runs. nullopt:
+// `argv` says something else. The exit code.
 std::optional<int> run_certs_verb(int argc, char** argv);
 
 }  // namespace latchkey::edge
