@@ -124,6 +124,17 @@ std::string printable(std::string_view text) {
   return out;
 }
 
+std::string printable_lines(std::string_view text) {
+  std::string out;
+  while (!text.empty()) {
+    const size_t end = text.find('\n');
+    out += printable(text.substr(0, end)) + "\n";
+    if (end == std::string_view::npos) break;
+    text.remove_prefix(end + 1);
+  }
+  return out;
+}
+
 std::string span_text(double seconds) {
   const auto in = [seconds](double unit, const char* name) {
     return std::to_string(static_cast<int64_t>(std::round(seconds / unit))) + name;

@@ -41,6 +41,8 @@ std::string event_lines(const JsonValue& answer, std::string_view indent);
 
 // Without control characters.
 std::string printable(std::string_view text);
+// The same, its lines kept, each with its end.
+std::string printable_lines(std::string_view text);
 // "45 s", "12 min", "23 h", "80 d".
 std::string span_text(double seconds);
 

@@ -9,21 +9,6 @@
 #include "edge/config.h"
 
 namespace latchkey::edge {
-namespace {
-
-// An error's own words, its lines kept.
-std::string lines_of(std::string_view text) {
-  std::string out;
-  while (!text.empty()) {
-    const size_t end = text.find('\n');
-    out += printable(text.substr(0, end)) + "\n";
-    if (end == std::string_view::npos) break;
-    text.remove_prefix(end + 1);
-  }
-  return out;
-}
-
-}  // namespace
 
 Result<std::string> admin_socket_of(const CommandLine& line) {
   if (line.has("--socket")) return line.one("--socket");
@@ -50,7 +35,7 @@ Result<AdminAnswer> ask_admin(const std::string& socket, const AdminCall& call) 
 }
 
 void show_refusal(const AdminAnswer& answer) {
-  std::string text = lines_of(answer.json.text_of("error"));
+  std::string text = printable_lines(answer.json.text_of("error"));
   if (text.empty()) text = "latchkey answered with status " + std::to_string(answer.status) + "\n";
   if (has_number(answer.json, "retry_after")) {
     text += "Try again in " + span_text(number_of(answer.json, "retry_after")) + ".\n";

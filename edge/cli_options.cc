@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <string_view>
 #include <utility>
+
+#include "edge/admin_text.h"
 
 namespace latchkey::edge {
 namespace {
@@ -63,9 +66,10 @@ int usage(const std::string& why) {
 }
 
 int complain(const Error& error, int code) {
-  std::string text = error.message;
-  while (text.ends_with('\n')) text.pop_back();
-  std::fprintf(stderr, "%s\n", text.c_str());
+  std::string_view text = error.message;
+  while (text.ends_with('\n')) text.remove_suffix(1);
+  // Files name themselves in it, and who names files may mean the terminal.
+  std::fputs(printable_lines(text).c_str(), stderr);
   return code;
 }
 

@@ -192,6 +192,7 @@ WorkerShared Control::make_shared_state() {
       .https_port = ListenAddress::parse(config_.https.front())->port,
       .underscore_names = on_demand.underscore,
       .rsa_twins = config_.rsa != RsaTwins::kNever,
+      .asks = on_demand.ask.has_value(),
       .want_certificate = {},
       .may_be_served = {},
       .visitors_left = {},

@@ -105,7 +105,9 @@ void ControlPlane::open_configured() {
 // until it has a successor: the policy is asked, the ledger obeyed, as at any renewal.
 void ControlPlane::revoked(const ServerName& name, Slot slot, const CertificatePtr& certificate,
                            const std::string& reason) {
-  if (cache_.look_up(name, WallTime::min(), slot).configured) {
+  const std::vector<CertificatePtr> configured = cache_.configured();
+  if (std::any_of(configured.begin(), configured.end(),
+                  [&](const CertificatePtr& one) { return one->same_leaf(*certificate); })) {
     log_.error("configured_certificate_revoked",
                "the CA has revoked a configured certificate (" + reason +
                    "); it is served until its files are replaced",
@@ -143,6 +145,8 @@ Task<> ControlPlane::renew_revoked(ServerName name, Slot slot, CertificatePtr ce
       co_return Unit{};  // it has a successor
     }
     if (record) {
+      // A look that is under way would put back the plan that it began with.
+      renewals_->call_off(record->info->name);
       RenewalPlan plan = record->info->plan;
       plan.renew_at = plan.look_at =
           loop_.clock().wall_now() + std::chrono::ceil<std::chrono::seconds>(pause);

@@ -93,12 +93,15 @@ Task<std::string> ControlSteering::revoke_now(ServerName name, std::string reaso
   const bool missing = !main && main.error().code == ErrorCode::kNotFound;
   if (!main && !missing) co_return std::move(main).error();
   // Its twin, too, where it has one of its own.
-  Task<NameRecord> finding = parts_.plane.store().find_name(name, Slot::kRsa);
+  ControlPlane& plane = parts_.plane;
+  Task<NameRecord> finding = plane.store().find_name(name, Slot::kRsa);
   const NameRecord twin = co_await std::move(finding);
   if (!twin.info || twin.info->slot != Slot::kRsa) co_return main;
   Task<std::string> revoking_twin = revoke_slot(name, Slot::kRsa, reason);
   Result<std::string> second = co_await std::move(revoking_twin).result();
   if (missing) co_return second;
+  // What ended the work under way for the name has ended the first one's successor, too.
+  plane.prefetcher().add(twin.info->name, Prefetcher::From::kOperator);
   if (!second) {
     co_return std::move(second).error().in("one certificate of " + name.text() +
                                            " is revoked, but not its RSA certificate");

@@ -73,6 +73,7 @@ struct WorkerShared {
   int https_port;          // for redirects; 443 is left out of them
   bool underscore_names;
   bool rsa_twins = true;  // clients that cannot do ECDSA get one
+  bool asks = false;      // an ask endpoint has a word about names: their routes, for instance
 
   // Ask the control thread. The answer comes by mailbox, on the worker that asked, also when all of
   // its visitors have left in the meantime.
@@ -91,7 +92,9 @@ struct WorkerShared {
 inline CacheHit look_up(const WorkerShared& shared, const ServerName& name, WallTime now,
                         Slot slot = Slot::kMain) {
   CacheHit hit = shared.cache.look_up(name, now, slot);
-  if (hit.recheck_due) shared.recheck(name);
+  // Of a name that a wildcard serves nothing is known before it was asked about.
+  const bool unknown = shared.asks && hit.certificate != nullptr && !hit.exact && !hit.configured;
+  if (hit.recheck_due || unknown) shared.recheck(name);
   if (hit.note_use) shared.note_use(name, slot);
   return hit;
 }

@@ -157,7 +157,10 @@ Task<CertificatePtr> Coordinator::issue_wildcard(ServerName name, ServerName wil
     co_return *std::move(early);
   }
   CertificatePtr certificate = record.certificate;
-  if (certificate == nullptr || certificate->expired_at(parts_.clock.wall_now())) {
+  // From before the grant said that it is to be RSA.
+  const bool of_no_use =
+      certificate != nullptr && visit.slot == Slot::kRsa && !certificate->is_rsa();
+  if (certificate == nullptr || of_no_use || certificate->expired_at(parts_.clock.wall_now())) {
     Issuances::Job job{wildcard, slot};
     job.grant = decision.grant;
     if (record.info && record.info->name == wildcard) {
@@ -383,6 +386,11 @@ Coordinator::Plain Coordinator::served_or_plain(const ServerName& name,
 }
 
 Task<Unit> Coordinator::recheck(ServerName name, Want&) {
+  // Strangers may invent names under a wildcard: a denial that holds costs no I/O.
+  if (!parts_.cache.look_up(name, WallTime::min()).exact &&
+      parts_.policy.decide_without_asking(name).verdict == Verdict::kDeny) {
+    co_return Unit{};
+  }
   // With its row, so that a no takes it away.
   Task<NameRecord> finding = parts_.store.find_name(name);
   Result<NameRecord> record = co_await std::move(finding).result();
@@ -392,6 +400,8 @@ Task<Unit> Coordinator::recheck(ServerName name, Want&) {
   Decision decision = co_await std::move(deciding);
   const CacheHit hit = parts_.cache.look_up(name, WallTime::min());
   if (hit.certificate == nullptr) co_return Unit{};
+  const bool by_wildcard = !hit.exact && !hit.configured;
+  if (by_wildcard && decision.verdict == Verdict::kDeny) co_return Unit{};  // which covers it still
   if (decision.verdict == Verdict::kAllow) parts_.policy.keep(name);
   if (decision.verdict == Verdict::kDeny && options_.refuse_denied) {
     parts_.log.warning("denied_name_ended", "it is refused from now on: " + decision.reason,
@@ -403,7 +413,11 @@ Task<Unit> Coordinator::recheck(ServerName name, Want&) {
     decision.grant = hit.grant;
     decision.fresh_until = later(parts_.clock.wall_now(), kRecheckSoon);
   }
-  parts_.cache.set_extras(name, extras(decision));
+  if (by_wildcard) {
+    parts_.cache.put_extras(name, extras(decision));
+  } else {
+    parts_.cache.set_extras(name, extras(decision));
+  }
   co_return Unit{};
 }
 

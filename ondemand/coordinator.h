@@ -86,7 +86,9 @@ class Coordinator {
   Task<Plain> may_be_served(ServerName name, Want& want);
 
   // Asks the policy again about a name that is served from memory, and does what it says: a new
-  // grant takes effect; a denied name is served on or refused, by refuse_denied.
+  // grant takes effect; a denied name is served on or refused, by refuse_denied. The same of a name
+  // that a wildcard in memory serves and about which nobody was asked yet; the wildcard goes on
+  // serving it whatever the answer is.
   Task<Unit> recheck(ServerName name, Want& want);
 
   // Deletes all there is about the name, in memory and in the store. Who calls it has called off

@@ -18,6 +18,9 @@ constexpr Millis kPlaceLimit = 2min;
 constexpr Millis kShortOutage = 2min, kLongOutage = 1h;
 constexpr Millis kRevokedWait = 1h;   // before it is asked about again, if we are restarted
 constexpr Millis kUselessWait = 24h;  // where asking again changes nothing
+// Longer than a staple goes without a refresh, shorter than what a clock must have written that ran
+// ahead.
+constexpr std::chrono::hours kRowLook{190};
 constexpr int kTriesToTell = 3;
 constexpr size_t kMaxTroubles = 20'000;
 constexpr size_t kMaxRevoked = 100'000;  // 100 bytes each
@@ -60,8 +63,10 @@ Task<> Staples::Impl::look(StapleRecord row) {
   const CertificatePtr& certificate = *found;
   const auto name = name_of(row.name);
   Result<> written = Unit{};
-  if (configured.contains(row.leaf)) {  // looked at from memory
-    row.look_at = RenewalPlan::kNever;
+  const auto own = configured.find(row.leaf);
+  if (own != configured.end()) {  // looked at from memory, where a newer one may be
+    if (own->second.staple != nullptr) row.staple = own->second.staple;
+    row.look_at = look_at_of_row(row.staple);
     Task<> putting = parts.store.put_staple(row);
     written = co_await std::move(putting).result();
   } else if (certificate == nullptr || certificate->ocsp_responder().empty() || !name) {
@@ -301,7 +306,10 @@ void Staples::Impl::put_in_use(Subject& subject, StaplePtr staple) {
   subject.staple = std::move(staple);
   subject.staple_changed = true;
   const auto found = configured.find(subject.leaf);
-  if (found != configured.end()) found->second.staple = subject.staple;
+  if (found != configured.end()) {
+    found->second.staple = subject.staple;
+    subject.certificate = found->second.certificate;  // read again meanwhile, maybe
+  }
   parts.cache.restaple(subject.certificate->with_staple(subject.staple));
 }
 
@@ -311,7 +319,7 @@ Task<> Staples::Impl::write(Subject subject, WallTime look_at) {
   if (from_memory) {
     plan_configured(subject.leaf, look_at);
     if (!subject.staple_changed) co_return Unit{};
-    look_at = RenewalPlan::kNever;
+    look_at = look_at_of_row(subject.staple);
   }
   StapleRecord row{subject.leaf, subject.name.text(), static_cast<uint8_t>(subject.slot)};
   row.staple = subject.staple;
@@ -323,6 +331,15 @@ Task<> Staples::Impl::write(Subject subject, WallTime look_at) {
     schedule(std::max<Millis>(0ms, std::min<std::chrono::seconds>(look_at - wall(), 24h)));
   }
   co_return put;
+}
+
+WallTime Staples::Impl::look_at_of_row(const StaplePtr& staple) const {
+  const WallTime now = wall();
+  if (staple == nullptr || !staple->good_at(now)) return RenewalPlan::kNever;
+  // Memory refreshes it at the half.
+  const auto quarter = (staple->next_update - staple->this_update) / 4;
+  const WallTime late = std::min<WallTime>(staple->next_update - quarter, now + kRowLook);
+  return late > now ? late : staple->next_update;
 }
 
 bool Staples::Impl::is_awaited(const std::string& leaf) const {

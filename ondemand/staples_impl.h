@@ -88,6 +88,9 @@ struct Staples::Impl {
   Task<> revoked(Subject subject, StapleAnswer answer);
   Task<> failed(Subject subject, Error error, bool is_down);
   Task<> write(Subject subject, WallTime look_at);
+  // For the row of one that is looked at from memory: when it is to be noticed, at the latest, that
+  // nobody does, for it is configured no more since a restart.
+  WallTime look_at_of_row(const StaplePtr& staple) const;
   void drop_expired(Subject& subject);
   void put_in_use(Subject& subject, StaplePtr staple);
   bool is_awaited(const std::string& leaf) const;

@@ -57,13 +57,14 @@ Task<> Staples::Impl::look_up_seen() {
   co_return Unit{};
 }
 
-// The store knows when it is due. Where it does not know of it at all it is told.
+// The store knows when it is due. Where it does not know of it at all, or only as one that was
+// configured, it is told.
 Task<> Staples::Impl::look_up(SlotName name, CertificatePtr certificate) {
   const std::string leaf = certificate->leaf_hash();
   if (configured.contains(leaf)) co_return Unit{};
   Task<std::optional<StapleRecord>> finding = parts.store.find_staple(leaf);
   const std::optional<StapleRecord> row = co_await std::move(finding);
-  if (!row) {
+  if (!row || row->look_at == RenewalPlan::kNever) {
     StapleRecord fresh{leaf, name.name.text(), static_cast<uint8_t>(name.slot)};
     fresh.look_at = wall();
     fresh.end = certificate->not_after();
@@ -95,7 +96,10 @@ void Staples::Impl::set_configured(std::vector<ConfiguredCertificate> certificat
       const Configured entry{*name, one.certificate, nullptr, RenewalPlan::kNever};
       if (fresh.emplace(leaf, entry).second) added.push_back(std::move(leaf));
     } else {
-      fresh.emplace(std::move(leaf), known->second);
+      Configured entry = known->second;
+      const bool mended = entry.certificate->chain_der() != one.certificate->chain_der();
+      entry.certificate = one.certificate;
+      if (fresh.emplace(leaf, std::move(entry)).second && mended) added.push_back(std::move(leaf));
     }
   }
   std::vector<std::string> removed;

@@ -89,19 +89,14 @@ class StoreSink final : public ImportSink {
   Result<ImportAnswer> take(ImportBatch batch) override {
     const WallTime now = wall_now();
     FiledBatch filed = file_batch(std::move(batch), filing_, now);
-    Task<ImportAnswer> task = and_stop(loop_, store_batch(*store_, std::move(filed), now));
+    Task<ImportAnswer> task = store_batch(*store_, std::move(filed), now);
     task.start();
-    while (!task.done()) loop_.run();
+    // Not until somebody stops the loop: a batch that comes to nothing is done before it runs.
+    while (!task.done()) uv_run(&loop_.uv(), UV_RUN_ONCE);
     return std::move(task.outcome());
   }
 
  private:
-  static Task<ImportAnswer> and_stop(Loop& loop, Task<ImportAnswer> storing) {
-    Result<ImportAnswer> answer = co_await std::move(storing).result();
-    loop.stop();
-    co_return answer;
-  }
-
   const fs::path folder_;
   const ImportFiling filing_;
   Loop loop_;

@@ -291,6 +291,22 @@ TEST_F(SteeredCertificatesTest, AWildcardIsRevokedByTheNameThatItIsStoredFor) {
   EXPECT_TRUE(scripted_.revocations().empty());
 }
 
+TEST_F(SteeredCertificatesTest, ATwinIsRevokedWithItsCertificateAndBothComeAnew) {
+  store("a.test", "a.test");
+  const WallTime now = TestCa::now();
+  const CertificatePtr twin = ca_.issue({"a.test"}, now - 1h, now + 24h, generate_rsa_key());
+  CertificateOrigin origin("test");
+  origin.slot = Slot::kRsa;
+  const ServerName name = name_of("a.test");
+  ASSERT_TRUE(loop_.finish(plane_->store().put_certificate(name, twin, origin)));
+  said(steering().revoke(name, "keyCompromise"));
+  EXPECT_EQ(scripted_.revocations().size(), 2U);
+  ASSERT_TRUE(loop_.run_until([&] {
+    const CertificatePtr rsa = cache_.find(name, Slot::kRsa);
+    return cache_.find(name) != nullptr && rsa != nullptr && rsa->serial() != twin->serial();
+  }));
+}
+
 TEST_F(SteeredCertificatesTest, ARevocationGoesOnWhenWhoAskedForItLeaves) {
   store("a.test", "a.test");
   keep_in_memory("a.test");

@@ -128,7 +128,8 @@ class ScriptedSource final : public CertificateSource {
 
   CertificatePtr make(const OrderJob& job) const {
     static const PrivateKey rsa = generate_rsa_key();
-    const PrivateKey key = job.slot == Slot::kRsa ? rsa : nullptr;
+    const bool granted = job.grant != nullptr && job.grant->key_type.starts_with("rsa");
+    const PrivateKey key = job.slot == Slot::kRsa || granted ? rsa : nullptr;
     const TestCa::Names names{job.name.text()};
     const WallTime now = TestCa::now();
     if (life.count() == 0) {

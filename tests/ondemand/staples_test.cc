@@ -231,13 +231,33 @@ TEST_F(StaplesTest, AConfiguredCertificateIsLookedAtFromMemory) {
   advance(3s);
   ASSERT_NE(stapled("own.test"), nullptr);
   ASSERT_NE(row(*own).staple, nullptr);
-  EXPECT_EQ(row(*own).look_at, RenewalPlan::kNever);
+  EXPECT_EQ(row(*own).look_at, row(*own).staple->next_update - 24h) << "not before memory does";
   const std::string first = stapled("own.test")->der;
   cache->set_configured(all);  // read again, nothing changed
   staples->set_configured(all);
   advance(60h);
   EXPECT_EQ(source.asked.size(), 2u);
   EXPECT_NE(stapled("own.test")->der, first);
+}
+
+TEST_F(StaplesTest, AConfiguredCertificateWhoseChainWasMendedKeepsTheNewOne) {
+  start();
+  const CertificatePtr whole = make("own.test");
+  const CertificatePtr bare = *Certificate::from_der({whole->chain_der().front()}, key);
+  // Without its issuer nothing can be asked about it.
+  all_fail(ErrorCode::kInvalid);
+  cache->set_configured({{bare, "files"}});
+  staples->set_configured({{bare, "files"}});
+  advance(3s);
+  ASSERT_EQ(source.asked.size(), 1u);
+  source.by_responder.clear();
+  cache->set_configured({{whole, "files"}});
+  staples->set_configured({{whole, "files"}});
+  advance(3s);
+  EXPECT_NE(stapled("own.test"), nullptr);
+  EXPECT_EQ(cache->find(name_of("own.test"))->chain().size(), whole->chain().size());
+  advance(60h);
+  EXPECT_EQ(cache->find(name_of("own.test"))->chain().size(), whole->chain().size());
 }
 
 TEST_F(StaplesTest, AConfiguredCertificatesStapleSurvivesARestart) {
@@ -267,6 +287,36 @@ TEST_F(StaplesTest, WhatIsConfiguredNoMoreIsAskedAboutNoMore) {
   EXPECT_TRUE(store.staples.empty());
   advance(96h);
   EXPECT_EQ(source.asked.size(), 1u);
+}
+
+// Imported, and then taken out of the configuration.
+TEST_F(StaplesTest, WhatIsConfiguredNoMoreSinceARestartAndIsStoredIsLookedAfter) {
+  start();
+  const CertificatePtr own = make("own.test");
+  store.set_certificate(name_of("own.test"), own, "ca");
+  staples->set_configured({{own, "files"}});
+  advance(3s);
+  const StaplePtr first = row(*own).staple;
+  ASSERT_NE(first, nullptr);
+  start();
+  cache->put(name_of("own.test"), own->with_staple(first));
+  advance(95h);
+  ASSERT_NE(stapled("own.test"), nullptr);
+  EXPECT_NE(stapled("own.test")->der, first->der);
+}
+
+TEST_F(StaplesTest, WhatWasDroppedWhileItWasConfiguredIsAskedForWhenItIsLoaded) {
+  start();
+  const CertificatePtr own = make("own.test");
+  store.set_certificate(name_of("own.test"), own, "ca");
+  advance(3s);
+  row(*own).staple = nullptr;
+  row(*own).look_at = RenewalPlan::kNever;
+  start();
+  cache->put(name_of("own.test"), own);
+  staples->see(name_of("own.test"), Slot::kMain, own);
+  advance(3s);
+  EXPECT_NE(stapled("own.test"), nullptr);
 }
 
 TEST_F(StaplesTest, ACertificateThatIsConfiguredAndStoredIsAskedAboutOnce) {

@@ -100,6 +100,41 @@ TEST_F(WildcardGrantTest, OneOrderServesAllNamesUnderIt) {
   EXPECT_EQ(hit.grant->upstream, "http://127.0.0.1:3000");
 }
 
+// Its visits find the wildcard in memory and do not come to the gate.
+TEST_F(WildcardGrantTest, ANameThatTheWildcardServesIsAskedAboutBesideItsVisit) {
+  side->obtain("a.tenant.test");
+  const ServerName other = name_of("b.tenant.test");
+  EXPECT_FALSE(side->cache.look_up(other, clock.wall_now()).exact);
+  http.body = R"({"wildcard": true, "upstream": "http://127.0.0.1:4000"})";
+  Want want(Lane::kPrefetch);
+  Task<Unit> recheck = side->coordinator.recheck(other, want);
+  recheck.start();
+  clock.advance(1s);
+  const CacheHit hit = side->cache.look_up(other, clock.wall_now());
+  ASSERT_NE(hit.certificate, nullptr);
+  EXPECT_TRUE(hit.exact);
+  ASSERT_NE(hit.grant, nullptr);
+  EXPECT_EQ(hit.grant->upstream, "http://127.0.0.1:4000");
+  EXPECT_EQ(side->orders(), 1);
+}
+
+TEST_F(WildcardGrantTest, ADeniedNameUnderTheWildcardIsAskedAboutOnceWhileTheDenialHolds) {
+  side->obtain("a.tenant.test");
+  http.status = 403;
+  const int calls = http.calls;
+  const int reads = store.reads;
+  const size_t entries = side->cache.size();
+  Want want(Lane::kPrefetch);
+  for (int i = 0; i < 3; ++i) {
+    Task<Unit> recheck = side->coordinator.recheck(name_of("evil.tenant.test"), want);
+    recheck.start();
+    clock.advance(1s);
+  }
+  EXPECT_EQ(http.calls, calls + 1);
+  EXPECT_EQ(store.reads, reads + 1);
+  EXPECT_EQ(side->cache.size(), entries);
+}
+
 TEST_F(WildcardGrantTest, NamesThatComeAtOnceShareTheOrder) {
   int served = 0;
   for (const char* name : {"a.tenant.test", "b.tenant.test", "c.tenant.test"}) {
@@ -122,6 +157,18 @@ TEST_F(WildcardGrantTest, AFailureIsTheWildcardsAndKeepsAllItsNamesAway) {
   const int reads = store.reads;
   EXPECT_TRUE(side->refused("a.tenant.test"));
   EXPECT_EQ(store.reads, reads);
+}
+
+TEST_F(WildcardGrantTest, AWildcardFromBeforeTheGrantSaidRsaIsOfNoUseToWhoNeedsRsa) {
+  const std::string before = side->obtain("a.tenant.test");
+  http.body = R"({"wildcard": true, "key_type": "rsa2048"})";
+  const std::string rsa = side->obtain("b.tenant.test", 30min, Slot::kRsa);
+  EXPECT_FALSE(rsa.starts_with("!")) << rsa;
+  EXPECT_NE(rsa, before);
+  const CertificatePtr served = side->cache.find(name_of("b.tenant.test"), Slot::kRsa);
+  ASSERT_NE(served, nullptr);
+  EXPECT_EQ(served->serial(), rsa);
+  EXPECT_EQ(side->orders(), 2);
 }
 
 TEST_F(WildcardGrantTest, WithoutAnIssuerThatCanProveOneTheNameAloneIsOrdered) {

@@ -143,6 +143,18 @@ TEST_F(CliImportTest, DamageIsAnExitCode) {
   EXPECT_THAT(ran.out, HasSubstr("privkey.pem: No such file or directory"));
 }
 
+// A batch that comes to nothing is done at once.
+TEST_F(CliImportTest, AnAccountThatIsDamagedIsNotTheEndOfTheWorld) {
+  add_certbot_account(tree_, generate_rsa_key());
+  write_file(certbot_account_folder(tree_, "0123abcd") / "private_key.json", R"({"kty": "RSA"})");
+  for (const char* const outcome : {"1 certificate: 1 taken.", "1 certificate: 1 already there."}) {
+    const Ran ran = import();
+    EXPECT_EQ(ran.code, kFailure) << ran.err;
+    EXPECT_THAT(ran.out, HasSubstr(outcome));
+    EXPECT_THAT(ran.out, HasSubstr("1 ACME account: 1 damaged."));
+  }
+}
+
 TEST_F(CliImportTest, ALockedFolderNamesWhoHasIt) {
   fs::create_directories(state_);
   const auto lock = StateLock::acquire(state_);
