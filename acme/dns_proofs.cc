@@ -280,6 +280,7 @@ Task<> DnsProofs::Impl::withdraw(Record& record) {
   for (size_t failures = 0; record.users == 0;) {
     const Result<> gone = co_await withdraw_once(record).result();
     if (gone) break;
+    if (record.users > 0) break;  // since it was begun
     ++failures;
     if (parts.clock.wall_now() - record.made > kGiveUp) {
       parts.log.error(

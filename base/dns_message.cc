@@ -1,14 +1,16 @@
 #include "base/dns_message.h"
 
 #include <array>
+#include <charconv>
 #include <optional>
 
 namespace latchkey {
 namespace {
 
 constexpr size_t kMaxLabel = 63;
-constexpr size_t kMaxName = 255;  // on the wire
-constexpr size_t kMaxText = 255;  // of one string in a TXT record
+constexpr size_t kMaxName = 255;   // on the wire
+constexpr size_t kMaxJumps = 128;  // of a compressed name; more than it has labels nobody needs
+constexpr size_t kMaxText = 255;   // of one string in a TXT record
 constexpr uint16_t kInternet = static_cast<uint16_t>(DnsClass::kIn);
 
 char lower(char c) {
@@ -29,6 +31,26 @@ void append_label(std::string& text, std::string_view label) {
     text += static_cast<char>('0' + byte / 10 % 10);
     text += static_cast<char>('0' + byte % 10);
   }
+}
+
+// The bytes of a label that may have some as \DDD; nullopt where a \ is followed by anything else.
+std::optional<std::string> unescape(std::string_view label) {
+  std::string bytes;
+  for (size_t i = 0; i < label.size(); ++i) {
+    if (label[i] != '\\') {
+      bytes += label[i];
+      continue;
+    }
+    const std::string_view digits = label.substr(i + 1, 3);
+    unsigned byte = 0;
+    const auto read = std::from_chars(digits.data(), digits.data() + digits.size(), byte);
+    if (digits.size() < 3 || read.ptr != digits.data() + digits.size() || byte > 255) {
+      return std::nullopt;
+    }
+    bytes += static_cast<char>(byte);
+    i += digits.size();
+  }
+  return bytes;
 }
 
 // Reads forward through a message. After the first thing that is not there, all is zero and bad()
@@ -70,10 +92,12 @@ class Reader {
     return taken;
   }
 
-  // Pointers lead backwards only, each to before where the labels that it ends began: so it ends.
+  // Pointers lead backwards only, each to before where the labels that it ends began: so it ends;
+  // and they are bounded, as a message may have a thousand names that all go the same long way.
   std::string name() {
     std::string text;
     size_t wire = 1;
+    size_t jumps = 0;
     size_t begin = at_;
     std::optional<size_t> after;  // where reading goes on, behind the first pointer
     for (;;) {
@@ -86,6 +110,10 @@ class Reader {
         if (!after) after = at_;
         if (target >= begin) {
           complain("a compressed name leads forward");
+          return "";
+        }
+        if (++jumps > kMaxJumps) {
+          complain("a compressed name leads from place to place");
           return "";
         }
         at_ = begin = target;
@@ -232,9 +260,11 @@ Result<std::string> dns_wire_name(std::string_view name) {
   while (!rest.empty()) {
     const std::string_view label = rest.substr(0, rest.find('.'));
     if (label.empty()) return refuse("an empty label");
-    if (label.size() > kMaxLabel) return refuse("a label of over 63 bytes");
-    wire += static_cast<char>(label.size());
-    for (const char c : label) wire += lower(c);
+    const auto bytes = unescape(label);
+    if (!bytes) return refuse("a \\ that is not followed by the three digits of a byte");
+    if (bytes->size() > kMaxLabel) return refuse("a label of over 63 bytes");
+    wire += static_cast<char>(bytes->size());
+    for (const char c : *bytes) wire += lower(c);
     if (label.size() == rest.size()) break;
     rest.remove_prefix(label.size() + 1);
     if (rest.empty()) return refuse("an empty label");

@@ -52,8 +52,8 @@ bool dns_is_within(std::string_view name, std::string_view zone);
 // The name without its first label; "" behind the last one.
 std::string dns_parent(std::string_view name);
 
-// A name on the wire, uncompressed and in lower case; a trailing dot is allowed. Error (kInvalid):
-// an empty label, one over 63 bytes, over 255 bytes in all.
+// A name on the wire, uncompressed and in lower case; a trailing dot is allowed, \DDD is that byte.
+// Error (kInvalid): an empty label, one over 63 bytes, over 255 bytes in all, any other \.
 Result<std::string> dns_wire_name(std::string_view name);
 
 // A question without recursion.

@@ -205,6 +205,27 @@ TEST_F(DnsProofsTest, WhatIsWantedAgainIsPublishedAtOnce) {
   EXPECT_THAT(store.dns_proofs, IsEmpty());
 }
 
+// ... while it is being withdrawn, which fails.
+TEST_F(DnsProofsTest, AFailedWithdrawalHoldsUpNobodyWhoWantsItAgain) {
+  auto first = published("a.test", "token");
+  dns.delay = 1s;
+  dns.withdraw_error = Error{ErrorCode::kIo, "down"};
+  first = {};
+  clock.advance(500ms);
+  dns.delay = 0s;
+  auto task = publish("a.test", "token");
+  task.start();
+  clock.advance(1s);
+  ASSERT_TRUE(task.done());
+  ASSERT_TRUE(task.outcome()) << task.outcome().error().message;
+  EXPECT_TRUE(dns.has(kDomain, value_of("token")));
+  dns.withdraw_error.reset();
+  task = {};
+  clock.advance(1s);
+  EXPECT_EQ(dns.count(), 0u);
+  EXPECT_THAT(store.dns_proofs, IsEmpty());
+}
+
 TEST_F(DnsProofsTest, CnamesAreFollowed) {
   dns.cnames = {{kDomain, "a.proofs.test"}, {"a.proofs.test", "b.proofs.test"}};
   {

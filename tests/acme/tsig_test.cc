@@ -105,6 +105,22 @@ TEST_F(TsigTest, AGoodAnswerIsVerified) {
   EXPECT_TRUE(verify(shouting));
 }
 
+// Names of keys may have more than names of hosts.
+TEST_F(TsigTest, AKeysNameMayHaveOddBytes) {
+  const TsigKey key{"edge/acme", kKey.algorithm, kKey.secret};
+  const auto asked = tsig_sign(key, *dns_query(0x1234, "a.test", DnsType::kSoa), kNow);
+  ASSERT_TRUE(asked);
+  Answer answer;
+  answer.key_name =
+      "\x09"
+      "edge/acme\0"s;
+  const std::string bytes = make(answer, *asked);
+  const auto message = DnsMessage::parse(bytes);
+  ASSERT_TRUE(message);
+  const auto verified = tsig_verify(key, *asked, bytes, *message, kNow);
+  EXPECT_TRUE(verified) << verified.error().message;
+}
+
 TEST_F(TsigTest, EveryByteIsCovered) {
   const std::string good = make(Answer(), request);
   ASSERT_TRUE(verify_bytes(good));

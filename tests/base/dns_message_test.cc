@@ -81,6 +81,29 @@ TEST(DnsMessageTest, NamesLeadBackwardsOnly) {
   EXPECT_THAT(with(longest + '\0'), HasSubstr("too long"));
 }
 
+// Each of a thousand names could lead through all of a message.
+TEST(DnsMessageTest, NamesLeadThroughFewPlaces) {
+  const auto with = [](size_t jumps) {
+    // In the first record's data: the root, and pointers each to the one before.
+    const size_t data = 12 + kQuestion.size() + 12;
+    std::string chain = "\0"s;
+    size_t target = data;
+    for (size_t i = 1; i < jumps; ++i) {
+      const size_t here = data + chain.size();
+      chain += static_cast<char>(0xc0 | target >> 8);
+      chain += static_cast<char>(target & 0xff);
+      target = here;
+    }
+    const std::string last = {static_cast<char>(0xc0 | target >> 8),
+                              static_cast<char>(target & 0xff)};
+    return complaint(header(2) + kQuestion + "\xc0\x0c\0\x63\0\1\0\0\0\x3c"s +
+                     static_cast<char>(chain.size() >> 8) + static_cast<char>(chain.size() & 0xff) +
+                     chain + record(last, 16, "\1x"));
+  };
+  EXPECT_EQ(with(128), "");
+  EXPECT_THAT(with(129), HasSubstr("from place to place"));
+}
+
 TEST(DnsMessageTest, DataIsAsLongAsItSays) {
   const auto with = [](int type, const std::string& data) {
     return complaint(header(1) + kQuestion + record("\xc0\x0c", type, data));
@@ -101,6 +124,10 @@ TEST(DnsMessageTest, OddBytesOfNamesAreEscaped) {
       DnsMessage::parse(header(1) + "\3a.\xff\0\0\x10\0\1"s + record("\xc0\x0c", 16, "\1x"));
   ASSERT_TRUE(message);
   EXPECT_EQ(message->answers[0].name, "a\\046\\255");
+  EXPECT_EQ(*dns_wire_name(message->answers[0].name), "\3a.\xff\0"s);
+  for (const char* const bad : {"a\\", "a\\04", "a\\b46", "a\\256", "a\\0.6"}) {
+    EXPECT_FALSE(dns_wire_name(bad)) << bad;
+  }
 }
 
 TEST(DnsMessageTest, NamesOnTheWire) {
