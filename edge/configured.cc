@@ -165,7 +165,9 @@ std::vector<Configured::Pair> Configured::Impl::judge(const ConfiguredScan& scan
       one.trouble.clear();
       read = true;
     }
-    if (read) due.push_back(entry.pair);
+    if (!read) continue;
+    due.push_back(entry.pair);
+    one.retry_at = clock.now();  // until it was taken: a new configuration ends the reading
   }
   std::erase_if(known, [&](const auto& item) {
     const auto& [pair, one] = item;

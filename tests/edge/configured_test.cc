@@ -484,6 +484,22 @@ TEST_F(ConfiguredTest, ReloadsOfTheSameConfigurationChangeNothing) {
   EXPECT_EQ(served.size(), 2u);
 }
 
+TEST_F(ConfiguredTest, AReloadAtAnyMomentLosesNoChange) {
+  put("live/a", ca.issue({"a.test"}));
+  configure_folder("live");
+  start();
+  for (int turns = 0; turns < 8; ++turns) {
+    const CertificatePtr fresh = ca.issue({"a.test"});
+    put("live/a", fresh);
+    look();
+    clock.advance(500ms);  // looking, then reading
+    for (int i = 0; i < turns; ++i) loop.turn();
+    configured->set(config);
+    look(3);
+    EXPECT_THAT(serials(), ElementsAre(fresh->serial())) << turns;
+  }
+}
+
 TEST_F(ConfiguredTest, ItMayGoAtEachWait) {
   put("live/a", ca.issue({"a.test"}));
   configure_folder("live");
