@@ -111,6 +111,23 @@ Result<> delete_row(Connection& connection, int64_t id) {
   return query.bind(chain).run();
 }
 
+Result<> name_staple(Connection& connection, int64_t id) {
+  std::string leaf;
+  {
+    Query query = connection.query("SELECT leaf FROM certificate WHERE id = ?");
+    auto row = query.bind(id).next();
+    if (!row) return std::move(row).error();
+    if (!*row) return Unit{};
+    leaf = sha256(query.text(0));
+  }
+  Query query = connection.query(
+      "UPDATE staple SET name = (SELECT min(name) FROM certificate_name WHERE id = ?1) "
+      "WHERE leaf = ?2 AND slot = (SELECT slot FROM certificate WHERE id = ?1) "
+      "AND EXISTS (SELECT 1 FROM certificate_name WHERE id = ?1) "
+      "AND NOT EXISTS (SELECT 1 FROM certificate_name n WHERE n.id = ?1 AND n.name = staple.name)");
+  return query.bind(id).bind_blob(leaf).run();
+}
+
 Result<> delete_if_nameless(Connection& connection, int64_t id) {
   bool named = false;
   bool renewed = false;
@@ -125,6 +142,7 @@ Result<> delete_if_nameless(Connection& connection, int64_t id) {
     renewed = query.integer(1) > 0;
   }
   if (!named) return delete_row(connection, id);
+  if (auto done = name_staple(connection, id); !done) return done;
   if (renewed) return Unit{};
   Query query = connection.query("UPDATE certificate SET look_at = NULL WHERE id = ?");
   return query.bind(id).run();

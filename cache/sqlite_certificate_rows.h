@@ -45,8 +45,10 @@ Result<> release(Connection& connection, const std::string& name, Slot slot,
 
 // Deletes the certificate, its staple and, if it was the last of it, its chain.
 Result<> delete_row(Connection& connection, int64_t id);
-// The same where no name leads to it. What only wildcards lead to stays; if it was obtained for a
-// host name it is not renewed, for nobody knows for which name.
+// The staple's row has a name that leads to the certificate, from now on.
+Result<> name_staple(Connection& connection, int64_t id);
+// The same as delete_row() where no name leads to it; else name_staple(). What only wildcards lead
+// to stays; if it was obtained for a host name it is not renewed, for nobody knows for which name.
 Result<> delete_if_nameless(Connection& connection, int64_t id);
 
 }  // namespace latchkey::sqlite

@@ -76,6 +76,7 @@ Result<ImportOutcome> import_one(Connection& connection, const SecretBox& box,
   }
   auto expected = expect_staple(connection, one.name, slot, certificate);
   if (!expected) return std::move(expected).error();
+  if (auto named = name_staple(connection, *id); !named) return std::move(named).error();
   return ImportOutcome::kStored;
 }
 

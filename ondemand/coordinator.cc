@@ -15,6 +15,9 @@ using namespace std::chrono_literals;
 constexpr Millis kAbsentFor = 60s;
 constexpr Millis kAdmittedFor = std::chrono::hours(7 * 24);
 constexpr Millis kRecheckSoon = 60s;  // when it could not be found out
+// Verdicts of names that have no certificate of their own, and cost whoever invents them nothing.
+constexpr int kMostKept = 1000;
+constexpr Millis kKeptIn = 1h;
 
 Error unknown(const Decision& decision) {
   return {ErrorCode::kIo,
@@ -149,6 +152,8 @@ Task<CertificatePtr> Coordinator::issue_wildcard(ServerName name, ServerName wil
       co_return std::move(found).error().in("looking for what is stored of " + wildcard.text());
     }
     visit.record = *std::move(found);
+  } else {
+    visit.record = {};  // it was the name's own
   }
   const NameRecord& record = visit.record;
   if (record.failure) parts_.ledger.learn(wildcard, *record.failure);
@@ -396,13 +401,18 @@ Task<Unit> Coordinator::recheck(ServerName name, Want&) {
   Result<NameRecord> record = co_await std::move(finding).result();
   std::optional<VerdictRecord> row;
   if (record) row = std::move(record->verdict);
+  const bool has_row = row.has_value();
   Task<Decision> deciding = parts_.policy.decide(name, AskReason::kServe, std::move(row));
   Decision decision = co_await std::move(deciding);
   const CacheHit hit = parts_.cache.look_up(name, WallTime::min());
   if (hit.certificate == nullptr) co_return Unit{};
   const bool by_wildcard = !hit.exact && !hit.configured;
   if (by_wildcard && decision.verdict == Verdict::kDeny) co_return Unit{};  // which covers it still
-  if (decision.verdict == Verdict::kAllow) parts_.policy.keep(name);
+  const auto& own = hit.certificate->names();
+  const bool invented = std::find(own.begin(), own.end(), name.text()) == own.end();
+  if (decision.verdict == Verdict::kAllow && (has_row || !invented || may_keep_invented())) {
+    parts_.policy.keep(name);
+  }
   if (decision.verdict == Verdict::kDeny && options_.refuse_denied) {
     parts_.log.warning("denied_name_ended", "it is refused from now on: " + decision.reason,
                        {{"name", name.text()}});
@@ -413,12 +423,25 @@ Task<Unit> Coordinator::recheck(ServerName name, Want&) {
     decision.grant = hit.grant;
     decision.fresh_until = later(parts_.clock.wall_now(), kRecheckSoon);
   }
+  NameExtras beside = extras(decision);
+  // Whether it has a route is not known yet.
+  if (decision.verdict == Verdict::kUnknown) beside.recheck_at = decision.fresh_until;
   if (by_wildcard) {
-    parts_.cache.put_extras(name, extras(decision));
+    parts_.cache.put_extras(name, std::move(beside));
   } else {
-    parts_.cache.set_extras(name, extras(decision));
+    parts_.cache.set_extras(name, std::move(beside));
   }
   co_return Unit{};
+}
+
+// Else the endpoint is asked again after a restart.
+bool Coordinator::may_keep_invented() {
+  const TimePoint now = parts_.clock.now();
+  if (now - kept_since_ >= kKeptIn) {
+    kept_since_ = now;
+    kept_ = 0;
+  }
+  return ++kept_ <= kMostKept;
 }
 
 // Never fails: a row that stays makes the next failure's wait longer, no more.

@@ -135,6 +135,7 @@ class Coordinator {
   Plain served_or_plain(const ServerName& name, const CertificatePtr& certificate) const;
   Error denied(const ServerName& name, const Decision& decision);
   NameExtras extras(const Decision& decision);
+  bool may_keep_invented();
   void stored(const ServerName& name, Slot slot, const CertificatePtr& certificate);
   NameMarks& absent(Slot slot) { return slot == Slot::kMain ? absent_ : absent_twins_; }
 
@@ -145,6 +146,8 @@ class Coordinator {
   NameMarks absent_twins_{1 << 14};  // ... in Slot::kRsa
   NameMarks admitted_{1 << 16};      // have had their token of the limit on new names
   bool endpoint_routes_ = false;     // it has granted an upstream to some name
+  TimePoint kept_since_{};           // of an hour
+  int kept_ = 0;                     // since then: verdicts of names that only a wildcard covers
 };
 
 }  // namespace latchkey

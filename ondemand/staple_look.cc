@@ -18,6 +18,7 @@ constexpr Millis kPlaceLimit = 2min;
 constexpr Millis kShortOutage = 2min, kLongOutage = 1h;
 constexpr Millis kRevokedWait = 1h;   // before it is asked about again, if we are restarted
 constexpr Millis kUselessWait = 24h;  // where asking again changes nothing
+constexpr Millis kUnreadWait = 10min;
 // Longer than a staple goes without a refresh, shorter than what a clock must have written that ran
 // ahead.
 constexpr std::chrono::hours kRowLook{190};
@@ -57,7 +58,12 @@ Task<> Staples::Impl::look(StapleRecord row) {
   Task<CertificatePtr> finding = find(row);
   const Result<CertificatePtr> found = co_await std::move(finding).result();
   if (!found) {
-    store_failed(found.error(), false);
+    // It may be this one row that cannot be read: no other must wait for it.
+    parts.log.error("staple_look_failed", found.error().message, {{"name", row.name}});
+    row.look_at = wall() + std::chrono::ceil<std::chrono::seconds>(about(kUnreadWait, random));
+    Task<> putting = parts.store.put_staple(std::move(row));
+    const Result<> put = co_await std::move(putting).result();
+    if (!put) store_failed(found.error(), false);
     co_return Unit{};
   }
   const CertificatePtr& certificate = *found;

@@ -139,6 +139,27 @@ TEST_F(SqliteStaplesTest, StaplesGoWithTheirCertificates) {
   EXPECT_EQ(rows(), 0);
 }
 
+TEST_F(SqliteStaplesTest, OfACertificateThatLosesANameTheStapleIsFiledUnderOneThatItKeeps) {
+  const auto both = ocsp_ca.issue({"*.a.test", "a.test", "b.test"}, "http://ocsp.test/");
+  put("a.test", both);
+  put("a.test", issue("a.test"));
+  EXPECT_EQ(run(store->find_staple(both->leaf_hash()))->value().name, "*.a.test");
+  put("*.a.test", ocsp_ca.issue({"*.a.test"}, "http://ocsp.test/"));
+  EXPECT_EQ(run(store->find_staple(both->leaf_hash()))->value().name, "b.test");
+  EXPECT_EQ(find("b.test")->serial(), both->serial());
+}
+
+TEST_F(SqliteStaplesTest, AnImportedOneIsFiledUnderANameThatItWasTakenFor) {
+  const auto later = ca().issue({"a.test"}, now, now + hours(24 * 300));
+  put("a.test", later);
+  const auto both = ocsp_ca.issue({"a.test", "b.test"}, "http://ocsp.test/");
+  std::vector<ImportedCertificate> batch{{name("a.test"), both, CertificateOrigin("imported")}};
+  const auto outcomes = run(store->import_certificates(std::move(batch)));
+  ASSERT_TRUE(outcomes.has_value());
+  ASSERT_EQ(*outcomes->front(), ImportOutcome::kStored);
+  EXPECT_EQ(run(store->find_staple(both->leaf_hash()))->value().name, "b.test");
+}
+
 TEST_F(SqliteStaplesTest, StaplesOfLeavesThatHaveEndedAreSwept) {
   StapleRecord one = record("old", now);
   one.end = now - seconds(1);

@@ -112,6 +112,28 @@ TEST_F(StaplesTest, AStoreThatFailsIsTriedAgain) {
   EXPECT_NE(stapled("a.test"), nullptr);
 }
 
+// Its key may be one that is not in the key file.
+TEST_F(StaplesTest, RowsThatCannotBeReadStandInNobodysWay) {
+  for (int i = 0; i < 100; ++i) {
+    const std::string name = "n" + std::to_string(i) + ".test";
+    add(name);
+    store.unreadable.insert(name_of(name));
+  }
+  start();
+  for (auto& [leaf, one] : store.staples) one.look_at = now();
+  advance(10s);
+  add("a.test");
+  const int reads = store.reads;
+  advance(10s);
+  EXPECT_NE(stapled("a.test"), nullptr);
+  EXPECT_LE(store.reads - reads, 10);
+  advance(1h);
+  EXPECT_LE(store.reads - reads, 800);
+  store.unreadable.clear();
+  advance(20min);
+  for (const auto& [leaf, one] : store.staples) EXPECT_NE(one.staple, nullptr);
+}
+
 TEST_F(StaplesTest, WhatCannotBeWrittenIsInUseAndNotAskedForAgain) {
   start();
   add("a.test");

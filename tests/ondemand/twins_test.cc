@@ -135,6 +135,43 @@ TEST_F(WildcardGrantTest, ADeniedNameUnderTheWildcardIsAskedAboutOnceWhileTheDen
   EXPECT_EQ(side->cache.size(), entries);
 }
 
+TEST_F(WildcardGrantTest, ANameAboutWhichNothingIsKnownYetIsAskedAboutUntilThereIsAWord) {
+  side->obtain("a.tenant.test");
+  start();
+  store.verdicts.clear();
+  side->obtain("a.tenant.test");
+  http.status = 500;
+  const ServerName other = name_of("b.tenant.test");
+  Want want(Lane::kPrefetch);
+  Task<Unit> recheck = side->coordinator.recheck(other, want);
+  recheck.start();
+  clock.advance(10s);
+  ASSERT_TRUE(recheck.done());
+  EXPECT_FALSE(side->cache.look_up(other, clock.wall_now()).recheck_due);
+  clock.advance(1min);
+  EXPECT_TRUE(side->cache.look_up(other, clock.wall_now()).recheck_due);
+}
+
+// The endpoint may allow whatever is under it.
+TEST_F(WildcardGrantTest, NamesThatAreInventedUnderItDoNotFillTheStore) {
+  side->obtain("a.tenant.test");
+  Want want(Lane::kPrefetch);
+  const auto recheck = [&](const std::string& name) {
+    Task<Unit> task = side->coordinator.recheck(name_of(name), want);
+    task.start();
+    clock.advance(1s);
+    EXPECT_TRUE(task.done());
+  };
+  for (int i = 0; i < 1100; ++i) recheck("n" + std::to_string(i) + ".tenant.test");
+  clock.advance(1min);
+  EXPECT_EQ(store.verdicts.size(), 1001u);
+  EXPECT_NE(side->cache.look_up(name_of("n1099.tenant.test"), clock.wall_now()).grant, nullptr);
+  clock.advance(1h);
+  recheck("late.tenant.test");
+  clock.advance(1min);
+  EXPECT_TRUE(store.verdicts.contains(name_of("late.tenant.test")));
+}
+
 TEST_F(WildcardGrantTest, NamesThatComeAtOnceShareTheOrder) {
   int served = 0;
   for (const char* name : {"a.tenant.test", "b.tenant.test", "c.tenant.test"}) {

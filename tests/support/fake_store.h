@@ -86,6 +86,9 @@ class FakeStore : public Store {
   Task<CertificatePtr> find_certificate(ServerName name, Slot slot = Slot::kMain) override {
     ++reads;
     co_await reach();
+    if (unreadable.contains(name)) {
+      co_return Error{ErrorCode::kIo, "the row of " + name.text() + " cannot be read"};
+    }
     const auto held = holder(name, slot);
     co_return held ? stapled(*held) : nullptr;
   }
