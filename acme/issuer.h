@@ -45,6 +45,8 @@ struct IssuanceJob {
   // The name's certificate that is to be replaced: the order says so (RFC 9773, 5) where the CA
   // knows of renewals. What the CA does not accept is left out of a second try. Null: none.
   CertificatePtr predecessor{};
+  std::string
+      predecessor_account{};  // the URL of the account that has ordered it, which must be ours
   // An order that the store has of an earlier life: it is gone on with where that is possible, and
   // replaced by a new one, once, where it is not. A proof that failed while nobody was here to
   // answer is the name's failure where it has failed before, else a reason for a new order.

@@ -34,7 +34,16 @@ Task<CertificatePtr> OrderRunner::run(const IssuanceJob& job, Try how, Allowance
   const PrivateKey key = co_await find_key(job, account, report);
 
   OrderWishes wishes{profile_of(job), "", job.may_order_plain};
-  if (how.replaces && job.predecessor != nullptr) wishes.replaces = renewal_id(*job.predecessor);
+  if (how.replaces && job.predecessor != nullptr) {
+    // Which account is ours may be known only since it was found above.
+    if (job.predecessor_account == account->url) {
+      wishes.replaces = renewal_id(*job.predecessor);
+    } else if (!job.pending && job.may_order_plain && !job.may_order_plain()) {
+      co_return Error{ErrorCode::kThrottled,
+                      "the certificate to be replaced was ordered by another account, and there is "
+                      "no budget for an order that is not its renewal"};
+    }
+  }
   std::string csr = make_csr(job.name, key, parts_.options.must_staple);
   IssuanceRequest request{job.name, std::move(how.types), std::move(csr), how.deadline,
                           parts_.options.first_poll};

@@ -116,7 +116,10 @@ Task<OrderOutcome> AcmeSource::order(OrderJob job) {
   if (job.slot == Slot::kRsa) issuance.key_type = "rsa2048";
   issuance.renewal = job.predecessor != nullptr;
   issuance.may_order_plain = job.may_order_plain;
-  if (replaces(job)) issuance.predecessor = job.predecessor;
+  if (job.predecessor_issuer == name()) {
+    issuance.predecessor = job.predecessor;
+    issuance.predecessor_account = job.predecessor_account;
+  }
   issuance.pending = std::move(job.pending);
   issuance.ordered = job.ordered;
   issuance.may_order_again = job.may_order_again;

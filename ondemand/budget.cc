@@ -297,6 +297,7 @@ bool Budget::take_another(size_t issuer, const OrderPlan& plan, TimePoint now) {
 }
 
 bool Budget::take_plain(size_t issuer, const OrderPlan& plan, TimePoint now) {
+  if (!plan.replaces) return true;  // taken already
   const LimitKind kind = LimitKind::kIdentifiers;
   const std::string& key = plan.name.text();
   const std::optional<Rate>& rate = rate_of(kind, issuer, key);

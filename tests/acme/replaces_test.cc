@@ -16,11 +16,15 @@ using ::testing::Not;
 
 class ReplacesTest : public IssuerFixture {
  protected:
-  ReplacesTest() { predecessor = *obtain(); }
+  ReplacesTest() {
+    predecessor = *obtain();
+    account = issuer->account_url();
+  }
 
   IssuanceJob renewal() {
     IssuanceJob wanted = job();
     wanted.predecessor = predecessor;
+    wanted.predecessor_account = account;
     return wanted;
   }
   // The newOrders of the job; those with `replaces` are answered by `reply`, if there is one.
@@ -37,6 +41,7 @@ class ReplacesTest : public IssuerFixture {
   }
 
   CertificatePtr predecessor;
+  std::string account;
   Result<CertificatePtr> outcome = CertificatePtr();
 };
 
@@ -84,6 +89,28 @@ TEST_F(ReplacesTest, WhatIsClearlyAboutSomethingElseIsNot) {
     EXPECT_FALSE(outcome);
     EXPECT_TRUE(failure->problem->is(type));
   }
+}
+
+// At a start the account may be found by the renewal itself.
+TEST_F(ReplacesTest, TheAccountNeedNotBeKnownBefore) {
+  const IssuanceJob wanted = renewal();
+  restart();
+  ASSERT_EQ(issuer->account_url(), "");
+  EXPECT_THAT(orders(wanted, std::nullopt), ElementsAre(HasSubstr("replaces")));
+  EXPECT_TRUE(outcome);
+}
+
+TEST_F(ReplacesTest, WhatAnotherAccountHasOrderedIsNotReplacedByName) {
+  IssuanceJob wanted = renewal();
+  wanted.predecessor_account = "https://ca.test/account/other";
+  bool budget = true;
+  wanted.may_order_plain = [&] { return budget; };
+  EXPECT_THAT(orders(wanted, std::nullopt), ElementsAre(Not(HasSubstr("replaces"))));
+  EXPECT_TRUE(outcome);
+  budget = false;
+  EXPECT_TRUE(orders(wanted, std::nullopt).empty());
+  ASSERT_FALSE(outcome);
+  EXPECT_EQ(outcome.error().code, ErrorCode::kThrottled);
 }
 
 TEST_F(ReplacesTest, APlainOrderNeedsTheJobsConsent) {
