@@ -102,7 +102,7 @@ TEST_F(StoreTroubleTest, APendingOrderThatHasGoneBadIsForgotten) {
   ASSERT_TRUE(visit("a.test").verified);
   ASSERT_TRUE(site_->edge.terminate());
   const StoreFile store(site_->database());
-  store.query("INSERT INTO order_state SELECT 'bad.test', 'test', '" + ca_->directory() +
+  store.query("INSERT INTO order_state SELECT 'bad.test', 0, 'test', '" + ca_->directory() +
               "', '', '" + ca_->server().url("/order?n=1") + "', x'00', '', 0, 0");
   ASSERT_TRUE(site_->edge.start());
   EXPECT_TRUE(visit("bad.test").verified);
