@@ -322,6 +322,7 @@ void ControlPlane::open_issuances() {
     const CacheHit hit = cache_.look_up(name, WallTime::min());
     return hit.configured && hit.certificate->covers(name);
   };
+  renewing.twins = config_.rsa != RsaTwins::kNever;
   for (const auto& source : sources_) renewing.sources.push_back(source.get());
   renewals_ = std::make_unique<Renewals>(Renewals::Options(), std::move(renewing));
 }

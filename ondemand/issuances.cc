@@ -82,23 +82,30 @@ Task<CertificatePtr> Issuances::issue(Job job, Want& want) {
 Task<> Issuances::fly(Job job, Flight& flight) {
   const SlotName name{job.name, job.slot};
   Task<> waiting = wait_for_other(name, flight.want);
-  co_await std::move(waiting);
-  Task<CertificatePtr> work = order_and_store(std::move(job), flight.want);
-  const Result<CertificatePtr> outcome = co_await std::move(work).result();
+  const Result<> waited = co_await std::move(waiting).result();
+  Result<CertificatePtr> outcome = CertificatePtr();
+  if (waited) {
+    Task<CertificatePtr> work = order_and_store(std::move(job), flight.want);
+    outcome = co_await std::move(work).result();
+  } else {
+    outcome = waited.error();
+  }
   // Out of the map first: whoever wants another one from a callback starts a new flight.
   const auto landed = flights_.extract(name);
   land(*landed.mapped(), outcome);
   co_return Unit{};
 }
 
-// Whoever began first goes first, so two cannot wait for each other.
+// Whoever began first goes first, so two cannot wait for each other. What has just failed for one
+// would fail for the other.
 Task<> Issuances::wait_for_other(SlotName name, Want& want) {
   const Slot other = name.slot == Slot::kMain ? Slot::kRsa : Slot::kMain;
   const SlotName key{name.name, other};
   const auto found = flights_.find(key);
   if (found == flights_.end()) co_return Unit{};
   Waiter behind(*found->second, want);
-  const Result<CertificatePtr> whatever = co_await behind.outcome;
+  const Result<CertificatePtr> outcome = co_await behind.outcome;
+  if (!outcome && parts_.ledger.next_try(name.name)) co_return outcome.error();
   co_return Unit{};
 }
 

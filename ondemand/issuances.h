@@ -70,8 +70,8 @@ class Issuances {
 
   // The outcome of the order under way for name and slot, started with `job` if there is none; the
   // other slot's goes first where it is under way, for they would answer challenges of the same
-  // name. `want`: how urgent it is to this caller, and whether it still is. Dropping the task
-  // leaves the order.
+  // name; where it fails so that the ledger says wait, this one is not made. `want`: how urgent it
+  // is to this caller, and whether it still is. Dropping the task leaves the order.
   Task<CertificatePtr> issue(Job job, Want& want);
 
   // How long the order under way for the name has been; nullopt: there is none.

@@ -144,6 +144,10 @@ Task<std::optional<RenewalPlan>> Renewals::consider(CertificateInfo info) {
   const auto lacks_place = [this](const CertificateInfo& of, const RenewalPlan& by) {
     return by.renew_at <= parts_.clock.wall_now() && !place_for(of);
   };
+  if (info.slot == Slot::kRsa && !parts_.twins) {
+    plan.look_at = RenewalPlan::kNever;  // until a visit, when they are served again
+    co_return plan;
+  }
   if (lacks_place(info, plan)) co_return put_off(info, plan);
 
   if (parts_.is_configured && parts_.is_configured(info.name)) {

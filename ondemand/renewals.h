@@ -67,6 +67,7 @@ class Renewals {
     std::function<bool(const ServerName&)> is_managed{};
     // Names that the operator's own certificates serve: theirs are left alone; empty: none.
     std::function<bool(const ServerName&)> is_configured{};
+    bool twins = true;  // certificates in Slot::kRsa are served, and so renewed
   };
   Renewals(Options options, Parts parts);
   ~Renewals();

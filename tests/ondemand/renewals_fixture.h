@@ -91,6 +91,7 @@ struct RenewalsOptions {
   Renewals::Options renewals{};
   bool two_issuers = false;
   bool first_is_configured = true;
+  bool twins = true;
 };
 
 // One process's life; the store, the clock and the CAs outlive it.
@@ -114,10 +115,14 @@ struct RenewalsSide {
                              clock,
                              log};
     issuances = std::make_unique<Issuances>(std::move(issuing), options.rules);
-    renewals = std::make_unique<Renewals>(
-        options.renewals,
-        Renewals::Parts{store, policy, ledger, *issuances, cache, std::move(sources), events, clock,
-                        log, [this](const ServerName& name) { return name.text() == managed; }});
+    Renewals::Parts renewing{
+        store,  policy,
+        ledger, *issuances,
+        cache,  std::move(sources),
+        events, clock,
+        log,    [this](const ServerName& name) { return name.text() == managed; }};
+    renewing.twins = options.twins;
+    renewals = std::make_unique<Renewals>(options.renewals, std::move(renewing));
   }
 
   // At the issuer of the certificate in use, when `gate` lets it.

@@ -460,5 +460,29 @@ TEST_F(RenewalsTest, TheOperatorsWordDoesNotGoOverThePolicys) {
   EXPECT_EQ(unknown.outcome().error().code, ErrorCode::kNotFound);
 }
 
+// Whatever the rules for visits say.
+TEST_F(RenewalsTest, TwinsAreLeftAloneWhileNoneAreServed) {
+  RenewalsOptions options;
+  options.rules.policy = RenewalRules::Policy::kAlways;
+  options.twins = false;
+  const TestCa::Names names{"a.test"};
+  CertificateOrigin origin("first");
+  origin.slot = Slot::kRsa;
+  RenewalPlan plan;
+  plan.renew_at = plan.look_at = now();
+  origin.plan = plan;
+  store.set_certificate(
+      name_of("a.test"),
+      fake_ca().issue(names, now() - Days(60), now() + Days(30), generate_rsa_key()), origin);
+  start(options);
+  clock.advance(24h);
+  EXPECT_EQ(orders(), 0u);
+  options.twins = true;
+  start(options);
+  side->renewals->note_use(name_of("a.test"), Slot::kRsa);
+  clock.advance(1h);
+  EXPECT_EQ(orders(), 1u);
+}
+
 }  // namespace
 }  // namespace latchkey

@@ -78,6 +78,22 @@ TEST_F(TwinsTest, AFailureOfOneIsTheNamesFailure) {
   EXPECT_EQ(side->orders(), 1);
 }
 
+TEST_F(TwinsTest, WhatHasJustFailedForOneIsNotTriedForTheOther) {
+  OnDemandOptions options;
+  options.max_orders = 5;
+  start(options);
+  side->first.trouble = own_failure();
+  int refused = 0;
+  const auto count = [&refused](const Result<CertificatePtr>& outcome) {
+    refused += !outcome.has_value();
+  };
+  side->gate.join(name_of("a.listed.test"), Lane::kHandshake, count);
+  side->rsa_gate.join(name_of("a.listed.test"), Lane::kHandshake, count);
+  clock.advance(10s);
+  EXPECT_EQ(refused, 2);
+  EXPECT_EQ(side->orders(), 1);
+}
+
 class WildcardGrantTest : public OnDemandTest {
  protected:
   WildcardGrantTest() {
