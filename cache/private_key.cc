@@ -12,6 +12,9 @@
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
 
+#include <algorithm>
+#include <array>
+
 #include "base/check.h"
 
 namespace latchkey {
@@ -28,6 +31,16 @@ Result<PrivateKey> usable(bssl::UniquePtr<EVP_PKEY> key) {
   if (type != EVP_PKEY_EC && type != EVP_PKEY_RSA && type != EVP_PKEY_ED25519) {
     return Error{ErrorCode::kInvalid,
                  "the private key is of a type that TLS does not sign with; use ECDSA or RSA"};
+  }
+  if (type == EVP_PKEY_EC) {
+    // RFC 8446, 4.2.3: others parse, and every handshake with one would fail.
+    constexpr std::array kCurves{NID_X9_62_prime256v1, NID_secp384r1, NID_secp521r1};
+    const EC_KEY* const ec = EVP_PKEY_get0_EC_KEY(key.get());
+    const int curve = EC_GROUP_get_curve_name(EC_KEY_get0_group(ec));
+    if (std::find(kCurves.begin(), kCurves.end(), curve) == kCurves.end()) {
+      return Error{ErrorCode::kInvalid,
+                   "the private key is over a curve that TLS does not sign with; use P-256"};
+    }
   }
   return share(std::move(key));
 }

@@ -151,7 +151,10 @@ std::string rows_json(const std::vector<ImportRow>& rows) {
 }  // namespace
 
 void wipe_secrets(ImportBatch& batch) {
-  for (ImportBatch::Item& item : batch.certificates) wipe(item.entry.key_pem);
+  for (ImportBatch::Item& item : batch.certificates) {
+    wipe(item.entry.key_pem);
+    wipe(item.entry.chain_pem);  // one file may have held both
+  }
   for (ImportAccount& account : batch.accounts) wipe(account.key_pem);
 }
 

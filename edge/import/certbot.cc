@@ -14,8 +14,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kMaxDepth = 8;             // of an account's folder: HOST/PATH.../ID
-constexpr size_t kMaxFolders = 20'000;   // looked into for accounts: links may go in circles
 constexpr size_t kMaxAccounts = 10'000;  // remembered, 200 bytes each
 
 // What all places of one tree share; immutable once the walk hands out places.

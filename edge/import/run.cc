@@ -205,13 +205,17 @@ class Import {
     std::stable_sort(
         accounts_.begin(), accounts_.end(),
         [&](const ImportAccount& a, const ImportAccount& b) { return uses(a) > uses(b); });
-    for (size_t i = 0; i < accounts_.size(); i += kBatchItems) {
+    for (size_t next = 0; next < accounts_.size();) {
       ImportBatch batch;
       batch.dry_run = options_.dry_run;
       std::vector<std::string> paths;
-      for (size_t j = i; j < std::min(accounts_.size(), i + kBatchItems); ++j) {
-        paths.push_back(accounts_[j].path);
-        batch.accounts.push_back(std::move(accounts_[j]));
+      // A damaged one's key may be as long as a file: together they must fit into a request.
+      for (size_t bytes = 0;
+           next < accounts_.size() && paths.size() < kBatchItems && bytes < kBatchBytes; ++next) {
+        ImportAccount& account = accounts_[next];
+        bytes += account.key_pem.size() + account.path.size();
+        paths.push_back(account.path);
+        batch.accounts.push_back(std::move(account));
       }
       const Result<ImportAnswer> answer = sink_.take(std::move(batch));
       if (!answer) return answer.error();

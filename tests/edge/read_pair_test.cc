@@ -75,6 +75,16 @@ TEST_F(ReadPairTest, AKeyOfAnotherCertificateIsRefused) {
   EXPECT_THAT(why(), HasSubstr(pair.cert.string() + " (with " + pair.key.string() + ")"));
 }
 
+TEST_F(ReadPairTest, AKeyOverACurveThatTlsDoesNotHaveIsRefused) {
+  write(chain,
+        "-----BEGIN PRIVATE KEY-----\n"
+        "MHgCAQAwEAYHKoZIzj0CAQYFK4EEACEEYTBfAgEBBBxAtNbYrY5XMABOf/jLTAAB\n"
+        "JS1ByysvmTI6hVeCoTwDOgAE+nJp13S7SN7Acw4PGsznL3heDVVy0TNkNZqvxSnG\n"
+        "We3NuR4CbmiRZYVZuuZNOxcdz6FnfYvFNCw=\n"
+        "-----END PRIVATE KEY-----\n");
+  EXPECT_THAT(why(), HasSubstr("over a curve that TLS does not sign with"));
+}
+
 TEST_F(ReadPairTest, SwappedFilesAreSeen) {
   write(good_key(), chain);
   EXPECT_THAT(why(), HasSubstr("are cert_file and key_file swapped?"));

@@ -26,15 +26,18 @@ class FakeSink final : public ImportSink {
       rsa.push_back(item.judged->certificate->is_rsa());
       answer.certificates.push_back({ImportKind::kTaken, names.back()});
     }
+    size_t bytes = 0;
     for (const ImportAccount& account : batch.accounts) {
+      bytes += account.key_pem.size();
       accounts.push_back(account.url);
       answer.accounts.push_back({ImportKind::kTaken, account.url});
     }
     largest = std::max(largest, batch.certificates.size());
+    most_key_bytes = std::max(most_key_bytes, bytes);
     return answer;
   }
 
-  size_t fail_after = SIZE_MAX, batches = 0, largest = 0;
+  size_t fail_after = SIZE_MAX, batches = 0, largest = 0, most_key_bytes = 0;
   bool dry_run = false;
   std::vector<std::string> names, accounts;
   std::vector<bool> rsa;
@@ -137,6 +140,18 @@ TEST_F(ImportRunTest, TheAccountWithTheMostCertificatesGoesFirst) {
   ASSERT_TRUE(run(without));
   EXPECT_TRUE(sink_.accounts.empty());
   EXPECT_TRUE(clean_);
+}
+
+// The process takes 16 MiB in one request, and each "\n" of a key is two bytes there.
+TEST_F(ImportRunTest, AccountsWithOverlongKeysFitIntoTheRequests) {
+  for (int i = 0; i < 200; ++i) {
+    const fs::path folder = root_ / "ca" / "ca.test" / std::to_string(i);
+    write_file(folder / "account.key", std::string(kMaxImportFile, '\n'));
+  }
+  write_file(root_ / "account.conf", "");
+  ASSERT_TRUE(run());
+  EXPECT_EQ(sink_.accounts.size(), 200u);
+  EXPECT_LT(sink_.most_key_bytes, size_t{4} << 20);
 }
 
 TEST_F(ImportRunTest, ASinkThatFailsEndsIt) {
