@@ -136,7 +136,7 @@ Result<> replace_files(const fs::path& folder, const std::vector<NewFile>& files
   for (const NewFile& one : files) {
     const fs::path file = folder / one.name;
     struct stat found {};
-    const bool there = ::stat(file.c_str(), &found) == 0;
+    const bool there = ::stat(file.c_str(), &found) == 0 && S_ISREG(found.st_mode);
     const mode_t mode = there ? found.st_mode & 0777 : one.mode;
     auto beside = FileBeside::write(file, one.bytes, mode, there ? &found : nullptr);
     if (!beside) return std::move(beside).error();

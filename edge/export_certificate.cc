@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "edge/exporter.h"
+#include "edge/import/files.h"
 #include "edge/pem.h"
 
 namespace latchkey::edge {
@@ -35,6 +36,7 @@ Result<bool> export_certificate(const std::filesystem::path& dir, const ServerNa
   const std::filesystem::path folder = dir / folder_of(name, slot);
   std::vector<NewFile> files = files_of(certificate);
   std::erase_if(files, [&](const NewFile& one) {
+    if (!is_file(folder / one.name)) return false;  // a pipe would keep us waiting
     const Result<std::string> there = read_file(folder / one.name, kMaxFile);
     return there && *there == one.bytes;
   });

@@ -2,6 +2,7 @@
 
 #include <map>
 #include <memory>
+#include <system_error>
 #include <utility>
 
 #include "edge/import/account_folders.h"
@@ -44,6 +45,11 @@ void read_lineage(const Tree& tree, const fs::path& folder, ImportFindings& into
     return !file && file.error().code == ErrorCode::kNotFound;
   };
   if (is_missing(chain) && is_missing(key)) {
+    std::error_code ignored;
+    if (fs::is_symlink(folder / "fullchain.pem", ignored)) {
+      return into.damaged(folder,
+                          "its links lead to files that are not there: archive/ belongs to live/");
+    }
     return into.skip(folder, "there is neither fullchain.pem nor privkey.pem in it");
   }
   if (!chain) return into.damaged(folder, chain.error().message);

@@ -90,6 +90,15 @@ TEST_F(ExportCertificateTest, WhatIsTheSameIsLeftAlone) {
   EXPECT_EQ(before.st_ino, after.st_ino);
 }
 
+TEST_F(ExportCertificateTest, WhatIsNoFileIsReplacedAndHandsDownNothing) {
+  fs::create_directories(dir / "a.test");
+  ASSERT_EQ(::mkfifo((dir / "a.test/privkey.pem").c_str(), 0644), 0);  // reading would never end
+  const CertificatePtr a = ca.issue({"a.test"});
+  ASSERT_TRUE(export_certificate(dir, name("a.test"), Slot::kMain, *a));
+  EXPECT_EQ(exported("a.test"), a->serial());
+  EXPECT_EQ(mode_of(dir / "a.test/privkey.pem"), 0600u);
+}
+
 TEST_F(ExportCertificateTest, PermissionsThatSomebodyHasChosenStay) {
   ASSERT_TRUE(export_certificate(dir, name("a.test"), Slot::kMain, *ca.issue({"a.test"})));
   ::chmod((dir / "a.test").c_str(), 0750);

@@ -1,3 +1,4 @@
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
@@ -46,6 +47,15 @@ TEST_F(ImportReadersTest, ALiveFolderAloneHasCertificatesWithoutTheirCa) {
   ASSERT_EQ(found.entries.size(), 1u);
   EXPECT_EQ(found.entries[0].directory, "");
   EXPECT_EQ(found.entries[0].account, "");
+}
+
+TEST_F(ImportReadersTest, CertbotsLinksWithoutTheirArchiveAreDamage) {
+  add_lineage(root_, "a.test", make_pair_of(ca_, {"a.test"}));
+  fs::remove_all(root_ / "archive");
+  const ImportFindings found = read_tree({root_});
+  ASSERT_EQ(found.skips.size(), 1u);
+  EXPECT_TRUE(found.skips[0].damaged);
+  EXPECT_THAT(found.skips[0].why, testing::HasSubstr("archive/ belongs to live/"));
 }
 
 TEST_F(ImportReadersTest, WhatIsDamagedInCertbotsFolderIsTold) {
