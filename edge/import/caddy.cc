@@ -21,7 +21,7 @@ struct CaddyIssuer {
 };
 
 fs::path root_of(const fs::path& given) {
-  const fs::path path = given.has_filename() ? given : given.parent_path();
+  fs::path path = given.has_filename() ? given : given.parent_path();
   if (is_folder(path / "certificates")) return path;
   if (is_folder(path / "caddy" / "certificates")) return path / "caddy";
   return path.filename() == "certificates" ? path.parent_path() : path;

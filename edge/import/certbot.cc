@@ -26,7 +26,7 @@ struct Tree {
 using TreePtr = std::shared_ptr<const Tree>;
 
 fs::path root_of(const fs::path& given) {
-  const fs::path path = given.has_filename() ? given : given.parent_path();
+  fs::path path = given.has_filename() ? given : given.parent_path();
   if (is_folder(path / "live")) return path;
   const bool in_a_tree = is_folder(path.parent_path() / "renewal");
   return path.filename() == "live" || in_a_tree ? path.parent_path() : path;

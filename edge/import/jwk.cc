@@ -53,13 +53,13 @@ Result<PrivateKey> rsa_key(const JsonValue& jwk) {
   if (rsa == nullptr) return bad("the key cannot be used");
   // They take the numbers where they succeed, and given all of them they do.
   if (RSA_set0_key(rsa.get(), n.get(), e.get(), d.get())) {
-    for (auto* const taken : {&n, &e, &d}) taken->release();
+    for (auto* const taken : {&n, &e, &d}) static_cast<void>(taken->release());
   }
   if (RSA_set0_factors(rsa.get(), p.get(), q.get())) {
-    for (auto* const taken : {&p, &q}) taken->release();
+    for (auto* const taken : {&p, &q}) static_cast<void>(taken->release());
   }
   if (RSA_set0_crt_params(rsa.get(), dp.get(), dq.get(), qi.get())) {
-    for (auto* const taken : {&dp, &dq, &qi}) taken->release();
+    for (auto* const taken : {&dp, &dq, &qi}) static_cast<void>(taken->release());
   }
   if (!RSA_check_key(rsa.get())) return bad("the RSA key's numbers do not fit together");
   bssl::UniquePtr<EVP_PKEY> key(EVP_PKEY_new());
