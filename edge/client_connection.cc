@@ -3,7 +3,7 @@
 #include <openssl/ssl.h>
 
 #include "edge/hello.h"
-#include "edge/http/http1_session.h"
+#include "edge/http/session.h"
 #include "edge/pages.h"
 
 namespace latchkey::edge {
@@ -86,6 +86,13 @@ void ClientConnection::established() {
   outcome_.reset();
   tls_.set_events(nullptr);
   http_ = context_.start_http(tls_, *this);
+}
+
+bool ClientConnection::speaks_http2() {
+  const uint8_t* protocol = nullptr;
+  unsigned size = 0;
+  SSL_get0_alpn_selected(&tls_.ssl(), &protocol, &size);
+  return std::string_view(reinterpret_cast<const char*>(protocol), size) == "h2";
 }
 
 HelloHandler::Answer ClientConnection::on_client_hello(const ssl_early_callback_ctx& raw) {

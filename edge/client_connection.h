@@ -16,7 +16,7 @@
 
 namespace latchkey::edge {
 
-class Http1Session;
+class HttpSession;
 
 // One connection of a client to an HTTPS listener: TLS handshake, parked while its certificate is
 // obtained, then HTTP. While it is parked it is this object and its TlsSession, nothing else.
@@ -32,7 +32,7 @@ class ClientConnection final : private HelloHandler, private Parked, private Tra
     const std::shared_ptr<const Fallback>& fallback;  // the newest; null inside: there is none
     SendGather& gather;
     // Starts HTTP on an established connection.
-    std::function<std::unique_ptr<Http1Session>(Transport&, ClientConnection&)> start_http;
+    std::function<std::unique_ptr<HttpSession>(Transport&, ClientConnection&)> start_http;
     // Buries the connection: out of its callbacks, soon.
     std::function<void(ClientConnection&)> bury;
   };
@@ -50,6 +50,8 @@ class ClientConnection final : private HelloHandler, private Parked, private Tra
   // After the handshake: the name asked for, and the certificate that was served.
   const std::optional<ServerName>& server_name() const { return server_name_; }
   const CertificatePtr& certificate() const { return certificate_; }
+  // HTTP/2 was agreed upon (RFC 7301), else HTTP/1.1.
+  bool speaks_http2();
   // What all its requests are answered with: it was served the parking certificate;
   // else null.
   const std::shared_ptr<const Notice>& notice() const { return notice_; }
@@ -97,7 +99,7 @@ class ClientConnection final : private HelloHandler, private Parked, private Tra
   CertificatePtr certificate_;
   GrantPtr grant_;  // of the handshake
   std::shared_ptr<const Notice> notice_;
-  std::unique_ptr<Http1Session> http_;
+  std::unique_ptr<HttpSession> http_;
   std::list<std::unique_ptr<ClientConnection>>::iterator place_;  // in the worker's list
   int alert_ = 0;
   bool challenge_ = false;

@@ -43,23 +43,22 @@ int on_server_name(SSL* ssl, int* out_alert, void*) {
   return SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
+// Our preference goes before the client's.
 int on_alpn(SSL* ssl, const uint8_t** out, uint8_t* out_size, const uint8_t* in, unsigned in_size,
             void*) {
-  using std::string_view_literals::operator""sv;
-  const std::string_view wanted =
-      handler_of(ssl).answers_challenge() ? "acme-tls/1"sv : "http/1.1"sv;
-  while (in_size > 0) {
-    const uint8_t size = in[0];
-    const std::string_view protocol(reinterpret_cast<const char*>(in + 1), size);
-    if (protocol == wanted) {
-      *out = in + 1;
-      *out_size = size;
-      return SSL_TLSEXT_ERR_OK;
-    }
-    in += size + 1;
-    in_size -= size + 1U;
+  static constexpr uint8_t kHttp[] = "\x02h2\x08http/1.1";
+  static constexpr uint8_t kChallenge[] =
+      "\x0a"
+      "acme-tls/1";
+  const bool challenge = handler_of(ssl).answers_challenge();
+  const uint8_t* const ours = challenge ? kChallenge : kHttp;
+  const unsigned size = (challenge ? sizeof kChallenge : sizeof kHttp) - 1;
+  uint8_t* chosen = nullptr;
+  if (SSL_select_next_proto(&chosen, out_size, ours, size, in, in_size) != OPENSSL_NPN_NEGOTIATED) {
+    return SSL_TLSEXT_ERR_ALERT_FATAL;  // no_application_protocol, RFC 7301, 3.2
   }
-  return SSL_TLSEXT_ERR_ALERT_FATAL;  // no_application_protocol, RFC 7301, 3.2
+  *out = chosen;
+  return SSL_TLSEXT_ERR_OK;
 }
 
 }  // namespace

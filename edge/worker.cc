@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "edge/http/http2_session.h"
 #include "edge/pages.h"
 
 namespace latchkey::edge {
@@ -123,8 +124,8 @@ void Worker::listen(std::vector<Socket>& sockets,
   }
 }
 
-std::unique_ptr<Http1Session> Worker::start_http(Transport& transport,
-                                                 ClientConnection& connection) {
+std::unique_ptr<HttpSession> Worker::start_http(Transport& transport,
+                                                ClientConnection& connection) {
   ClientInfo client;
   client.address = connection.peer();
   client.secure = true;
@@ -135,8 +136,13 @@ std::unique_ptr<Http1Session> Worker::start_http(Transport& transport,
   client.notice = connection.notice();
   // A page of ours is said once: at its next try the client may get the real certificate.
   const bool once = client.notice != nullptr;
-  auto session = std::make_unique<Http1Session>(transport, https_, std::move(client),
-                                                [&connection] { connection.close(); });
+  const auto close = [&connection] { connection.close(); };
+  std::unique_ptr<HttpSession> session;
+  if (connection.speaks_http2()) {
+    session = std::make_unique<Http2Session>(transport, https_, std::move(client), close);
+  } else {
+    session = std::make_unique<Http1Session>(transport, https_, std::move(client), close);
+  }
   // The second: it was parked when the drain began.
   if (once || drained_ != nullptr) session->drain_after_next();
   return session;

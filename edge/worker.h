@@ -73,7 +73,7 @@ class Worker {
   void clean_up();
   Parking::Letters letters(Slot slot);
   void listen(std::vector<Socket>& sockets, std::function<void(int, std::string)> on_connection);
-  std::unique_ptr<Http1Session> start_http(Transport& transport, ClientConnection& connection);
+  std::unique_ptr<HttpSession> start_http(Transport& transport, ClientConnection& connection);
 
   Loop& loop_;
   const WorkerShared& shared_;

@@ -89,7 +89,8 @@ void forward_request(RequestHead& head, const ClientInfo& client, const HeaderRu
   for (const auto [name, value] : headers) {
     if (name == "via") via.append(value).append(", ");
   }
-  headers.set("via", via.append(head.minor_version == 0 ? "1.0" : "1.1").append(" latchkey"));
+  const std::string_view version = head.http2 ? "2" : head.minor_version == 0 ? "1.0" : "1.1";
+  headers.set("via", via.append(version).append(" latchkey"));
   apply(headers, rules);
 }
 

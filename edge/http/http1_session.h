@@ -7,25 +7,10 @@
 #include "base/clock.h"
 #include "edge/http/http1_codec.h"
 #include "edge/http/outbox.h"
-#include "edge/http/stream.h"
+#include "edge/http/session.h"
 #include "edge/transport.h"
 
 namespace latchkey::edge {
-
-struct SessionLimits {
-  Http1Limits http1;
-  Millis head_time{10'000};       // for a whole request head, from its first byte
-  Millis idle_time{60'000};       // between requests, and without progress in a body
-  Millis linger_time{2'000};      // for the client to read our last words
-  Millis half_close_time{5'000};  // to answer a client that has closed its side
-};
-
-// What the sessions of one listener on one worker share.
-struct SessionContext {
-  Clock& clock;
-  Serve serve;
-  SessionLimits limits = {};
-};
 
 // The server's side of one HTTP/1.1 connection: reads requests one at a time (pipelined ones wait
 // in a bounded buffer), makes an Exchange for each, writes its response. Worker thread.
@@ -33,17 +18,15 @@ struct SessionContext {
 // `on_end` comes once, as the last thing that a call or event does: the connection is to be closed,
 // and the owner may destroy session and transport from there. Destroying the session earlier drops
 // the exchange. The transport must outlive it.
-class Http1Session final : public ResponseStream, private Transport::Events {
+class Http1Session final : public HttpSession, public ResponseStream, private Transport::Events {
  public:
   Http1Session(Transport& transport, const SessionContext& context, ClientInfo client,
                std::function<void()> on_end);
-  ~Http1Session();
+  ~Http1Session() override;
   Http1Session(const Http1Session&) = delete;
 
-  // Ends after the exchange in progress. May call on_end at once.
-  void drain();
-  // Answers one more request, and ends then: for a client that has come just before the end.
-  void drain_after_next() { last_ = true; }
+  void drain() override;
+  void drain_after_next() override { last_ = true; }
   // Nothing in progress: no exchange, no part of a request.
   bool idle() const { return exchange_ == nullptr && in_.empty(); }
 

@@ -27,6 +27,7 @@ struct RequestHead {
   std::string authority;  // Host as sent: name or address, perhaps ":port"; never empty
   std::string scheme;     // "https" or "http": how it reached us
   int minor_version = 1;  // of HTTP/1; 1 for later versions
+  bool http2 = false;     // how it reached us
   HeaderList headers;
   Body body;
   bool expect_continue = false;  // the client waits for a 100 before it sends the body

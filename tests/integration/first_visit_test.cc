@@ -163,10 +163,14 @@ TEST(FirstVisitTest, OldClientsAndThoseWithAlpnAreServed) {
   options.only_tls12 = true;
   EXPECT_TRUE(TlsClient(options).handshake().verified);
   options.only_tls12 = false;
-  options.alpn = {"h2", "http/1.1"};
-  const TlsClient client(options);
-  EXPECT_TRUE(client.handshake().verified) << client.handshake().error;
-  EXPECT_EQ(client.handshake().alpn, "http/1.1");
+  for (const char* preferred : {"h2", "http/1.1"}) {
+    options.alpn = {"something/9", preferred};
+    const TlsClient client(options);
+    EXPECT_TRUE(client.handshake().verified) << client.handshake().error;
+    EXPECT_EQ(client.handshake().alpn, preferred);
+  }
+  options.alpn = {"http/1.1", "h2"};
+  EXPECT_EQ(TlsClient(options).handshake().alpn, "h2") << "ours goes first";
 }
 
 TEST(FirstVisitTest, AnIssuanceGoesOnWhenItsVisitorLeaves) {
