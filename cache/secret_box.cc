@@ -1,7 +1,9 @@
 #include "cache/secret_box.h"
 
 #include <openssl/aead.h>
+#include <openssl/digest.h>
 #include <openssl/err.h>
+#include <openssl/hkdf.h>
 #include <openssl/mem.h>
 #include <openssl/rand.h>
 #include <sys/stat.h>
@@ -219,6 +221,14 @@ Result<std::string> SecretBox::open(std::string_view sealed, std::string_view co
   }
   return Error{ErrorCode::kNotFound,
                "it is sealed with key " + to_hex(head.substr(1)) + ", which the key file lacks"};
+}
+
+std::string SecretBox::derive(std::string_view purpose) const {
+  const std::string& key = keys_->all.front().key;
+  std::string out(kKeyBytes, '\0');
+  CHECK(HKDF(bytes_of(out), out.size(), EVP_sha256(), bytes_of(key), key.size(), nullptr, 0,
+             bytes_of(purpose), purpose.size()));
+  return out;
 }
 
 std::string SecretBox::key_id() const {

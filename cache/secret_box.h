@@ -33,6 +33,10 @@ class SecretBox {
   // Errors: kNotFound, sealed with a key that is not in our file; kInvalid, altered, cut, or moved.
   Result<std::string> open(std::string_view sealed, std::string_view context) const;
 
+  // 32 bytes that follow from the key that seals and what they are for (RFC 5869): the same for all
+  // who have the key, of no use to find it.
+  std::string derive(std::string_view purpose) const;
+
   std::string key_id() const;   // of the key that seals; hex
   std::string key_ids() const;  // of all of them, in their order, with blanks between
   // The id of the key that a sealed secret needs, hex; "" if it is no sealed secret.

@@ -117,6 +117,10 @@ Result<std::unique_ptr<SqliteStore>> SqliteStore::with_readers(
 SqliteStore::SqliteStore(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 SqliteStore::~SqliteStore() = default;
 
+std::string SqliteStore::derive_secret(std::string_view purpose) const {
+  return impl_->box.derive(purpose);
+}
+
 Task<CertificatePtr> SqliteStore::find_certificate(ServerName name, Slot slot) {
   // Each turn but the last takes a bad row away, so this ends.
   for (;;) {

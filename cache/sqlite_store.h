@@ -37,6 +37,9 @@ class SqliteStore final : public Store {
   // Finishes what was accepted.
   ~SqliteStore() override;
 
+  // See SecretBox::derive().
+  std::string derive_secret(std::string_view purpose) const;
+
   Task<> self_test() override;
   Task<CertificatePtr> find_certificate(ServerName name, Slot slot = Slot::kMain) override;
   Task<> put_certificate(ServerName name, CertificatePtr certificate,

@@ -112,6 +112,7 @@ Result<> Control::start() {
   auto plane = ControlPlane::open(config_, loop_, cache_, challenges_, log_);
   if (!plane) return plane.error();
   plane_ = *std::move(plane);
+  tls_.use_ticket_keys(ticket_keys_.emplace(plane_->derive_secret("session tickets")));
   reloader_->compare_with(*plane_->policy().allowlist());
 
   const size_t count = worker_count(config_);

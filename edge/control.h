@@ -13,6 +13,7 @@
 #include "edge/control_plane.h"
 #include "edge/control_steering.h"
 #include "edge/reloader.h"
+#include "edge/ticket_keys.h"
 #include "edge/worker_thread.h"
 
 namespace latchkey::edge {
@@ -56,6 +57,7 @@ class Control {
   Loop loop_;
   CertificateCache cache_;
   acme::ChallengeTable challenges_;
+  std::optional<TicketKeys> ticket_keys_;
   TlsContext tls_;
   HandshakeCounts counts_;
   const size_t max_descriptors_;

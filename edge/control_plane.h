@@ -74,6 +74,10 @@ class ControlPlane {
 
   // For who steers.
   Store& store() { return *store_; }
+  // See SecretBox::derive().
+  std::string derive_secret(std::string_view purpose) const {
+    return store_->derive_secret(purpose);
+  }
   Policy& policy() { return *policy_; }
   const Budget& budget() const { return *budget_; }
   const OrderQueue& queue() const { return *queue_; }

@@ -1,11 +1,16 @@
 #include "edge/tls_context.h"
 
+#include <openssl/cipher.h>
+#include <openssl/hmac.h>
+#include <openssl/rand.h>
 #include <openssl/ssl.h>
 
 #include <algorithm>
+#include <span>
 #include <string_view>
 
 #include "base/check.h"
+#include "edge/ticket_keys.h"
 
 namespace latchkey::edge {
 namespace {
@@ -61,6 +66,35 @@ int on_alpn(SSL* ssl, const uint8_t** out, uint8_t* out_size, const uint8_t* in,
   return SSL_TLSEXT_ERR_OK;
 }
 
+int keys_index() {
+  static const int index = SSL_CTX_get_ex_new_index(0, nullptr, nullptr, nullptr, nullptr);
+  return index;
+}
+
+// 0: the ticket is of no use; 1: it is; 2: it is, and another one is to be given out.
+int on_ticket(SSL* ssl, uint8_t* name, uint8_t* iv, EVP_CIPHER_CTX* cipher, HMAC_CTX* mac,
+              int sealing) {
+  SSL_CTX* const context = SSL_get_SSL_CTX(ssl);
+  const auto& keys = *static_cast<const TicketKeys*>(SSL_CTX_get_ex_data(context, keys_index()));
+  TicketKeys::Found use{};
+  if (sealing != 0) {
+    use = {keys.newest(), true};
+    std::copy(use.key.name.begin(), use.key.name.end(), name);
+    RAND_bytes(iv, EVP_CIPHER_iv_length(EVP_aes_256_cbc()));
+  } else {
+    auto found = keys.find(std::span<const uint8_t, 16>(name, 16));
+    if (!found) return 0;
+    use = *found;
+  }
+  const bool ready =
+      EVP_CipherInit_ex(cipher, EVP_aes_256_cbc(), nullptr, use.key.cipher.data(), iv, sealing) !=
+          0 &&
+      HMAC_Init_ex(mac, use.key.mac.data(), use.key.mac.size(), EVP_sha256(), nullptr) != 0;
+  OPENSSL_cleanse(&use.key, sizeof use.key);
+  if (!ready) return -1;
+  return use.newest ? 1 : 2;
+}
+
 }  // namespace
 
 TlsContext::TlsContext() : context_(SSL_CTX_new(TLS_server_method())) {
@@ -76,6 +110,11 @@ TlsContext::TlsContext() : context_(SSL_CTX_new(TLS_server_method())) {
 
 TlsContext::~TlsContext() {
   SSL_CTX_free(context_);
+}
+
+void TlsContext::use_ticket_keys(const TicketKeys& keys) {
+  CHECK(SSL_CTX_set_ex_data(context_, keys_index(), const_cast<TicketKeys*>(&keys)));
+  CHECK(SSL_CTX_set_tlsext_ticket_key_cb(context_, on_ticket));
 }
 
 ssl_st* TlsContext::make_ssl(HelloHandler& handler) const {

@@ -9,6 +9,8 @@ struct ssl_early_callback_ctx;
 
 namespace latchkey::edge {
 
+class TicketKeys;
+
 // Who answers for one connection's ClientHello. Called on the connection's worker, from within the
 // handshake, and again when a parked handshake goes on: it must be idempotent.
 class HelloHandler {
@@ -30,6 +32,10 @@ class TlsContext {
   TlsContext();
   ~TlsContext();
   TlsContext(const TlsContext&) = delete;
+
+  // Before the first connection. They outlive it. Without them BoringSSL makes its own, which no
+  // restart survives.
+  void use_ticket_keys(const TicketKeys& keys);
 
   // A server's SSL whose hello `handler` answers. `handler` outlives the handshake.
   ssl_st* make_ssl(HelloHandler& handler) const;
