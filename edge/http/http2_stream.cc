@@ -95,6 +95,12 @@ void Http2Stream::resume_body() {
   owner_.on_due(*this, false);
 }
 
+// What nobody took counts against the connection's window no more.
+void Http2Stream::closed() {
+  closed_ = true;
+  owner_.framing().consume(id_, std::exchange(held_, {}).size());
+}
+
 void Http2Stream::settle() {
   if (closed_ || aborted_) return drop_exchange();
   deliver();

@@ -45,7 +45,7 @@ class Http2Stream final : public ResponseStream {
   Http2Framing::BodyReady body_ready(size_t at_most) const;
   void move_body(size_t bytes, Outbox& out);
   void response_sent();
-  void closed() { closed_ = true; }
+  void closed();
 
   // Does what became due. Not from within a call of the exchange.
   void settle();

@@ -286,6 +286,21 @@ TEST_F(Http2SessionTest, AResetDropsTheExchange) {
   EXPECT_EQ(ends, 0);
 }
 
+TEST_F(Http2SessionTest, BodiesThatAreGivenUpLeaveTheConnectionsWindowWhole) {
+  on_start = [](ResponseStream& to) { to.pause_body(); };
+  open();
+  for (int i = 0; i < 10; ++i) {
+    const int32_t id = client->request(Client::get("/", "POST"), {std::string(1 << 20, 'x'), true});
+    talk();
+    client->cancel(id);
+    talk();
+  }
+  on_start = nullptr;
+  client->request(Client::get("/last", "POST"), {std::string(1 << 20, 'x'), true});
+  talk();
+  EXPECT_EQ(bodies["/last"].size(), size_t{1} << 20);
+}
+
 TEST_F(Http2SessionTest, APartIsNotTakenForTheWhole) {
   on_end = [](ResponseStream& to) {
     ResponseHead head;
