@@ -164,6 +164,7 @@ struct Config {
 
   std::vector<std::string> https{"0.0.0.0:443", "[::]:443"};
   std::vector<std::string> http{"0.0.0.0:80", "[::]:80"};
+  std::vector<std::string> proxy_protocol_from{};  // ranges of addresses
   std::string state_dir = "/var/lib/latchkey";
   int64_t workers = 0;  // 0: one per core
   std::optional<std::string> admin_socket{"/run/latchkey/admin.sock"};

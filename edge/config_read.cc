@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/address_ranges.h"
 #include "cache/event.h"
 #include "edge/listener.h"
 #include "policy/allowlist.h"
@@ -26,6 +27,9 @@ constexpr std::array kEventKinds{
     event_kind::kStoreFailed,     event_kind::kStoreWorks,     event_kind::kStapleFailed,
 };
 
+bool is_address_range(std::string_view text) {
+  return AddressRanges().add(text).has_value();
+}
 bool is_listen_address(std::string_view text) {
   return ListenAddress::parse(std::string(text)).has_value();
 }
@@ -282,6 +286,8 @@ void read_config(Section& top, Config& out) {
     Section listen = top.section("listen");
     listen.texts("https", out.https, "a list of addresses like \"0.0.0.0:443\"", is_listen_address);
     listen.texts("http", out.http, "a list of addresses like \"0.0.0.0:80\"", is_listen_address);
+    listen.texts("proxy_protocol_from", out.proxy_protocol_from,
+                 "a list of addresses and ranges like \"10.0.0.0/8\"", is_address_range);
     if (out.https.empty()) listen.complain_at("https", "expected at least one address");
   }
   top.text("state_dir", out.state_dir, "a folder's path", is_not_empty);

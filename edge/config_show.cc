@@ -223,8 +223,11 @@ std::string show_fallback(const Config::FallbackKeys& fallback) {
 std::string write_config(const Config& config, bool secrets) {
   const Writer writer(secrets);
   JsonObject out;
-  out.raw("listen",
-          JsonObject().raw("https", list(config.https)).raw("http", list(config.http)).str());
+  out.raw("listen", JsonObject()
+                        .raw("https", list(config.https))
+                        .raw("http", list(config.http))
+                        .raw("proxy_protocol_from", list(config.proxy_protocol_from))
+                        .str());
   out.text("state_dir", config.state_dir).number("workers", config.workers);
   out.raw("admin", JsonObject().raw("socket", text_or_null(config.admin_socket)).str());
   out.raw("on_demand", writer.on_demand(config.on_demand));

@@ -12,6 +12,7 @@
 #include <cstring>
 #include <thread>
 
+#include "base/check.h"
 #include "base/json.h"
 #include "edge/admin_api.h"
 #include "edge/listener.h"
@@ -63,6 +64,12 @@ NameState state_of(Coordinator::Plain plain) {
       return NameState::kPlainOnly;
   }
   return NameState::kUnknown;
+}
+
+AddressRanges ranges_of(const std::vector<std::string>& texts) {
+  AddressRanges out;
+  for (const std::string& text : texts) CHECK(out.add(text));  // the configuration was checked
+  return out;
 }
 
 std::string joined(const std::vector<std::string>& items) {
@@ -194,6 +201,7 @@ WorkerShared Control::make_shared_state() {
       .underscore_names = on_demand.underscore,
       .rsa_twins = config_.rsa != RsaTwins::kNever,
       .asks = on_demand.ask.has_value(),
+      .proxy_protocol_from = ranges_of(config_.proxy_protocol_from),
       .want_certificate = {},
       .may_be_served = {},
       .visitors_left = {},

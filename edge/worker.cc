@@ -17,6 +17,7 @@ Worker::Worker(Loop& loop, const WorkerShared& shared, Settings settings, Socket
     : loop_(loop),
       shared_(shared),
       gather_(loop.uv()),
+      greetings_(loop.uv(), loop.clock(), shared.log, shared.connections, shared.hello_timeout),
       parking_(shared.parking, loop.clock(), letters(Slot::kMain)),
       rsa_parking_(shared.parking, loop.clock(), letters(Slot::kRsa), Parking::kRsaAtOnce),
       fallback_(std::move(settings.fallback)),
@@ -118,10 +119,19 @@ void Worker::listen(std::vector<Socket>& sockets,
     return 2 * connections - parked < shared_.max_descriptors;
   };
   for (Socket& socket : sockets) {
+    const auto arrived = [this, on_connection](int fd, std::string peer) {
+      take(fd, std::move(peer), on_connection);
+    };
     listeners_.push_back(std::make_unique<Listener>(loop_.uv(), loop_.clock(), shared_.log,
                                                     socket.release(),
-                                                    Listener::Callbacks{room, on_connection}));
+                                                    Listener::Callbacks{room, arrived}));
   }
+}
+
+// A balancer's connection says first whose it is.
+void Worker::take(int fd, std::string peer, std::function<void(int, std::string)> on_connection) {
+  if (!shared_.proxy_protocol_from.contains(peer)) return on_connection(fd, std::move(peer));
+  greetings_.greet(fd, std::move(peer), std::move(on_connection));
 }
 
 std::unique_ptr<HttpSession> Worker::start_http(Transport& transport,
@@ -190,6 +200,7 @@ void Worker::clean_up() {
 
 void Worker::drain(std::function<void()> drained) {
   listeners_.clear();
+  greetings_.close_all();
   drained_ = std::move(drained);
   // Draining buries those that are idle, which takes them off the lists.
   for (auto next = clients_.begin(); next != clients_.end();) (*next++)->drain();

@@ -14,6 +14,7 @@
 #include "edge/parking.h"
 #include "edge/plain_connection.h"
 #include "edge/plain_site.h"
+#include "edge/proxy_greetings.h"
 #include "edge/proxy_stream.h"
 #include "edge/routes.h"
 #include "edge/send_gather.h"
@@ -73,11 +74,13 @@ class Worker {
   void clean_up();
   Parking::Letters letters(Slot slot);
   void listen(std::vector<Socket>& sockets, std::function<void(int, std::string)> on_connection);
+  void take(int fd, std::string peer, std::function<void(int, std::string)> on_connection);
   std::unique_ptr<HttpSession> start_http(Transport& transport, ClientConnection& connection);
 
   Loop& loop_;
   const WorkerShared& shared_;
   SendGather gather_;
+  ProxyGreetings greetings_;
   Parking parking_;
   Parking rsa_parking_;
   std::shared_ptr<const Fallback> fallback_;

@@ -3,6 +3,7 @@
 #include <functional>
 
 #include "acme/challenges.h"
+#include "base/address_ranges.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mailbox.h"
@@ -74,6 +75,7 @@ struct WorkerShared {
   bool underscore_names;
   bool rsa_twins = true;  // clients that cannot do ECDSA get one
   bool asks = false;      // an ask endpoint has a word about names: their routes, for instance
+  AddressRanges proxy_protocol_from{};  // balancers that say who the client is
 
   // Ask the control thread. The answer comes by mailbox, on the worker that asked, also when all of
   // its visitors have left in the meantime.

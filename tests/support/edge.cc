@@ -54,6 +54,7 @@ std::string EdgeSettings::json() const {
   JsonObject listen;
   listen.raw("https", list({address(https_port)}));
   if (http_port != 0) listen.raw("http", list({address(http_port)}));
+  if (!proxy_protocol_from.empty()) listen.raw("proxy_protocol_from", list(proxy_protocol_from));
 
   JsonObject on_demand;
   if (!allow.empty()) on_demand.raw("allow", list(allow));

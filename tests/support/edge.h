@@ -17,6 +17,7 @@ namespace latchkey::test {
 struct EdgeSettings {
   uint16_t https_port = 0;
   uint16_t http_port = 0;
+  std::vector<std::string> proxy_protocol_from{};
   std::filesystem::path state_dir;
   int workers = 2;
   std::vector<std::string> allow{};

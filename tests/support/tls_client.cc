@@ -8,6 +8,7 @@
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <cctype>
@@ -165,6 +166,12 @@ TlsClient::TlsClient(const TlsOptions& options)
     return;
   }
   const Stopwatch time;
+  const std::string& before = options.before;
+  if (::send(fd_.get(), before.data(), before.size(), MSG_NOSIGNAL) !=
+      static_cast<ssize_t>(before.size())) {
+    handshake_.error = "closed";
+    return;
+  }
   ssl_ = tls_internal::make_connection(context_.get(), fd_.get(), options);
   ERR_clear_error();
   const auto outcome = tls_internal::judge(ssl_.get(), SSL_do_handshake(ssl_.get()));

@@ -45,6 +45,7 @@ struct TlsOptions {
   std::string name;   // or address, that the certificate must be for; "" means `sni`
   std::string roots;  // PEM
   std::vector<std::string> alpn{};
+  std::string before{};  // sent as it is before the handshake
   TlsSession session{};  // to resume
   bool only_tls12 = false;
   bool only_rsa = false;    // verifies no other signatures
