@@ -70,7 +70,7 @@ class WorkerTest : public testing::Test {
     out.port = port;
     out.sni = sni;
     out.roots = ca.root_pem;
-    out.alpn = {"h2", "http/1.1"};
+    out.alpn = {"http/1.1"};
     return out;
   }
   // One request on a connection of its own.
