@@ -1,5 +1,6 @@
 #include "tests/support/pebble.h"
 
+#include <gtest/gtest.h>
 #include <signal.h>
 
 #include <algorithm>
@@ -61,7 +62,9 @@ Pebble::Pebble(std::filesystem::path folder, Options options)
   start();
 }
 
-Pebble::~Pebble() = default;
+Pebble::~Pebble() {
+  stop();
+}
 
 void Pebble::start_dns() {
   Process::Options dns;
@@ -94,6 +97,11 @@ std::filesystem::path Pebble::ca_file() const {
 }
 
 void Pebble::stop() {
+  if (pebble_ && !pebble_->running()) {
+    const std::string log = pebble_->output();
+    ADD_FAILURE() << "Pebble has ended by itself: "
+                  << log.substr(log.size() - std::min<size_t>(log.size(), 4'000));
+  }
   pebble_.reset();
 }
 
