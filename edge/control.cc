@@ -120,6 +120,7 @@ Result<> Control::start() {
   if (!plane) return plane.error();
   plane_ = *std::move(plane);
   tls_.use_ticket_keys(ticket_keys_.emplace(plane_->derive_secret("session tickets")));
+  tls_.use_compression(compression_);
   reloader_->compare_with(*plane_->policy().allowlist());
 
   const size_t count = worker_count(config_);
@@ -260,6 +261,7 @@ void Control::open_admin() {
       .plane = *plane_,
       .config = config_,
       .counts = counts_,
+      .compression = compression_,
       .connections = connections_,
       .parking = parking_,
       .process =

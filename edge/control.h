@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "edge/admin_server.h"
+#include "edge/certificate_compression.h"
 #include "edge/config.h"
 #include "edge/control_plane.h"
 #include "edge/control_steering.h"
@@ -58,6 +59,7 @@ class Control {
   CertificateCache cache_;
   acme::ChallengeTable challenges_;
   std::optional<TicketKeys> ticket_keys_;
+  CertificateCompression compression_;
   TlsContext tls_;
   HandshakeCounts counts_;
   const size_t max_descriptors_;

@@ -7,6 +7,7 @@
 #include "base/loop.h"
 #include "base/pending.h"
 #include "base/task_set.h"
+#include "edge/certificate_compression.h"
 #include "edge/control_plane.h"
 #include "edge/parking_bounds.h"
 #include "edge/reloader.h"
@@ -32,6 +33,7 @@ class ControlSteering final : public Steering {
     ControlPlane& plane;
     const Config& config;
     const HandshakeCounts& counts;
+    const CertificateCompression& compression;
     const std::atomic<size_t>& connections;
     const ParkingBounds& parking;
     std::function<Process()> process;

@@ -49,6 +49,18 @@ std::string handshakes_json(const HandshakeCounts& counts) {
       .str();
 }
 
+std::string tls_json(const CertificateCompression& compression) {
+  const CertificateCompression::Counts& counts = compression.counts();
+  return JsonObject()
+      .number("compressed", number(counts.messages))
+      .number("compressed_quickly", number(counts.quick))
+      .number("compressed_well", number(counts.best))
+      .number("bytes_before", number(counts.bytes))
+      .number("bytes_sent", number(counts.sent))
+      .number("bytes_kept", static_cast<int64_t>(compression.kept()))
+      .str();
+}
+
 std::string issuance_json(const Issuances::Counts& orders, const Coordinator::Counts& counts) {
   return JsonObject()
       .number("orders", number(orders.orders))
@@ -200,6 +212,7 @@ Task<std::string> ControlSteering::status() {
   out.number("connections", static_cast<int64_t>(parts_.connections.load()));
   out.number("parked", static_cast<int64_t>(parts_.parking.parked()));
   out.raw("handshakes", handshakes_json(parts_.counts));
+  out.raw("tls", tls_json(parts_.compression));
   out.raw("issuance", issuance_json(plane.issuances().counts(), plane.coordinator().counts()));
   out.raw("cache", JsonObject()
                        .number("certificates", static_cast<int64_t>(plane.cache().size()))

@@ -1,5 +1,6 @@
 #include "edge/tls_context.h"
 
+#include <openssl/bytestring.h>
 #include <openssl/cipher.h>
 #include <openssl/hmac.h>
 #include <openssl/rand.h>
@@ -10,6 +11,7 @@
 #include <string_view>
 
 #include "base/check.h"
+#include "edge/certificate_compression.h"
 #include "edge/ticket_keys.h"
 
 namespace latchkey::edge {
@@ -95,6 +97,19 @@ int on_ticket(SSL* ssl, uint8_t* name, uint8_t* iv, EVP_CIPHER_CTX* cipher, HMAC
   return use.newest ? 1 : 2;
 }
 
+int compression_index() {
+  static const int index = SSL_CTX_get_ex_new_index(0, nullptr, nullptr, nullptr, nullptr);
+  return index;
+}
+
+int on_compress(SSL* ssl, CBB* out, const uint8_t* message, size_t size) {
+  auto& compression = *static_cast<CertificateCompression*>(
+      SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), compression_index()));
+  const auto bytes = compression.compress({reinterpret_cast<const char*>(message), size});
+  if (bytes == nullptr) return 0;
+  return CBB_add_bytes(out, reinterpret_cast<const uint8_t*>(bytes->data()), bytes->size());
+}
+
 }  // namespace
 
 TlsContext::TlsContext() : context_(SSL_CTX_new(TLS_server_method())) {
@@ -115,6 +130,13 @@ TlsContext::~TlsContext() {
 void TlsContext::use_ticket_keys(const TicketKeys& keys) {
   CHECK(SSL_CTX_set_ex_data(context_, keys_index(), const_cast<TicketKeys*>(&keys)));
   CHECK(SSL_CTX_set_tlsext_ticket_key_cb(context_, on_ticket));
+}
+
+void TlsContext::use_compression(CertificateCompression& compression) {
+  CHECK(SSL_CTX_set_ex_data(context_, compression_index(), &compression));
+  // We never take a compressed one: those of clients come plain.
+  CHECK(SSL_CTX_add_cert_compression_alg(context_, TLSEXT_cert_compression_brotli, on_compress,
+                                         nullptr));
 }
 
 ssl_st* TlsContext::make_ssl(HelloHandler& handler) const {

@@ -9,6 +9,7 @@ struct ssl_early_callback_ctx;
 
 namespace latchkey::edge {
 
+class CertificateCompression;
 class TicketKeys;
 
 // Who answers for one connection's ClientHello. Called on the connection's worker, from within the
@@ -36,6 +37,8 @@ class TlsContext {
   // Before the first connection. They outlive it. Without them BoringSSL makes its own, which no
   // restart survives.
   void use_ticket_keys(const TicketKeys& keys);
+  // Before the first connection. It outlives them. Without it certificates are sent as they are.
+  void use_compression(CertificateCompression& compression);
 
   // A server's SSL whose hello `handler` answers. `handler` outlives the handshake.
   ssl_st* make_ssl(HelloHandler& handler) const;

@@ -42,6 +42,7 @@ class ControlSteeringTest : public testing::Test {
                                    .plane = *plane_,
                                    .config = config_,
                                    .counts = counts_,
+                                   .compression = compression_,
                                    .connections = connections_,
                                    .parking = parking_,
                                    .process = [] { return ControlSteering::Process(); },
@@ -98,6 +99,7 @@ class ControlSteeringTest : public testing::Test {
   CertificateCache cache_{{100, 1 << 20}};
   acme::ChallengeTable challenges_;
   HandshakeCounts counts_;
+  CertificateCompression compression_;
   std::atomic<size_t> connections_{0};
   ParkingBounds parking_{{10, 10, 10}};
   Config config_;

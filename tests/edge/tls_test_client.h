@@ -2,6 +2,7 @@
 // The client's side of a TLS connection over memory, so that a test decides which bytes travel
 // when.
 
+#include <brotli/decode.h>
 #include <gtest/gtest.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
@@ -43,6 +44,20 @@ class TlsTestClient {
     SSL_set_ex_data(ssl_.get(), index(), this);
   }
   ~TlsTestClient() { ::close(fd_); }
+
+  // Offers brotli for certificates (RFC 8879); counts those that came so. Before the first step().
+  void take_compressed() {
+    SSL_CTX_add_cert_compression_alg(
+        context_.get(), TLSEXT_cert_compression_brotli, nullptr,
+        [](SSL* ssl, CRYPTO_BUFFER** out, size_t size, const uint8_t* in, size_t in_size) {
+          ++static_cast<TlsTestClient*>(SSL_get_ex_data(ssl, index()))->compressed;
+          uint8_t* data = nullptr;
+          *out = CRYPTO_BUFFER_alloc(&data, size);
+          size_t got = size;
+          const auto result = BrotliDecoderDecompress(in_size, in, &got, data);
+          return result == BROTLI_DECODER_RESULT_SUCCESS && got == size ? 1 : 0;
+        });
+  }
 
   static int index() {
     static const int made = SSL_get_ex_new_index(0, nullptr, nullptr, nullptr, nullptr);
@@ -99,6 +114,7 @@ class TlsTestClient {
   bool ended = false;
   bool broken = false;
   int alert = 0;
+  int compressed = 0;  // certificate messages
 
  private:
   const int fd_;
