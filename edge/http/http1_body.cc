@@ -16,7 +16,8 @@ int hex_value(char c) {
   return -1;
 }
 
-// Trailers that would change how a message is framed, routed or trusted are dropped.
+}  // namespace
+
 bool may_trail(std::string_view name) {
   for (const char* never :
        {"content-length", "transfer-encoding", "host", "connection", "upgrade", "te", "trailer",
@@ -26,8 +27,6 @@ bool may_trail(std::string_view name) {
   }
   return !name.starts_with("x-forwarded-") && !name.starts_with("x_forwarded");
 }
-
-}  // namespace
 
 void Http1Body::begin(const Body& body, const Http1Limits& limits) {
   limits_ = limits;

@@ -10,6 +10,10 @@ namespace latchkey::edge {
 
 struct Http1Event;
 
+// Whether a trailer of this name (in lower case) is passed on: not what would change how a message
+// is framed, routed or trusted. Of any HTTP version.
+bool may_trail(std::string_view name);
+
 // The body of one HTTP/1 message: a length, chunks with trailers, or all until the close. Ours
 // rather than llhttp's, which takes trailers that end in a bare LF, has no bound on extensions and
 // pushes, where we want to be asked.

@@ -110,6 +110,11 @@ std::string upgrade_of(const HeaderList& headers, int minor_version) {
 
 }  // namespace
 
+bool is_known_method(std::string_view method) {
+  Reading reading;
+  return run(reading, HTTP_REQUEST, std::string(method) + " / HTTP/1.1\r\n\r\n");
+}
+
 Http1Event Http1RequestParser::refuse(const Refusal& why) {
   refusal_ = why;
   return {Kind::kRefused};

@@ -29,6 +29,9 @@ struct Http1Event {
   std::string_view body = {};
 };
 
+// Whether requests with this method are taken: what llhttp knows.
+bool is_known_method(std::string_view method);
+
 // One request after the other.
 class Http1RequestParser {
  public:

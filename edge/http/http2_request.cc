@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/url.h"
+#include "edge/http/http1_codec.h"
 
 namespace latchkey::edge {
 
@@ -47,6 +48,7 @@ std::optional<Refusal> Http2Request::finish(bool has_body, RequestHead& head) {
   }
   head.method = websocket ? "GET" : std::exchange(method_, {});
   if (const auto why = check_request_line(head.method + " " + path_ + " HTTP/1.1")) return why;
+  if (!is_known_method(head.method)) return Refusal{501, "a method that is not known here"};
   if (const auto why = read_authority(head)) return why;
   if (const auto why = read_target(head.method, path_, head.authority, head.target)) return why;
   if (head.target != path_) return Refusal{400, "a path that is none"};
@@ -104,7 +106,7 @@ bool add_trailer(HeaderList& trailers, size_t& size, const Http1Limits& limits,
   if (name.starts_with(':')) return true;
   size += name.size() + value.size() + 4;
   if (size > limits.head || trailers.size() >= limits.fields) return false;
-  trailers.add(name, value);
+  if (may_trail(name)) trailers.add(name, value);
   return true;
 }
 

@@ -178,6 +178,22 @@ TEST_F(Http2SessionTest, TrailersFollowABody) {
   EXPECT_TRUE(answer.ended);
 }
 
+TEST_F(Http2SessionTest, TrailersThatWouldMeanSomethingElseAreDropped) {
+  open();
+  client->request(Client::get("/up", "POST"),
+                  {"hello", true, {{"host", "b"}, {"authorization", "c"}, {"x-sum", "7"}}});
+  talk();
+  EXPECT_EQ(story, "[POST /up end x-sum=7]");
+}
+
+TEST_F(Http2SessionTest, MethodsThatHttp1DoesNotTakeAreNotTakenHereEither) {
+  open();
+  for (const char* method : {"get", "FROB", "DESCRIBE", "PRI"}) {
+    EXPECT_EQ(ask(Client::get("/", method)).status, "501") << method;
+  }
+  EXPECT_EQ(ask(Client::get("/", "PROPFIND")).status, "200");
+}
+
 TEST_F(Http2SessionTest, ResponsesWithoutBodyCarryNone) {
   on_end = [](ResponseStream& to) {
     ResponseHead head;
