@@ -7,12 +7,12 @@
 #include "edge/pages.h"
 
 namespace latchkey::edge {
-
 ClientConnection::ClientConnection(const Context& context, int fd, std::string peer)
     : context_(context),
       place_in_(context.shared.connections),
       peer_(std::move(peer)),
-      tls_(context.loop, context.clock, fd, context.shared.tls, *this, context.gather) {
+      clients_(context.tls->clients()),
+      tls_(context.loop, context.clock, fd, *context.tls, *this, context.gather) {
   context_.shared.counts.accepted.add();
   tls_.set_events(this);
   deadline_ = context_.clock.after(context_.shared.hello_timeout, [this] {
@@ -63,9 +63,25 @@ void ClientConnection::go_on() {
       return;
     case TlsSession::Step::kFailed:
       if (alert_ == 0) context_.shared.counts.failed.add();
+      if (asked_ && was_refused(tls_.ssl())) {
+        context_.shared.counts.refused_clients.add();
+      }
       close();
       return;
   }
+}
+
+bool ClientConnection::take_identity() {
+  if (!asked_) return true;
+  identity_ = client_identity(tls_.ssl());
+  // A session that goes on was verified when it began.
+  const bool ended = identity_ != nullptr && identity_->not_after <= context_.clock.wall_now();
+  const bool good = identity_ != nullptr ? !ended : !clients_->required();
+  if (!good) refuse_expired(tls_.ssl());
+  HandshakeCounts& counts = context_.shared.counts;
+  if (!good) counts.refused_clients.add();
+  if (identity_ != nullptr && good) counts.verified_clients.add();
+  return good;
 }
 
 void ClientConnection::established() {
@@ -74,6 +90,10 @@ void ClientConnection::established() {
     tls_.finish_writing();
     close();
     return;
+  }
+  if (!take_identity()) {
+    context_.shared.counts.failed.add();
+    return close();
   }
   HandshakeCounts& counts = context_.shared.counts;
   (notice_ ? counts.parking_pages : counts.served).add();
@@ -108,13 +128,15 @@ HelloHandler::Answer ClientConnection::on_client_hello(const ssl_early_callback_
     challenge_ = true;
     return serve(std::move(answer));
   }
+  // Before anything is ordered for who cannot be served.
+  if (hello.version < SSL_get_min_proto_version(raw.ssl)) return refuse(SSL_AD_PROTOCOL_VERSION);
   slot_ = hello.slot();
   wants_staple_ = hello.wants_staple;
   if (!hello.has_server_name) return greet_without_name(raw.ssl);
   if (!hello.server_name) return refuse(SSL_AD_UNRECOGNIZED_NAME);
 
   server_name_ = hello.server_name;
-  bind_session_to(raw.ssl, *server_name_);
+  bind_session_to(raw.ssl, *server_name_, ask_client(*raw.ssl, server_name_->text()));
   CacheHit cached = look_up(*server_name_);
   if (is_missing(cached)) return park();
   // Only the operator's own is served after its end; the next visit is to see a fresh one.
@@ -125,19 +147,38 @@ HelloHandler::Answer ClientConnection::on_client_hello(const ssl_early_callback_
   return serve(std::move(cached.certificate));
 }
 
+std::string_view ClientConnection::ask_client(ssl_st& ssl, std::string_view host) {
+  if (clients_ == nullptr || !clients_->asks(host)) return {};
+  asked_ = true;
+  clients_->ask(ssl);
+  return clients_->id();
+}
+
+bool ClientConnection::may_carry(std::string_view host) const {
+  const ClientCertificates* const now = context_.tls->clients().get();
+  if (now == nullptr || !now->asks(host)) return true;
+  return asked_ && clients_->id() == now->id();
+}
+
+ClientProof ClientConnection::proof_of(std::string_view host) const {
+  const ClientCertificates* const now = context_.tls->clients().get();
+  if (now == nullptr || !now->asks(host) || !may_carry(host)) return {};
+  return {true, identity_};
+}
+
 // The operator's default, or what there is for the address that the client came to. Never an order,
 // never the ask: nobody said for what name.
 HelloHandler::Answer ClientConnection::greet_without_name(ssl_st* ssl) {
   const Fallback* const fallback = context_.fallback.get();
   if (fallback != nullptr && fallback->no_sni != nullptr) {
-    bind_session_to_nobody(ssl);
+    bind_session_to_nobody(ssl, ask_client(*ssl, ""));
     return serve(fallback->no_sni);
   }
   const auto address = ServerName::parse_ip(tls_.local_address());
   if (!address) return refuse(SSL_AD_UNRECOGNIZED_NAME);
   CacheHit cached = look_up(*address);
   if (is_missing(cached) || !cached.exact) return refuse(SSL_AD_UNRECOGNIZED_NAME);
-  bind_session_to(ssl, *address);
+  bind_session_to(ssl, *address, ask_client(*ssl, address->text()));
   by_address_ = true;
   return serve(std::move(cached.certificate));
 }
@@ -231,7 +272,10 @@ HelloHandler::Answer ClientConnection::serve(CertificatePtr certificate) {
 
 HelloHandler::Answer ClientConnection::refuse(int alert) {
   HandshakeCounts& counts = context_.shared.counts;
-  (alert == SSL_AD_UNRECOGNIZED_NAME ? counts.refused_name : counts.refused_temporary).add();
+  (alert == SSL_AD_UNRECOGNIZED_NAME  ? counts.refused_name
+   : alert == SSL_AD_PROTOCOL_VERSION ? counts.refused_version
+                                      : counts.refused_temporary)
+      .add();
   alert_ = alert;
   return Answer::kRefuse;
 }

@@ -27,6 +27,7 @@ class ClientConnection final : private HelloHandler, private Parked, private Tra
     uv_loop_t& loop;
     Clock& clock;
     const WorkerShared& shared;
+    const std::shared_ptr<const TlsContext>& tls;     // the newest
     Parking& parking;                                 // Slot::kMain's
     Parking& rsa_parking;                             // Slot::kRsa's; the same bounds
     const std::shared_ptr<const Fallback>& fallback;  // the newest; null inside: there is none
@@ -59,6 +60,12 @@ class ClientConnection final : private HelloHandler, private Parked, private Tra
   // nothing. The name of the handshake is remembered when the cache has forgotten it.
   GrantPtr grant_of(std::string_view host) const;
 
+  // May it carry requests for `host` (lower case, no port)? Not where that asks, by now, for a
+  // certificate that this handshake was not asked for.
+  bool may_carry(std::string_view host) const;
+  // What upstreams of `host` are told of the client's certificate.
+  ClientProof proof_of(std::string_view host) const;
+
   void close();
 
  private:
@@ -75,6 +82,10 @@ class ClientConnection final : private HelloHandler, private Parked, private Tra
 
   void go_on();  // with the handshake
   void established();
+  // What the client has shown of itself is as it should be.
+  bool take_identity();
+  // Asks for a client's certificate where `host` does; the rules that sessions are bound to.
+  std::string_view ask_client(ssl_st& ssl, std::string_view host);
   Answer greet_without_name(ssl_st* ssl);
   Answer go_on_after_parking(ssl_st* ssl);
   Parking& parking() const;
@@ -91,18 +102,21 @@ class ClientConnection final : private HelloHandler, private Parked, private Tra
   const Context& context_;
   const ConnectionPlace place_in_;
   const std::string peer_;
+  const std::shared_ptr<const ClientCertificates> clients_;  // of its context; null: nobody asks
   TlsSession tls_;
   Alarm deadline_;
   std::optional<ServerName> server_name_;
   std::optional<Result<CertificatePtr>> outcome_;  // what the control thread said
   Slot slot_ = Slot::kMain;                        // of the certificates that the client can use
   CertificatePtr certificate_;
-  GrantPtr grant_;  // of the handshake
+  GrantPtr grant_;                                  // of the handshake
+  std::shared_ptr<const ClientIdentity> identity_;  // null: no certificate was shown
   std::shared_ptr<const Notice> notice_;
   std::unique_ptr<HttpSession> http_;
   std::list<std::unique_ptr<ClientConnection>>::iterator place_;  // in the worker's list
   int alert_ = 0;
   bool challenge_ = false;
+  bool asked_ = false;  // for a client's certificate
   bool wants_staple_ = false;
   bool stapled_ = false;
   bool by_address_ = false;  // no SNI: served what there is for the address

@@ -156,8 +156,8 @@ std::vector<std::string> keys_for_restart(const Config& before, const Config& af
   std::vector<std::string> out = changed_keys(before, after);
   std::erase_if(out, [](const std::string& key) {
     return key == "routes" || key == "on_demand.allow" || key == "on_demand.allow_files" ||
-           key.starts_with("fallback.") || key == "log.level" || key == "certificates" ||
-           key == "challenge_upstream";
+           key.starts_with("fallback.") || key.starts_with("tls.") || key == "log.level" ||
+           key == "certificates" || key == "challenge_upstream";
   });
   return out;
 }

@@ -98,6 +98,21 @@ struct ExportConfig {
   std::optional<HookConfig> hook{};  // after changes; kinds stays empty
 };
 
+// tls.client_certificates: who vouches for clients, and where clients are asked.
+struct ClientCertificatesConfig {
+  std::string ca_file;
+  bool required = true;              // else who shows none is served too
+  std::vector<std::string> hosts{};  // empty: all
+};
+
+// tls: what handshakes are held to. Names as BoringSSL has them; an empty list: ours.
+struct TlsConfig {
+  bool only_tls13 = false;
+  std::vector<std::string> ciphers{};  // of TLS 1.2
+  std::vector<std::string> groups{};
+  std::optional<ClientCertificatesConfig> client_certificates{};
+};
+
 enum class RsaTwins { kNever, kOnDemand, kAlways };
 
 // Certificates that have expired.
@@ -170,6 +185,7 @@ struct Config {
   std::optional<std::string> admin_socket{"/run/latchkey/admin.sock"};
   OnDemand on_demand;
   FallbackKeys fallback;
+  TlsConfig tls;
   std::vector<Acme> issuers;
   // Names, wildcards and IP addresses that get certificates without a visit, and keep them.
   std::vector<std::string> managed;
@@ -229,7 +245,7 @@ Result<std::shared_ptr<const RoutingTable>> make_challenge_route(const Config& c
 // The keys that differ.
 std::vector<std::string> changed_keys(const Config& before, const Config& after);
 // The keys that differ and that a running process does not take over. It does take routes,
-// on_demand.allow, on_demand.allow_files, fallback.*, certificates, challenge_upstream and
+// on_demand.allow, on_demand.allow_files, fallback.*, tls.*, certificates, challenge_upstream and
 // log.level.
 std::vector<std::string> keys_for_restart(const Config& before, const Config& after);
 

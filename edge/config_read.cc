@@ -299,6 +299,7 @@ void read_config(Section& top, Config& out) {
   }
   read_on_demand(top.section("on_demand"), out.on_demand);
   read_fallback(top.section("fallback"), out.fallback);
+  read_tls(top.section("tls"), out.tls);
   top.sections("issuers", [&](Section& section) { read_issuer(section, out.issuers); });
   top.texts("managed", out.managed,
             "a list of names, wildcards and IP addresses like \"shop.example.com\", "

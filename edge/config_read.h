@@ -19,6 +19,8 @@ inline const std::vector<std::string> kDeniedWords{"serve", "refuse"};
 inline const std::vector<std::string> kRenewalPolicies{"seen", "always", "on_use"};
 inline const std::vector<std::string> kExpiredWords{"serve", "self_signed", "refuse"};
 inline const std::vector<std::string> kRsaWords{"never", "on_demand", "always"};
+inline const std::vector<std::string> kTlsVersions{"1.2", "1.3"};
+inline const std::vector<std::string> kClientCertificateModes{"request", "require"};
 // What RFC 8945 calls a TSIG algorithm.
 inline const std::vector<std::string> kTsigAlgorithms{"hmac-sha256", "hmac-sha384", "hmac-sha512",
                                                       "hmac-sha1"};
@@ -48,6 +50,9 @@ inline bool is_not_empty(std::string_view text) {
 // The keys that are about where certificates lie and how names are proven by DNS: `certificates`,
 // `rsa`, `ocsp`, `dns`, `export`, `challenge_upstream`. In config_read_files.cc.
 void read_files_and_dns(Section& top, Config& out);
+
+// `tls`. In config_read_tls.cc.
+void read_tls(Section section, TlsConfig& out);
 
 // Takes every key of the document; mistakes are complained about and change nothing.
 void read_config(Section& top, Config& out);

@@ -218,6 +218,23 @@ std::string show_fallback(const Config::FallbackKeys& fallback) {
   return out.str();
 }
 
+std::string show_tls(const TlsConfig& tls) {
+  const auto clients = [](const ClientCertificatesConfig& from) {
+    JsonObject out;
+    out.text("ca_file", from.ca_file);
+    out.text("mode", kClientCertificateModes[from.required ? 1 : 0]);
+    if (!from.hosts.empty()) out.raw("hosts", list(from.hosts));
+    return out.str();
+  };
+  return JsonObject()
+      .text("min_version", kTlsVersions[tls.only_tls13 ? 1 : 0])
+      .raw("ciphers", list(tls.ciphers))
+      .raw("groups", list(tls.groups))
+      .raw("client_certificates",
+           tls.client_certificates ? clients(*tls.client_certificates) : "null")
+      .str();
+}
+
 }  // namespace
 
 std::string write_config(const Config& config, bool secrets) {
@@ -232,6 +249,7 @@ std::string write_config(const Config& config, bool secrets) {
   out.raw("admin", JsonObject().raw("socket", text_or_null(config.admin_socket)).str());
   out.raw("on_demand", writer.on_demand(config.on_demand));
   out.raw("fallback", show_fallback(config.fallback));
+  out.raw("tls", show_tls(config.tls));
   out.raw("issuers",
           list(config.issuers, [&](const auto& issuer) { return writer.issuer(issuer); }));
   out.raw("managed", list(config.managed));

@@ -113,14 +113,15 @@ Result<> Control::start() {
     signals_.push_back(std::make_unique<SignalHandle>(*this, number));
   }
   started_ = loop_.clock().wall_now();
+  const auto tls_policy = TlsPolicy::load(config_);
+  if (!tls_policy) return tls_policy.error();
   const auto fallback = Fallback::load_usable(config_, log_);
   fallback->warn_of_expired(log_, started_);
   open_reloader();
   auto plane = ControlPlane::open(config_, loop_, cache_, challenges_, log_);
   if (!plane) return plane.error();
   plane_ = *std::move(plane);
-  tls_.use_ticket_keys(ticket_keys_.emplace(plane_->derive_secret("session tickets")));
-  tls_.use_compression(compression_);
+  ticket_keys_.emplace(plane_->derive_secret("session tickets"));
   reloader_->compare_with(*plane_->policy().allowlist());
 
   const size_t count = worker_count(config_);
@@ -139,6 +140,7 @@ Result<> Control::start() {
   if (!challenge_route) return challenge_route.error();
   settings.challenge_route = *challenge_route;
   settings.fallback = fallback;
+  settings.tls = make_tls(*tls_policy);
   settings.connect_timeout = config_.upstream_connect_timeout;
   settings.response_timeout = config_.upstream_response_timeout;
   for (Worker::Sockets& mine : sockets) {
@@ -165,6 +167,13 @@ void Control::run() {
   log_.info("stopped", "goodbye");
 }
 
+std::shared_ptr<const TlsContext> Control::make_tls(const TlsPolicy& policy) {
+  auto made = std::make_shared<TlsContext>(policy);
+  made->use_ticket_keys(*ticket_keys_);
+  made->use_compression(compression_);
+  return made;
+}
+
 // A worker's own sockets. The first one settles which ports a port 0 stands for.
 Result<Worker::Sockets> Control::open_sockets() {
   Worker::Sockets out;
@@ -189,7 +198,6 @@ WorkerShared Control::make_shared_state() {
   WorkerShared shared{
       .cache = cache_,
       .challenges = challenges_,
-      .tls = tls_,
       .log = log_,
       .counts = counts_,
       .parking = parking_,
@@ -291,11 +299,13 @@ void Control::open_reloader() {
   hooks.apply = [this](const Reloader::Snapshot& snapshot) {
     plane_->replace_allowlist(snapshot.allowlist);
     plane_->replace_configured(snapshot.config);
+    const auto tls = make_tls(snapshot.tls);
     for (const auto& worker : workers_) {
-      worker->post([routes = snapshot.routes, fallback = snapshot.fallback,
+      worker->post([routes = snapshot.routes, fallback = snapshot.fallback, tls,
                     challenge_route = snapshot.challenge_route](Worker& w) {
         w.replace_routes(routes);
         w.replace_fallback(fallback);
+        w.replace_tls(tls);
         w.replace_challenge_route(challenge_route);
       });
     }

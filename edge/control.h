@@ -39,6 +39,7 @@ class Control {
  private:
   struct SignalHandle;
 
+  std::shared_ptr<const TlsContext> make_tls(const TlsPolicy& policy);
   Result<Worker::Sockets> open_sockets();
   WorkerShared make_shared_state();
   void open_admin();
@@ -60,7 +61,6 @@ class Control {
   acme::ChallengeTable challenges_;
   std::optional<TicketKeys> ticket_keys_;
   CertificateCompression compression_;
-  TlsContext tls_;
   HandshakeCounts counts_;
   const size_t max_descriptors_;
   ParkingBounds parking_;

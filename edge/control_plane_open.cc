@@ -8,6 +8,7 @@
 #include "edge/control_plane.h"
 #include "edge/fallback.h"
 #include "edge/secret_files.h"
+#include "edge/tls_policy.h"
 
 namespace latchkey::edge {
 namespace {
@@ -104,6 +105,7 @@ Result<> check_files(const Config& config) {
     }
   }
   if (auto fallback = Fallback::load(config); !fallback) return fallback.error();
+  if (auto tls = TlsPolicy::load(config); !tls) return tls.error();
   return Unit{};
 }
 

@@ -34,6 +34,7 @@ std::string handshakes_json(const HandshakeCounts& counts) {
       .number("served", number(counts.served))
       .number("challenges", number(counts.challenges))
       .number("refused_name", number(counts.refused_name))
+      .number("refused_version", number(counts.refused_version))
       .number("refused_temporary", number(counts.refused_temporary))
       .number("parked", number(counts.parked))
       .number("park_timeouts", number(counts.park_timeouts))
@@ -45,6 +46,8 @@ std::string handshakes_json(const HandshakeCounts& counts) {
       .number("default_certificate", number(counts.default_certificate))
       .number("address_certificate", number(counts.address_certificate))
       .number("served_expired", number(counts.served_expired))
+      .number("verified_clients", number(counts.verified_clients))
+      .number("refused_clients", number(counts.refused_clients))
       .number("failed", number(counts.failed))
       .str();
 }

@@ -89,9 +89,15 @@ bool has_u16(Bytes list, Wanted wanted) {
   return false;
 }
 
-bool offers_tls13(const Extensions& extensions) {
-  return extensions.versions && has_u16(behind_u8(*extensions.versions),
-                                        [](uint16_t version) { return version == TLS1_3_VERSION; });
+// RFC 8446, 4.2.1: where there is the extension, the version in the hello says nothing.
+uint16_t highest_version(const SSL_CLIENT_HELLO& hello, const Extensions& extensions) {
+  if (!extensions.versions) return std::min<uint16_t>(hello.version, TLS1_2_VERSION);
+  uint16_t highest = 0;
+  has_u16(behind_u8(*extensions.versions), [&](uint16_t version) {
+    if (version <= TLS1_3_VERSION) highest = std::max(highest, version);
+    return false;
+  });
+  return highest;
 }
 
 // In TLS 1.2 a certificate goes with cipher suites; all of ours need a group in common, too.
@@ -117,7 +123,7 @@ void read_tls12(const SSL_CLIENT_HELLO& hello, const Extensions& extensions, Hel
 
 // RFC 8446, 4.2.3. Which keys each scheme is for: in TLS 1.3 a curve's alone, and no PKCS #1.
 void read_signatures(const SSL_CLIENT_HELLO& hello, const Extensions& extensions, Hello& out) {
-  const bool tls13 = offers_tls13(extensions);
+  const bool tls13 = out.version == TLS1_3_VERSION;
   // RFC 5246, 7.4.1.4.1: without the extension SHA-1 with either key is meant. TLS 1.3 demands it.
   if (extensions.schemes) {
     const Bytes list = behind_u16(*extensions.schemes);
@@ -151,6 +157,7 @@ Hello read_hello(const ssl_early_callback_ctx& hello, ServerNameRules rules) {
   Hello out;
   const Extensions extensions(hello);
   if (extensions.alpn) read_alpn(*extensions.alpn, out);
+  out.version = highest_version(hello, extensions);
   read_signatures(hello, extensions, out);
   out.wants_staple = extensions.status && !extensions.status->empty() &&
                      extensions.status->front() == TLSEXT_STATUSTYPE_ocsp;
@@ -164,13 +171,13 @@ Hello read_hello(const ssl_early_callback_ctx& hello, ServerNameRules rules) {
   return out;
 }
 
-void bind_session_to(ssl_st* ssl, const ServerName& name) {
-  bind_to_text(ssl, name.text());
+void bind_session_to(ssl_st* ssl, const ServerName& name, std::string_view rules) {
+  bind_to_text(ssl, rules.empty() ? name.text() : name.text() + "\n" + std::string(rules));
 }
 
 // What no name can be.
-void bind_session_to_nobody(ssl_st* ssl) {
-  bind_to_text(ssl, "(no name)");
+void bind_session_to_nobody(ssl_st* ssl, std::string_view rules) {
+  bind_to_text(ssl, rules.empty() ? "(no name)" : "(no name)\n" + std::string(rules));
 }
 
 void allow_no_session(ssl_st* ssl) {

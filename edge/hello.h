@@ -23,6 +23,7 @@ struct Hello {
   // otherwise.
   bool can_ecdsa = true;
   bool can_rsa = true;
+  uint16_t version = 0;       // the highest that it offers: 0x0303 for TLS 1.2
   bool wants_staple = false;  // RFC 6066, 8: an OCSP response
 
   // The certificate for this client: who can do neither gets the one that he cannot use, and with
@@ -32,10 +33,12 @@ struct Hello {
 
 Hello read_hello(const ssl_early_callback_ctx& hello, ServerNameRules rules);
 
-// Binds tickets to the name: one made for another name, or by another program, is not resumed.
-void bind_session_to(ssl_st* ssl, const ServerName& name);
+// Binds tickets to the name: one made for another name, or by another program, is not resumed, nor
+// one that was made under other rules for clients' certificates (ClientCertificates::id(); "": the
+// client is asked for none).
+void bind_session_to(ssl_st* ssl, const ServerName& name, std::string_view rules = {});
 // The same for a handshake without a name.
-void bind_session_to_nobody(ssl_st* ssl);
+void bind_session_to_nobody(ssl_st* ssl, std::string_view rules = {});
 // For what is served only until there is better (a parking page, an expired certificate or what
 // stands in for it): no ticket is made, none is taken, not even one of the name's own.
 void allow_no_session(ssl_st* ssl);

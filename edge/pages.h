@@ -40,4 +40,21 @@ class NoticePage final : public Exchange {
   ResponseStream& stream_;
 };
 
+// Answers with a page, whatever is asked.
+class StatusPage final : public Exchange {
+ public:
+  StatusPage(ResponseStream& stream, int status, const char* text)
+      : stream_(stream), status_(status), text_(text) {}
+
+  void start() override { answer_page(stream_, status_, text_); }
+  void on_body(std::string_view) override {}
+  void on_request_end(const HeaderList&) override {}
+  void on_writable() override {}
+
+ private:
+  ResponseStream& stream_;
+  const int status_;
+  const char* const text_;
+};
+
 }  // namespace latchkey::edge

@@ -11,6 +11,7 @@
 #include "edge/config.h"
 #include "edge/fallback.h"
 #include "edge/file_prints.h"
+#include "edge/tls_policy.h"
 
 namespace latchkey::edge {
 
@@ -32,6 +33,7 @@ class Reloader {
     std::shared_ptr<const Fallback> fallback;
     std::shared_ptr<const RoutingTable> challenge_route;  // null: there is none
     std::shared_ptr<const Allowlist> allowlist;
+    TlsPolicy tls;
   };
   struct Hooks {
     std::function<Result<Config>()> reread;  // empty: there is no file

@@ -112,10 +112,16 @@ int on_compress(SSL* ssl, CBB* out, const uint8_t* message, size_t size) {
 
 }  // namespace
 
-TlsContext::TlsContext() : context_(SSL_CTX_new(TLS_server_method())) {
+TlsContext::TlsContext(const TlsPolicy& policy)
+    : context_(SSL_CTX_new(TLS_server_method())), clients_(policy.clients) {
   CHECK(context_ != nullptr);
-  CHECK(SSL_CTX_set_min_proto_version(context_, TLS1_2_VERSION));
-  CHECK(SSL_CTX_set_strict_cipher_list(context_, kCiphers12));
+  CHECK(
+      SSL_CTX_set_min_proto_version(context_, policy.only_tls13 ? TLS1_3_VERSION : TLS1_2_VERSION));
+  CHECK(SSL_CTX_set_strict_cipher_list(
+      context_, policy.ciphers.empty() ? kCiphers12 : policy.ciphers.c_str()));
+  const std::string& groups = policy.groups.empty() ? default_groups() : policy.groups;
+  CHECK(SSL_CTX_set1_curves_list(context_, groups.c_str()));
+  if (clients_ != nullptr) clients_->install(*context_);
   SSL_CTX_set_session_cache_mode(context_, SSL_SESS_CACHE_OFF);
   SSL_CTX_set_mode(context_, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
   SSL_CTX_set_select_certificate_cb(context_, on_hello);

@@ -1,7 +1,7 @@
 #pragma once
 #include <memory>
 
-#include "base/result.h"
+#include "edge/tls_policy.h"
 
 struct ssl_ctx_st;
 struct ssl_st;
@@ -26,11 +26,12 @@ class HelloHandler {
   ~HelloHandler() = default;
 };
 
-// The one SSL_CTX of all HTTPS listeners (so that a ticket of one worker is good on the others):
-// TLS 1.2 and 1.3, AEAD ciphers with forward secrecy, no session cache, tickets bound to the name.
+// The one SSL_CTX of all HTTPS listeners: TLS 1.2 and 1.3, AEAD ciphers with forward secrecy, no
+// session cache, tickets bound to the name. A reload makes another one for handshakes from then on;
+// connections keep theirs.
 class TlsContext {
  public:
-  TlsContext();
+  explicit TlsContext(const TlsPolicy& policy = {});
   ~TlsContext();
   TlsContext(const TlsContext&) = delete;
 
@@ -40,11 +41,15 @@ class TlsContext {
   // Before the first connection. It outlives them. Without it certificates are sent as they are.
   void use_compression(CertificateCompression& compression);
 
+  // Who is asked for a certificate; null: nobody.
+  const std::shared_ptr<const ClientCertificates>& clients() const { return clients_; }
+
   // A server's SSL whose hello `handler` answers. `handler` outlives the handshake.
   ssl_st* make_ssl(HelloHandler& handler) const;
 
  private:
   ssl_ctx_st* context_;
+  const std::shared_ptr<const ClientCertificates> clients_;
 };
 
 }  // namespace latchkey::edge

@@ -21,6 +21,7 @@ Worker::Worker(Loop& loop, const WorkerShared& shared, Settings settings, Socket
       parking_(shared.parking, loop.clock(), letters(Slot::kMain)),
       rsa_parking_(shared.parking, loop.clock(), letters(Slot::kRsa), Parking::kRsaAtOnce),
       fallback_(std::move(settings.fallback)),
+      tls_(std::move(settings.tls)),
       resolver_(loop.uv()),
       origins_(loop.uv(), loop.clock(),
                [this](const std::string& host, std::function<void(Addresses)> done) {
@@ -51,6 +52,10 @@ Worker::Worker(Loop& loop, const WorkerShared& shared, Settings settings, Socket
                 shared_.may_be_served(name, loop_.address(), std::move(answer));
               },
           .proxy = [this](RequestHead head, ResponseStream& stream) -> std::unique_ptr<Exchange> {
+            if (tls_->clients() != nullptr && tls_->clients()->asks(head.host())) {
+              return std::make_unique<StatusPage>(
+                  stream, 403, "This site is for clients with a certificate, by HTTPS only.");
+            }
             return std::make_unique<ProxyStream>(proxy_, std::move(head), stream);
           },
           .other_challenges = nullptr,
@@ -68,6 +73,7 @@ Worker::Worker(Loop& loop, const WorkerShared& shared, Settings settings, Socket
       client_context_{loop.uv(),
                       loop.clock(),
                       shared,
+                      tls_,
                       parking_,
                       rsa_parking_,
                       fallback_,
@@ -139,9 +145,10 @@ std::unique_ptr<HttpSession> Worker::start_http(Transport& transport,
   ClientInfo client;
   client.address = connection.peer();
   client.secure = true;
-  client.covers = [certificate = connection.certificate()](std::string_view host) {
-    return certificate->covers_host(host);
+  client.covers = [&connection](std::string_view host) {
+    return connection.certificate()->covers_host(host) && connection.may_carry(host);
   };
+  client.proof_of = [&connection](std::string_view host) { return connection.proof_of(host); };
   client.grant_of = [&connection](std::string_view host) { return connection.grant_of(host); };
   client.notice = connection.notice();
   // A page of ours is said once: at its next try the client may get the real certificate.
@@ -175,6 +182,10 @@ void Worker::replace_challenge_route(std::shared_ptr<const RoutingTable> route) 
 
 void Worker::replace_fallback(std::shared_ptr<const Fallback> fallback) {
   fallback_ = std::move(fallback);
+}
+
+void Worker::replace_tls(std::shared_ptr<const TlsContext> tls) {
+  tls_ = std::move(tls);
 }
 
 template <typename Connection>

@@ -45,6 +45,7 @@ class Worker {
     Millis connect_timeout;
     Millis response_timeout;
     std::shared_ptr<const Fallback> fallback{};  // null: there is none
+    std::shared_ptr<const TlsContext> tls = std::make_shared<const TlsContext>();
     // Where HTTP-01 requests go that are not for us: make_challenge_route(). Null: nowhere.
     std::shared_ptr<const RoutingTable> challenge_route{};
   };
@@ -61,6 +62,7 @@ class Worker {
   void replace_challenge_route(std::shared_ptr<const RoutingTable> route);
   // For handshakes from now on.
   void replace_fallback(std::shared_ptr<const Fallback> fallback);
+  void replace_tls(std::shared_ptr<const TlsContext> tls);
 
   // Accepts no more, finishes what is being answered, then calls `drained`.
   void drain(std::function<void()> drained);
@@ -84,6 +86,7 @@ class Worker {
   Parking parking_;
   Parking rsa_parking_;
   std::shared_ptr<const Fallback> fallback_;
+  std::shared_ptr<const TlsContext> tls_;
   Resolver resolver_;
   OriginPool origins_;
   ProxyContext proxy_;

@@ -13,14 +13,16 @@
 #include "cache/certificate.h"
 #include "cache/certificate_cache.h"
 #include "edge/parking_bounds.h"
-#include "edge/tls_context.h"
 
 namespace latchkey::edge {
 
 // What happened to handshakes; written by all workers.
 struct HandshakeCounts {
   Counter accepted, served, challenges;
-  Counter refused_name;       // a denied name, or no usable SNI: unrecognized_name
+  Counter refused_name;      // a denied name, or no usable SNI: unrecognized_name
+  Counter refused_version;   // no TLS that we speak: protocol_version
+  Counter verified_clients;  // of `served`: who have shown a certificate
+  Counter refused_clients;   // of `failed`: a certificate was asked for, and none or a bad one came
   Counter refused_temporary;  // no certificate for now: internal_error
   Counter parked, park_timeouts, park_overflows;
   Counter overflows_total, overflows_name, overflows_prefix;  // park_overflows by the bound
@@ -60,7 +62,6 @@ struct WorkerShared {
 
   CertificateCache& cache;
   acme::ChallengeTable& challenges;
-  const TlsContext& tls;
   Log& log;
   HandshakeCounts& counts;
   ParkingBounds& parking;  // of handshakes over all workers

@@ -4,6 +4,8 @@
 #include <array>
 #include <vector>
 
+#include "edge/client_certificates.h"
+
 namespace latchkey::edge {
 namespace {
 
@@ -45,9 +47,9 @@ std::string dashed(std::string_view name) {
 
 // Fields that say who the client is: only ours count.
 bool is_claim(std::string_view name) {
-  return name.starts_with("x-forwarded-") || name == "x-forwarded" || name == "forwarded" ||
-         name == "x-real-ip" || name == "proxy" || name == "client-ip" || name == "x-client-ip" ||
-         name == "true-client-ip";
+  return name.starts_with("x-client-cert-") || name.starts_with("x-forwarded-") ||
+         name == "x-forwarded" || name == "forwarded" || name == "x-real-ip" || name == "proxy" ||
+         name == "client-ip" || name == "x-client-ip" || name == "true-client-ip";
 }
 
 bool is_spoof(std::string_view name, const HeaderRules& rules) {
@@ -56,6 +58,17 @@ bool is_spoof(std::string_view name, const HeaderRules& rules) {
   if (is_claim(plain) || is_hop_by_hop(plain) || is_kept(plain) || plain == "via") return true;
   return std::any_of(rules.begin(), rules.end(),
                      [&](const auto& rule) { return same_text(rule.first, plain); });
+}
+
+// Of the client's certificate, where the host asks for one.
+void add_proof(HeaderList& headers, const ClientProof& proof) {
+  if (!proof.asked) return;
+  headers.add("x-client-cert-verify", proof.identity != nullptr ? "SUCCESS" : "NONE");
+  if (proof.identity == nullptr) return;
+  const ClientIdentity& identity = *proof.identity;
+  if (!identity.subject.empty()) headers.add("x-client-cert-subject", identity.subject);
+  headers.add("x-client-cert-fingerprint", identity.fingerprint);
+  headers.add("x-client-cert-serial", identity.serial);
 }
 
 void apply(HeaderList& headers, const HeaderRules& rules) {
@@ -85,6 +98,7 @@ void forward_request(RequestHead& head, const ClientInfo& client, const HeaderRu
   headers.add("x-forwarded-for", client.address);
   headers.add("x-forwarded-proto", client.secure ? "https" : "http");
   headers.add("x-forwarded-host", head.authority);
+  if (client.proof_of) add_proof(headers, client.proof_of(head.host()));
   std::string via;
   for (const auto [name, value] : headers) {
     if (name == "via") via.append(value).append(", ");

@@ -8,9 +8,9 @@
 namespace latchkey::edge {
 
 // A client's request becomes ours: hop-by-hop fields go, with what Connection names; so does
-// everything by which a client could pretend to be a proxy (Forwarded, X-Forwarded-*, X-Real-IP,
-// Proxy, and spellings with '_' that CGI-like upstreams take for the same). Then ours are set:
-// X-Forwarded-For, -Proto, -Host, Via, and the route's.
+// everything by which a client could pretend to be a proxy or somebody else (X-Client-Cert-*,
+// Forwarded, X-Forwarded-*, X-Real-IP, Proxy, and spellings with '_' that CGI-like upstreams take
+// for the same). Then ours are set: X-Forwarded-For, -Proto, -Host, Via, and the route's.
 void forward_request(RequestHead& head, const ClientInfo& client, const HeaderRules& rules);
 
 // A client's trailers: what forward_request() takes from its headers is not let in behind the body,

@@ -22,6 +22,14 @@ struct Notice {
   std::optional<std::chrono::seconds> retry_after{};
 };
 
+struct ClientIdentity;
+
+// What a client has shown of itself where a certificate is asked for.
+struct ClientProof {
+  bool asked = false;                                // for this host; else upstreams hear nothing
+  std::shared_ptr<const ClientIdentity> identity{};  // null: it has shown none
+};
+
 // Who is at the other end of the connection.
 struct ClientInfo {
   std::string address;  // numeric, without port
@@ -30,6 +38,8 @@ struct ClientInfo {
   std::function<bool(std::string_view host)> covers;
   // What the policy says of `host` by now (the same form). Empty, or null from it: nothing.
   std::function<GrantPtr(std::string_view host)> grant_of{};
+  // Of its certificate, for requests for `host`. Empty: nobody asks.
+  std::function<ClientProof(std::string_view host)> proof_of{};
   std::shared_ptr<const Notice> notice{};  // null: they are served
 };
 

@@ -122,7 +122,7 @@ using ClientConnectionCompressionTest = ClientConnectionTest;
 
 TEST_F(ClientConnectionCompressionTest, ClientsThatOfferItGetSmallerCertificates) {
   CertificateCompression compression;
-  tls.use_compression(compression);
+  tls->use_compression(compression);
   const CertificatePtr certificate = ca().issue({"a.test"});
   cache.put(a, certificate);
   for (int i = 0; i < 3; ++i) {
@@ -148,7 +148,7 @@ TEST_F(ClientConnectionCompressionTest, ClientsThatOfferItGetSmallerCertificates
 
 TEST_F(ClientConnectionCompressionTest, ParkedHandshakesGetThemToo) {
   CertificateCompression compression;
-  tls.use_compression(compression);
+  tls->use_compression(compression);
   auto client = connect("a.test");
   client->take_compressed();
   run(*client);

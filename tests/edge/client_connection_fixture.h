@@ -42,6 +42,7 @@ class ClientConnectionTest : public testing::Test {
     std::array<int, 2> fds{};
     EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds.data()), 0);
     buried = false;
+    tls_now = tls;
     connection = std::make_unique<ClientConnection>(context, fds[0], "192.0.2.1");
     return std::make_unique<TlsTestClient>(fds[1], name);
   }
@@ -64,7 +65,11 @@ class ClientConnectionTest : public testing::Test {
   Loop loop;
   CertificateCache cache{{}};
   acme::ChallengeTable challenges;
-  TlsContext tls;
+  // Of connections from now on.
+  void use_tls(const TlsPolicy& policy) { tls = std::make_shared<TlsContext>(policy); }
+
+  std::shared_ptr<TlsContext> tls = std::make_shared<TlsContext>();
+  std::shared_ptr<const TlsContext> tls_now;
   Log log{STDERR_FILENO, Log::Format::kText, LogLevel::kError};
   HandshakeCounts counts;
   std::atomic<size_t> connections{0};
@@ -74,7 +79,6 @@ class ClientConnectionTest : public testing::Test {
   WorkerShared shared{
       .cache = cache,
       .challenges = challenges,
-      .tls = tls,
       .log = log,
       .counts = counts,
       .parking = bounds,
@@ -110,6 +114,7 @@ class ClientConnectionTest : public testing::Test {
   ClientConnection::Context context{loop.uv(),
                                     loop.clock(),
                                     shared,
+                                    tls_now,
                                     parking,
                                     rsa_parking,
                                     fallback,

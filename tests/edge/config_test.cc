@@ -220,7 +220,8 @@ TEST(ConfigTest, TheShippedSchemaNamesTheSameKeys) {
     "events": {"webhook": {"url": "https://h.test/"},
     "hook": {"program": "p"}}, "fallback": {
     "default_certificate": {"cert_file": "c", "key_file": "k"},
-    "parking_certificate": {"cert_file": "c", "key_file": "k"}})");
+    "parking_certificate": {"cert_file": "c", "key_file": "k"}},
+    "tls": {"client_certificates": {"ca_file": "c", "hosts": ["a.test"]}})");
   std::set<std::string> known, documented;
   std::string other = full;
   other.replace(other.find(kHook), sizeof kHook - 1,

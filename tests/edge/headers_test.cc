@@ -77,6 +77,14 @@ TEST(ForwardRequestTest, ClientsCannotPretendToBeProxies) {
             kOurs);
 }
 
+TEST(ForwardRequestTest, NobodySaysForAClientWhoItIs) {
+  EXPECT_EQ(forwarded({{"X-Client-Cert-Subject", "CN=root"},
+                       {"x-client-cert-verify", "SUCCESS"},
+                       {"X_Client_Cert_Fingerprint", "00"},
+                       {"X-Client_Cert-Serial", "1"}}),
+            kOurs);
+}
+
 TEST(ForwardRequestTest, ViaIsContinued) {
   EXPECT_NE(forwarded({{"Via", "1.0 a"}, {"Via", "1.1 b"}}).find("via: 1.0 a, 1.1 b, 1.1 latchkey"),
             std::string::npos);

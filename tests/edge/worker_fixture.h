@@ -89,7 +89,6 @@ class WorkerTest : public testing::Test {
 
   CertificateCache cache{{}};
   acme::ChallengeTable challenges;
-  TlsContext tls;
   const int null_fd = ::open("/dev/null", O_WRONLY | O_CLOEXEC);
   Log log{null_fd, Log::Format::kText, LogLevel::kError};
   HandshakeCounts counts;
@@ -99,7 +98,6 @@ class WorkerTest : public testing::Test {
   WorkerShared shared{
       .cache = cache,
       .challenges = challenges,
-      .tls = tls,
       .log = log,
       .counts = counts,
       .parking = bounds,

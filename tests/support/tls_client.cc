@@ -110,6 +110,11 @@ std::shared_ptr<SSL> make_connection(SSL_CTX* context, int fd, const TlsOptions&
     SSL_set_alpn_protos(ssl.get(), reinterpret_cast<const uint8_t*>(alpn.data()), alpn.size());
   }
   if (options.session) SSL_set_session(ssl.get(), options.session.get());
+  if (options.own != nullptr) {
+    const auto& chain = options.own->chain();
+    CHECK(SSL_set_chain_and_key(ssl.get(), chain.data(), chain.size(), options.own->key().get(),
+                                nullptr) == 1);
+  }
   if (options.want_staple) SSL_enable_ocsp_stapling(ssl.get());
   if (options.only_rsa) {
     const uint16_t algorithms[] = {SSL_SIGN_RSA_PSS_RSAE_SHA256, SSL_SIGN_RSA_PKCS1_SHA256};

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "cache/certificate.h"
 #include "tests/support/byte_stream.h"
 
 struct ssl_st;
@@ -47,6 +48,7 @@ struct TlsOptions {
   std::vector<std::string> alpn{};
   std::string before{};  // sent as it is before the handshake
   TlsSession session{};  // to resume
+  CertificatePtr own{};  // shown to a server that asks for one
   bool only_tls12 = false;
   bool only_rsa = false;    // verifies no other signatures
   bool want_staple = true;  // asks for an OCSP response
