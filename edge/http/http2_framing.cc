@@ -91,8 +91,9 @@ struct Http2Framing::Callbacks {
   static int on_header(nghttp2_session*, const nghttp2_frame* frame, const uint8_t* name,
                        size_t name_size, const uint8_t* value, size_t value_size, uint8_t,
                        void* user) {
-    of(user).events_.on_field(frame->hd.stream_id, view(name, name_size), view(value, value_size));
-    return 0;
+    const bool more = of(user).events_.on_field(frame->hd.stream_id, view(name, name_size),
+                                                view(value, value_size));
+    return more ? 0 : NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
   }
   static int on_frame(nghttp2_session*, const nghttp2_frame* frame, void* user) {
     Http2Framing& framing = of(user);

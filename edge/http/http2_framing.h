@@ -30,7 +30,8 @@ class Http2Framing {
    public:
     // A request's fields, or its trailers', begin, come one by one, and are whole.
     virtual void on_head_begin(StreamId id, bool trailers) = 0;
-    virtual void on_field(StreamId id, std::string_view name, std::string_view value) = 0;
+    // False: it is so large that no more of it is looked at; the stream is reset.
+    virtual bool on_field(StreamId id, std::string_view name, std::string_view value) = 0;
     virtual void on_head(StreamId id, bool trailers, bool request_ends) = 0;
     // They count against both windows until consume() is called for them.
     virtual void on_data(StreamId id, std::string_view bytes) = 0;

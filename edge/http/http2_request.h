@@ -18,6 +18,9 @@ class Http2Request {
 
   // Names in lower case, pseudo-header fields among them.
   void add(std::string_view name, std::string_view value);
+  // Beyond what is worth an answer: a few bytes of HPACK can stand for megabytes, and looking at
+  // each field costs.
+  bool far_too_large() const { return size_ > 2 * limits_.head; }
   // Once all are there. `has_body`: the stream goes on. Null: `head` is whole but for its scheme.
   std::optional<Refusal> finish(bool has_body, RequestHead& head);
 

@@ -163,8 +163,11 @@ void Http2Session::on_head_begin(StreamId id, bool trailers) {
   if (!trailers) streams_.emplace(id, std::make_unique<Http2Stream>(*this, id));
 }
 
-void Http2Session::on_field(StreamId id, std::string_view name, std::string_view value) {
-  if (Http2Stream* const stream = find(id)) stream->take_field(name, value);
+bool Http2Session::on_field(StreamId id, std::string_view name, std::string_view value) {
+  Http2Stream* const stream = find(id);
+  if (stream == nullptr || stream->take_field(name, value)) return true;
+  on_idle_frame();
+  return false;
 }
 
 void Http2Session::on_head(StreamId id, bool trailers, bool request_ends) {

@@ -43,7 +43,7 @@ class Http2Session final : public HttpSession,
   void on_writable() override;
 
   void on_head_begin(StreamId id, bool trailers) override;
-  void on_field(StreamId id, std::string_view name, std::string_view value) override;
+  bool on_field(StreamId id, std::string_view name, std::string_view value) override;
   void on_head(StreamId id, bool trailers, bool request_ends) override;
   void on_data(StreamId id, std::string_view bytes) override;
   void on_request_end(StreamId id) override;

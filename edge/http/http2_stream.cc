@@ -29,10 +29,14 @@ Http2Stream::~Http2Stream() {
 
 // ---- from the client
 
-void Http2Stream::take_field(std::string_view name, std::string_view value) {
-  if (request_) return request_->add(name, value);
+bool Http2Stream::take_field(std::string_view name, std::string_view value) {
+  if (request_) {
+    request_->add(name, value);
+    return !request_->far_too_large();
+  }
   const Http1Limits& limits = owner_.context().limits.http1;
   if (!add_trailer(trailers_, trailers_size_, limits, name, value) && !aborted_) reset();
+  return true;
 }
 
 void Http2Stream::take_head(bool request_ends) {
@@ -46,7 +50,14 @@ void Http2Stream::take_head(bool request_ends) {
   websocket_ = !head.upgrade.empty();
   expects_ = head.expect_continue;
   exchange_ = owner_.context().serve(std::move(head), *this);
-  exchange_->start();
+  // Not before what came with it has been read: a client that resets it at once (CVE-2023-44487)
+  // costs no upstream connection.
+  starting_ = true;
+  owner_.on_due(*this, false);
+}
+
+void Http2Stream::start() {
+  if (std::exchange(starting_, false)) exchange_->start();
 }
 
 void Http2Stream::refuse(const Refusal& why) {
@@ -57,6 +68,7 @@ void Http2Stream::refuse(const Refusal& why) {
 void Http2Stream::take_data(std::string_view bytes) {
   progress_ = owner_.context().clock.now();
   expects_ = false;  // it did not wait
+  start();
   if (is_told()) return owner_.framing().consume(id_, bytes.size());
   if (paused_ || !held_.empty()) {
     held_.append(bytes);
@@ -68,7 +80,7 @@ void Http2Stream::take_data(std::string_view bytes) {
 
 void Http2Stream::take_end() {
   ended_ = true;
-  if (!paused_) deliver();
+  if (!paused_ && !starting_) deliver();
 }
 
 bool Http2Stream::is_told() const {
@@ -103,6 +115,7 @@ void Http2Stream::closed() {
 
 void Http2Stream::settle() {
   if (closed_ || aborted_) return drop_exchange();
+  start();
   deliver();
   if (owes_room() && exchange_ != nullptr && answer_ == Answer::kBody) {
     was_full_ = false;

@@ -38,7 +38,8 @@ class Http2Stream final : public ResponseStream {
   Http2Framing::StreamId id() const { return id_; }
 
   // From the framing.
-  void take_field(std::string_view name, std::string_view value);
+  // False: the head is so large that no more of it is wanted.
+  bool take_field(std::string_view name, std::string_view value);
   void take_head(bool request_ends);
   void take_data(std::string_view bytes);
   void take_end();
@@ -70,6 +71,7 @@ class Http2Stream final : public ResponseStream {
   enum class Answer { kNone, kBody, kDone };
 
   void refuse(const Refusal& why);
+  void start();
   void respond(int status, const HeaderList& headers, bool has_body);
   void deliver();
   void drop_exchange();
@@ -94,7 +96,8 @@ class Http2Stream final : public ResponseStream {
   bool tunnel_ = false;     // it is one
   bool head_request_ = false;
   bool bodiless_ = false;
-  bool expects_ = false;  // waits for a 100 that was not sent
+  bool starting_ = false;  // the exchange was not told to start yet
+  bool expects_ = false;   // waits for a 100 that was not sent
   bool paused_ = false;
   bool ended_ = false;     // the client has sent all
   bool told_end_ = false;  // ... and the exchange knows

@@ -488,6 +488,23 @@ TEST_F(Http2SessionTest, RapidResetsEndTheConnection) {
   EXPECT_TRUE(transport.finished);
 }
 
+TEST_F(Http2SessionTest, ARequestThatIsResetAtOnceIsNeverBegun) {
+  int begun = 0;
+  on_start = [&](ResponseStream&) { ++begun; };
+  on_end = nullptr;
+  open();
+  for (int i = 0; i < 100; ++i) {
+    const int32_t id = client->request(Client::get());
+    transport.say(client->said());
+    client->cancel(id);
+  }
+  talk();
+  EXPECT_EQ(begun, 0);
+  client->request(Client::get());
+  talk();
+  EXPECT_EQ(begun, 1);
+}
+
 TEST_F(Http2SessionTest, ResetsAtAHumanPaceAreFine) {
   on_end = nullptr;
   open();
@@ -571,6 +588,18 @@ TEST_F(Http2SessionTest, ABombOfFieldsTakesNoMemory) {
   talk();
   EXPECT_EQ(story, "");
   EXPECT_EQ(ends, 0);
+  // The entry is still the newest: bombs upon bombs end the connection.
+  const std::string more =
+      "\x82\x87\x84\x41\x01"
+      "a" +
+      std::string(10'000, '\xbe');
+  for (uint32_t id = 3; id < 2'300 && session && !transport.finished; id += 2) {
+    transport.say(
+        Client::raw(NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS | NGHTTP2_FLAG_END_STREAM, id, more));
+    talk();
+  }
+  EXPECT_EQ(story, "");
+  EXPECT_TRUE(transport.finished);
 }
 
 // ---- time
