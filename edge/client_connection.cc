@@ -16,6 +16,7 @@ ClientConnection::ClientConnection(const Context& context, int fd, std::string p
   context_.shared.counts.accepted.add();
   tls_.set_events(this);
   deadline_ = context_.clock.after(context_.shared.hello_timeout, [this] {
+    context_.shared.counts.hello_timeouts.add();
     context_.shared.counts.failed.add();
     close();
   });
@@ -291,6 +292,7 @@ void ClientConnection::resume(const Result<CertificatePtr>& outcome) {
   outcome_ = outcome;
   tls_.watch_hangup(nullptr);
   deadline_ = context_.clock.after(context_.shared.hello_timeout, [this] {
+    context_.shared.counts.hello_timeouts.add();
     context_.shared.counts.failed.add();
     close();
   });

@@ -62,6 +62,7 @@ class Control {
   std::optional<TicketKeys> ticket_keys_;
   CertificateCompression compression_;
   HandshakeCounts counts_;
+  ProtectionCounts protections_;
   const size_t max_descriptors_;
   ParkingBounds parking_;
   std::atomic<size_t> connections_{0};

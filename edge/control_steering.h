@@ -33,6 +33,7 @@ class ControlSteering final : public Steering {
     ControlPlane& plane;
     const Config& config;
     const HandshakeCounts& counts;
+    const ProtectionCounts& protections;
     const CertificateCompression& compression;
     const std::atomic<size_t>& connections;
     const ParkingBounds& parking;

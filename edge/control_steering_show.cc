@@ -48,6 +48,7 @@ std::string handshakes_json(const HandshakeCounts& counts) {
       .number("served_expired", number(counts.served_expired))
       .number("verified_clients", number(counts.verified_clients))
       .number("refused_clients", number(counts.refused_clients))
+      .number("hello_timeouts", number(counts.hello_timeouts))
       .number("failed", number(counts.failed))
       .str();
 }
@@ -61,6 +62,27 @@ std::string tls_json(const CertificateCompression& compression) {
       .number("bytes_before", number(counts.bytes))
       .number("bytes_sent", number(counts.sent))
       .number("bytes_kept", static_cast<int64_t>(compression.kept()))
+      .str();
+}
+
+std::string limits_json(const ProtectionCounts& counts) {
+  const auto frames = [&](IdleFrame kind) { return static_cast<int64_t>(counts.value(kind)); };
+  return JsonObject()
+      .number("http2_resets", frames(IdleFrame::kReset))
+      .number("http2_made_resets", frames(IdleFrame::kMadeReset))
+      .number("http2_settings", frames(IdleFrame::kSettings))
+      .number("http2_pings", frames(IdleFrame::kPing))
+      .number("http2_empty_frames", frames(IdleFrame::kEmpty))
+      .number("http2_tiny_windows", frames(IdleFrame::kTinyWindow))
+      .number("http2_priorities", frames(IdleFrame::kPriority))
+      .number("http2_other_frames", frames(IdleFrame::kOther))
+      .number("http2_calmed", number(counts.calmed))
+      .number("http2_broken", number(counts.broken))
+      .number("malformed_heads", number(counts.malformed_heads))
+      .number("large_heads", number(counts.large_heads))
+      .number("slow_heads", number(counts.slow_heads))
+      .number("slow_bodies", number(counts.slow_bodies))
+      .number("slow_readers", number(counts.slow_readers))
       .str();
 }
 
@@ -216,6 +238,7 @@ Task<std::string> ControlSteering::status() {
   out.number("parked", static_cast<int64_t>(parts_.parking.parked()));
   out.raw("handshakes", handshakes_json(parts_.counts));
   out.raw("tls", tls_json(parts_.compression));
+  out.raw("limits", limits_json(parts_.protections));
   out.raw("issuance", issuance_json(plane.issuances().counts(), plane.coordinator().counts()));
   out.raw("cache", JsonObject()
                        .number("certificates", static_cast<int64_t>(plane.cache().size()))

@@ -65,11 +65,15 @@ Worker::Worker(Loop& loop, const WorkerShared& shared, Settings settings, Socket
              [this](RequestHead head, ResponseStream& stream) -> std::unique_ptr<Exchange> {
                if (stream.client().notice != nullptr) return std::make_unique<NoticePage>(stream);
                return std::make_unique<ProxyStream>(proxy_, std::move(head), stream);
-             }},
+             },
+             {},
+             shared.protections},
       http_{loop.clock(),
             [this](RequestHead head, ResponseStream& stream) -> std::unique_ptr<Exchange> {
               return std::make_unique<PlainSite>(plain_site_, std::move(head), stream);
-            }},
+            },
+            {},
+            shared.protections},
       client_context_{loop.uv(),
                       loop.clock(),
                       shared,

@@ -12,6 +12,7 @@
 #include "base/server_name.h"
 #include "cache/certificate.h"
 #include "cache/certificate_cache.h"
+#include "edge/http/protection_counts.h"
 #include "edge/parking_bounds.h"
 
 namespace latchkey::edge {
@@ -32,6 +33,7 @@ struct HandshakeCounts {
   Counter served_expired;       // of `served`: with a certificate that has expired
   Counter served_rsa;           // of `served`: to a client that cannot do ECDSA
   Counter stapled;              // of `served`: with an OCSP response
+  Counter hello_timeouts;       // of `failed`: the handshake was not done in time
   Counter failed;               // the client's side: no TLS, timeout, gone
 };
 
@@ -64,6 +66,7 @@ struct WorkerShared {
   acme::ChallengeTable& challenges;
   Log& log;
   HandshakeCounts& counts;
+  ProtectionCounts& protections;
   ParkingBounds& parking;  // of handshakes over all workers
   std::atomic<size_t>& connections;
 

@@ -114,7 +114,9 @@ void Http1Session::on_readable() {
     case Transport::Io::kDone:
       break;
   }
-  progress_ = context_.clock.now();
+  // Empty lines before a request prolong no rest.
+  const bool resting = exchange_ == nullptr && phase_ == Phase::kHead && in_.empty();
+  if (!resting || lingering_) progress_ = context_.clock.now();
   if (!lingering_) return take({buffer.data(), moved.bytes});
   discarded_ += moved.bytes;
   if (discarded_ > kMaxDiscard) over_ = true;
@@ -140,7 +142,7 @@ void Http1Session::take(std::string_view bytes) {
     in_.append(bytes);
     return;  // leave() goes on with it
   }
-  if (phase_ == Phase::kHead && exchange_ == nullptr) head_since_ = progress_;
+  if (phase_ == Phase::kHead && exchange_ == nullptr) head_since_ = context_.clock.now();
   const size_t used = process(bytes);
   in_.assign(bytes.substr(used));
 }
@@ -202,6 +204,7 @@ bool Http1Session::step(std::string_view& bytes) {
 void Http1Session::begin_exchange() {
   RequestHead head = std::move(parser_.head());
   head.scheme = client_.secure ? "https" : "http";
+  progress_ = context_.clock.now();
   phase_ = Phase::kBody;
   answer_ = Answer::kNone;
   discarded_ = 0;
@@ -217,6 +220,7 @@ void Http1Session::begin_exchange() {
 }
 
 void Http1Session::refuse(int status, std::string_view why) {
+  context_.counts.add_refusal(status);
   exchange_.reset();
   keep_alive_ = false;
   if (answer_ == Answer::kBody) {

@@ -228,6 +228,11 @@ void Http1Session::on_deadline() {
     lingering_ = true;
     return;
   }
+  if (!lingering_ && !out_.empty()) {
+    context_.counts.slow_readers.add();
+  } else if (!lingering_ && phase_ == Phase::kBody && !tunnel_) {
+    context_.counts.slow_bodies.add();
+  }
   over_ = true;
 }
 

@@ -3,6 +3,7 @@
 #include <nghttp2/nghttp2.h>
 
 #include <array>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -39,21 +40,28 @@ bool ends_stream(const nghttp2_frame& frame) {
   return carries && (frame.hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
 }
 
-bool serves_no_purpose(const nghttp2_frame& frame) {
+// What kind of frame it is if it serves no purpose. `greeting`: the first one of the client's.
+std::optional<IdleFrame> without_purpose(const nghttp2_frame& frame, bool greeting) {
+  const auto when = [](bool idle, IdleFrame kind) {
+    return idle ? std::optional(kind) : std::nullopt;
+  };
+  const bool ack = (frame.hd.flags & NGHTTP2_FLAG_ACK) != 0;
   switch (frame.hd.type) {
     case NGHTTP2_HEADERS:
-      return false;
-    case NGHTTP2_DATA:
-      return frame.hd.length <= frame.data.padlen && !ends_stream(frame);
-    case NGHTTP2_WINDOW_UPDATE:
-      return frame.window_update.window_size_increment < kTinyWindow;
-    case NGHTTP2_SETTINGS:
-    case NGHTTP2_PING:
-      return (frame.hd.flags & NGHTTP2_FLAG_ACK) == 0;
     case NGHTTP2_PRIORITY:  // counted as it begins
-      return false;
+      return std::nullopt;
+    case NGHTTP2_DATA:
+      return when(frame.hd.length <= frame.data.padlen && !ends_stream(frame), IdleFrame::kEmpty);
+    case NGHTTP2_WINDOW_UPDATE:
+      return when(frame.window_update.window_size_increment < kTinyWindow, IdleFrame::kTinyWindow);
+    case NGHTTP2_SETTINGS:
+      return when(!ack && !greeting, IdleFrame::kSettings);
+    case NGHTTP2_PING:
+      return when(!ack, IdleFrame::kPing);
+    case NGHTTP2_RST_STREAM:
+      return IdleFrame::kReset;
     default:
-      return true;
+      return IdleFrame::kOther;
   }
 }
 
@@ -98,20 +106,21 @@ struct Http2Framing::Callbacks {
   static int on_frame(nghttp2_session*, const nghttp2_frame* frame, void* user) {
     Http2Framing& framing = of(user);
     const int32_t id = frame->hd.stream_id;
+    const auto idle = without_purpose(*frame, !framing.greeted_);
     if (frame->hd.type == NGHTTP2_SETTINGS) framing.greeted_ = true;
-    if (serves_no_purpose(*frame)) framing.events_.on_idle_frame();
+    if (idle) framing.events_.on_idle_frame(*idle);
     const bool ends = ends_stream(*frame);
     if (frame->hd.type == NGHTTP2_HEADERS) framing.events_.on_head(id, is_trailers(*frame), ends);
     if (ends) framing.events_.on_request_end(id);
     return 0;
   }
   static int on_invalid_frame(nghttp2_session*, const nghttp2_frame*, int, void* user) {
-    of(user).events_.on_idle_frame();
+    of(user).events_.on_idle_frame(IdleFrame::kOther);
     return 0;
   }
   // Those that are of no interest any more, RFC 9113, 5.3.2, are not seen by on_frame.
   static int on_begin_frame(nghttp2_session*, const nghttp2_frame_hd* header, void* user) {
-    if (header->type == NGHTTP2_PRIORITY) of(user).events_.on_idle_frame();
+    if (header->type == NGHTTP2_PRIORITY) of(user).events_.on_idle_frame(IdleFrame::kPriority);
     return 0;
   }
   // Of types that are not known here: to be ignored (RFC 9113, 5.5), but seen.
@@ -127,7 +136,10 @@ struct Http2Framing::Callbacks {
   static int on_sent(nghttp2_session*, const nghttp2_frame* frame, void* user) {
     Http2Framing& framing = of(user);
     if (frame->hd.type == NGHTTP2_RST_STREAM && is_clients_fault(frame->rst_stream.error_code)) {
-      framing.events_.on_idle_frame();
+      framing.events_.on_idle_frame(IdleFrame::kMadeReset);
+    }
+    if (frame->hd.type == NGHTTP2_GOAWAY && frame->goaway.error_code != NGHTTP2_NO_ERROR) {
+      framing.events_.on_broken();
     }
     if (ends_stream(*frame)) framing.events_.on_response_sent(frame->hd.stream_id);
     return 0;

@@ -40,9 +40,10 @@ class Http2Framing {
     virtual BodyReady body_ready(StreamId id, size_t at_most) = 0;
     virtual void move_body(StreamId id, size_t bytes, Outbox& out) = 0;  // of what was ready
     virtual void on_response_sent(StreamId id) = 0;
-    // A frame that serves no purpose: an empty one, a ping, a reset, a stream error of the
-    // client's. Bounded by who counts them.
-    virtual void on_idle_frame() = 0;
+    // A frame that serves no purpose. Bounded by who counts them.
+    virtual void on_idle_frame(IdleFrame kind) = 0;
+    // The client was told of an error: the connection ends.
+    virtual void on_broken() = 0;
 
    protected:
     ~Events() = default;

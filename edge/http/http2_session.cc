@@ -42,6 +42,7 @@ Http2Session::Http2Session(Transport& transport, const SessionContext& context, 
       framing_(context.limits, *this),
       opened_(context.clock.now()),
       progress_(opened_),
+      rest_since_(opened_),
       forgiven_(opened_) {
   transport_.set_events(this);
   kick();  // our SETTINGS
@@ -154,11 +155,13 @@ void Http2Session::on_readable() {
     return;
   }
   progress_ = context_.clock.now();
-  if (!framing_.receive({buffer.data(), moved.bytes})) over_ = true;
+  if (framing_.receive({buffer.data(), moved.bytes})) return;
+  on_broken();
+  over_ = true;
 }
 
 void Http2Session::on_head_begin(StreamId id, bool trailers) {
-  in_head_ = true;
+  head_of_ = id;
   head_since_ = context_.clock.now();
   if (!trailers) streams_.emplace(id, std::make_unique<Http2Stream>(*this, id));
 }
@@ -171,7 +174,7 @@ bool Http2Session::on_field(StreamId id, std::string_view name, std::string_view
 }
 
 void Http2Session::on_head(StreamId id, bool trailers, bool request_ends) {
-  in_head_ = false;
+  head_of_ = 0;
   Http2Stream* const stream = find(id);
   if (stream == nullptr || trailers) return;
   if (std::exchange(last_, false)) {
@@ -193,15 +196,16 @@ void Http2Session::on_request_end(StreamId id) {
 void Http2Session::on_closed(StreamId id) {
   const auto found = streams_.find(id);
   if (found == streams_.end()) return;
-  in_head_ = false;
+  if (head_of_ == id) head_of_ = 0;
   found->second->closed();
   closed_.push_back(std::move(found->second));
   streams_.erase(found);
-  progress_ = context_.clock.now();
+  progress_ = rest_since_ = context_.clock.now();
 }
 
 // What a client does that costs us and leads to nothing: a bounded amount at once, and in time.
-void Http2Session::on_idle_frame() {
+void Http2Session::on_idle_frame(IdleFrame kind) {
+  context_.counts.of(kind).add();
   const Http2Limits& limits = context_.limits.http2;
   const TimePoint now = context_.clock.now();
   const double seconds = std::chrono::duration<double>(now - forgiven_).count();
@@ -209,7 +213,12 @@ void Http2Session::on_idle_frame() {
   idle_frames_ -= seconds * static_cast<double>(limits.frames_per_second);
   idle_frames_ = std::max(0.0, idle_frames_) + 1;
   if (idle_frames_ <= static_cast<double>(limits.frames) || std::exchange(calm_, true)) return;
+  context_.counts.calmed.add();
   framing_.refuse_connection();
+}
+
+void Http2Session::on_broken() {
+  if (!calm_ && !std::exchange(broken_, true)) context_.counts.broken.add();
 }
 
 // ---- to the client
@@ -278,9 +287,10 @@ TimePoint Http2Session::deadline() const {
   }
   if (!out_.empty()) return progress_ + limits.idle_time;
   if (!framing_.greeted()) return opened_ + limits.head_time;
-  if (in_head_) return head_since_ + limits.head_time;
+  if (head_of_ != 0) return head_since_ + limits.head_time;
   if (!streams_.empty()) return TimePoint::max();  // each has its own
-  return progress_ + (last_ ? limits.head_time : limits.idle_time);
+  // Whatever comes but requests (pings, say) keeps no connection open.
+  return rest_since_ + (last_ ? limits.head_time : limits.idle_time);
 }
 
 void Http2Session::update_deadline() {
@@ -303,9 +313,16 @@ void Http2Session::on_deadline() {
 }
 
 void Http2Session::give_up() {
+  const bool slow_head = !framing_.greeted() || head_of_ != 0;
+  if (!lingering_ && !out_.empty()) {
+    context_.counts.slow_readers.add();
+  } else if (!lingering_ && slow_head) {
+    context_.counts.slow_heads.add();
+  }
   if (lingering_ || !out_.empty() || !framing_.greeted()) {
     over_ = true;
-  } else if (in_head_) {
+  } else if (head_of_ != 0) {
+    calm_ = true;
     framing_.refuse_connection();
   } else if (!std::exchange(refusing_, true)) {
     framing_.refuse_streams();

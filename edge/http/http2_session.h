@@ -51,7 +51,8 @@ class Http2Session final : public HttpSession,
   Http2Framing::BodyReady body_ready(StreamId id, size_t at_most) override;
   void move_body(StreamId id, size_t bytes, Outbox& out) override;
   void on_response_sent(StreamId id) override;
-  void on_idle_frame() override;
+  void on_idle_frame(IdleFrame kind) override;
+  void on_broken() override;
 
   Http2Framing& framing() override { return framing_; }
   const SessionContext& context() const override { return context_; }
@@ -86,7 +87,8 @@ class Http2Session final : public HttpSession,
   int depth_ = 0;           // calls of ours on the stack
   double idle_frames_ = 0;  // less what time has forgiven
   size_t discarded_ = 0;    // while lingering
-  bool in_head_ = false;
+  StreamId head_of_ = 0;    // whose head, or trailers, are being read; 0: nobody's
+  bool broken_ = false;
   bool calm_ = false;  // the client was told to be: nothing of it counts any more
   bool last_ = false;  // one more request, then no more
   bool draining_ = false;
@@ -99,6 +101,7 @@ class Http2Session final : public HttpSession,
   const TimePoint opened_;
   TimePoint progress_;    // the last time bytes moved
   TimePoint head_since_;  // when the head that is being read began
+  TimePoint rest_since_;  // when the last stream closed
   TimePoint forgiven_;    // until when idle_frames_ is up to date
   TimePoint armed_{};     // when `timer_` fires, if it is set
   Alarm timer_;           // lazily moved

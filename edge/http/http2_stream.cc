@@ -61,6 +61,7 @@ void Http2Stream::start() {
 }
 
 void Http2Stream::refuse(const Refusal& why) {
+  owner_.context().counts.add_refusal(why.status);
   send_page(*this, why.status, why.why);
   finish({});
 }
@@ -256,6 +257,8 @@ TimePoint Http2Stream::deadline() const {
 }
 
 void Http2Stream::give_up() {
+  ProtectionCounts& counts = owner_.context().counts;
+  (kept() > 0 ? counts.slow_readers : counts.slow_bodies).add();
   owner_.framing().reset(id_, Http2Framing::Reset::kCancel);
   aborted_ = true;
   owner_.on_due(*this, false);

@@ -1,6 +1,7 @@
 #pragma once
 #include "base/clock.h"
 #include "edge/http/http1_syntax.h"
+#include "edge/http/protection_counts.h"
 #include "edge/http/stream.h"
 
 namespace latchkey::edge {
@@ -28,6 +29,7 @@ struct SessionContext {
   Clock& clock;
   Serve serve;
   SessionLimits limits = {};
+  ProtectionCounts& counts = ProtectionCounts::ignored();
 };
 
 // The server's side of one client's connection, whichever HTTP version it speaks. Worker thread.

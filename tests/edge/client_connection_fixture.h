@@ -72,6 +72,7 @@ class ClientConnectionTest : public testing::Test {
   std::shared_ptr<const TlsContext> tls_now;
   Log log{STDERR_FILENO, Log::Format::kText, LogLevel::kError};
   HandshakeCounts counts;
+  ProtectionCounts protections;
   std::atomic<size_t> connections{0};
   ParkingBounds bounds{{.total = 100, .per_name = 2, .per_prefix = 3}};
   std::vector<ServerName> wanted, left, rechecked, used;   // main
@@ -81,6 +82,7 @@ class ClientConnectionTest : public testing::Test {
       .challenges = challenges,
       .log = log,
       .counts = counts,
+      .protections = protections,
       .parking = bounds,
       .connections = connections,
       .park_timeout = 200ms,

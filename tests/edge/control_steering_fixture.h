@@ -42,6 +42,7 @@ class ControlSteeringTest : public testing::Test {
                                    .plane = *plane_,
                                    .config = config_,
                                    .counts = counts_,
+                                   .protections = protections_,
                                    .compression = compression_,
                                    .connections = connections_,
                                    .parking = parking_,
@@ -99,6 +100,7 @@ class ControlSteeringTest : public testing::Test {
   CertificateCache cache_{{100, 1 << 20}};
   acme::ChallengeTable challenges_;
   HandshakeCounts counts_;
+  ProtectionCounts protections_;
   CertificateCompression compression_;
   std::atomic<size_t> connections_{0};
   ParkingBounds parking_{{10, 10, 10}};

@@ -75,9 +75,13 @@ class Http1SessionTest : public testing::Test {
 
   ManualClock clock;
   FakeTransport transport;
-  SessionContext context{clock, [this](RequestHead head, ResponseStream& to) {
+  ProtectionCounts counts;
+  SessionContext context{clock,
+                         [this](RequestHead head, ResponseStream& to) {
                            return std::make_unique<Script>(*this, std::move(head), to);
-                         }};
+                         },
+                         {},
+                         counts};
   std::optional<Http1Session> session;
   Script* current = nullptr;
   ResponseStream* stream = nullptr;
@@ -300,6 +304,49 @@ TEST_F(Http1SessionTest, AnIdleConnectionIsClosedAfterAMinute) {
   transport.hang_up();
   transport.deliver();
   EXPECT_EQ(ends, 1);
+}
+
+TEST_F(Http1SessionTest, EmptyLinesKeepNoConnectionThatRests) {
+  open();
+  EXPECT_EQ(hear(kGet), kOk);
+  for (int i = 0; i < 7 && ends == 0 && !transport.finished; ++i) {
+    hear("\r\n");
+    clock.advance(10s);
+  }
+  EXPECT_TRUE(transport.finished || ends == 1);
+}
+
+TEST_F(Http1SessionTest, WhatTheLimitsMeetIsCounted) {
+  const auto begin = [this] {
+    session.reset();
+    transport = {};
+    open();
+  };
+  begin();
+  hear("GET / HTTP/1.1\r\n");
+  clock.advance(11s);
+  EXPECT_EQ(counts.slow_heads.value(), 1u);
+  begin();
+  hear("GET /" + std::string(10'000, 'x') + " HTTP/1.1\r\nHost: a\r\n\r\n");
+  EXPECT_EQ(counts.large_heads.value(), 1u);
+  begin();
+  hear("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n");
+  EXPECT_EQ(counts.malformed_heads.value(), 1u);
+  begin();
+  hear("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhel");
+  clock.advance(61s);
+  EXPECT_EQ(counts.slow_bodies.value(), 1u);
+  begin();
+  transport.room = 10;
+  hear(kGet);
+  clock.advance(61s);
+  EXPECT_EQ(counts.slow_readers.value(), 1u);
+  begin();
+  hear(kGet);
+  clock.advance(61s);
+  EXPECT_EQ(counts.slow_bodies.value() + counts.slow_readers.value() + counts.slow_heads.value(),
+            3u)
+      << "to rest is no sin";
 }
 
 TEST_F(Http1SessionTest, ABodyThatStallsIsGivenUp) {

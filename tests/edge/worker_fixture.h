@@ -92,6 +92,7 @@ class WorkerTest : public testing::Test {
   const int null_fd = ::open("/dev/null", O_WRONLY | O_CLOEXEC);
   Log log{null_fd, Log::Format::kText, LogLevel::kError};
   HandshakeCounts counts;
+  ProtectionCounts protections;
   ParkingBounds bounds{{.total = 100, .per_name = 100, .per_prefix = 100}};
   std::atomic<size_t> connections{0};
   std::atomic<size_t> left{0}, back{0};
@@ -100,6 +101,7 @@ class WorkerTest : public testing::Test {
       .challenges = challenges,
       .log = log,
       .counts = counts,
+      .protections = protections,
       .parking = bounds,
       .connections = connections,
       .park_timeout = 300ms,

@@ -110,6 +110,7 @@ std::string EdgeSettings::json() const {
   raw_if(all, "renewal", renewal);
   raw_if(all, "certificates", certificates);
   text_if(all, "rsa", rsa);
+  raw_if(all, "tls", tls);
   raw_if(all, "dns", dns);
   raw_if(all, "export", export_to);
   text_if(all, "challenge_upstream", challenge_upstream);

@@ -52,6 +52,7 @@ struct EdgeSettings {
   std::string renewal{};       // JSON: an object
   std::string certificates{};  // JSON: an array of files() and {"dir": ...}
   std::string rsa{};           // "never", "on_demand", "always"
+  std::string tls{};           // JSON: an object
   std::string dns{};           // JSON: hook() or rfc2136()
   std::string export_to{};     // JSON: an object
   std::string challenge_upstream{};
