@@ -169,7 +169,8 @@ void Http2Session::on_head_begin(StreamId id, bool trailers) {
 bool Http2Session::on_field(StreamId id, std::string_view name, std::string_view value) {
   Http2Stream* const stream = find(id);
   if (stream == nullptr || stream->take_field(name, value)) return true;
-  on_idle_frame();
+  context_.counts.large_heads.add();
+  on_idle_frame(IdleFrame::kMadeReset);
   return false;
 }
 
