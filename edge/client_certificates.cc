@@ -138,6 +138,8 @@ ClientCertificates::~ClientCertificates() {
 
 bool ClientCertificates::asks(std::string_view host) const {
   if (hosts_.empty()) return true;
+  // However many there are: what a certificate covers without one must not be another host here.
+  while (host.ends_with('.')) host.remove_suffix(1);
   return std::any_of(hosts_.begin(), hosts_.end(), [host](const std::string& own) {
     return own.front() == '.' ? host.size() > own.size() && host.ends_with(own) : host == own;
   });

@@ -35,7 +35,7 @@ class ClientCertificates {
   ~ClientCertificates();
   ClientCertificates(const ClientCertificates&) = delete;
 
-  // `host`: lower case, without port and final dot; "": a handshake without a name.
+  // `host`: lower case, without port; "": a handshake without a name.
   bool asks(std::string_view host) const;
   bool required() const { return required_; }
   // What the answers of two clients may be compared by: hash of CAs and mode. Sessions are bound to

@@ -19,8 +19,10 @@ bool is_cipher(std::string_view text) {
 bool is_group(std::string_view text) {
   return find_group(text).has_value();
 }
+// No address: those are written in many ways, and a request for one must not be taken for another.
 bool is_host(std::string_view text) {
-  return parse_managed(text).has_value();
+  const auto name = parse_managed(text);
+  return name && !name->is_ip();
 }
 
 void read_client_certificates(Section& section, ClientCertificatesConfig& out) {

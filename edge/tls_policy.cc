@@ -90,7 +90,7 @@ const std::string& default_groups() {
 }
 
 std::optional<std::string> find_group(std::string_view name) {
-  const auto found = find(kGroups, name);
+  auto found = find(kGroups, name);
   if (!found) return std::nullopt;
   for (const std::string& offered : offered_groups()) {
     if (offered == *found) return found;

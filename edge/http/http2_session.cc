@@ -320,15 +320,14 @@ void Http2Session::give_up() {
   } else if (!lingering_ && slow_head) {
     context_.counts.slow_heads.add();
   }
-  if (lingering_ || !out_.empty() || !framing_.greeted()) {
+  if (lingering_ || refusing_ || !out_.empty() || !framing_.greeted()) {
     over_ = true;
   } else if (head_of_ != 0) {
     calm_ = true;
     framing_.refuse_connection();
-  } else if (!std::exchange(refusing_, true)) {
-    framing_.refuse_streams();
   } else {
-    over_ = true;
+    refusing_ = true;
+    framing_.refuse_streams();
   }
 }
 

@@ -83,9 +83,11 @@ TEST(CertificateCompressionTest, WhatIsKeptIsBounded) {
 TEST(CertificateCompressionTest, WorkersShareIt) {
   CertificateCompression compression(64 << 10);
   std::vector<std::string> messages;
+  messages.reserve(50);
   for (uint32_t i = 0; i < 50; ++i) messages.push_back(noise(600, i) + std::string(600, 'x'));
   std::atomic<int> wrong{0};
   std::vector<std::thread> workers;
+  workers.reserve(4);
   for (int i = 0; i < 4; ++i) {
     workers.emplace_back([&] {
       for (int round = 0; round < 20; ++round) {

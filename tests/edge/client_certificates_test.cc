@@ -146,6 +146,7 @@ TEST_F(TlsPolicyTest, OnlySomeHostsMayAsk) {
   EXPECT_FALSE(rules->asks("inside.test"));
   EXPECT_FALSE(rules->asks("beinside.test"));
   EXPECT_TRUE(rules->asks("y.x.inside.test"));
+  EXPECT_TRUE(rules->asks("x.inside.test..."));
 }
 
 TEST_F(TlsPolicyTest, AReloadHoldsForTheConnectionsThatAreThere) {

@@ -57,6 +57,8 @@ TEST(ConfigTlsTest, MistakesAreNamedWithWhatWouldDo) {
               HasSubstr("for all hosts, leave it out"));
   EXPECT_THAT(mistakes(R"({"client_certificates": {"ca_file": "c", "hosts": ["a b"]}})"),
               HasSubstr("tls.client_certificates.hosts"));
+  EXPECT_THAT(mistakes(R"({"client_certificates": {"ca_file": "c", "hosts": ["192.0.2.1"]}})"),
+              HasSubstr("tls.client_certificates.hosts"));
 }
 
 TEST(ConfigTlsTest, AReloadTakesAllOfIt) {

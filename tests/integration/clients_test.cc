@@ -166,6 +166,10 @@ TEST_F(ClientsTest, ChromiumShowsAPageAndTalksToItsWebSocket) {
   EXPECT_EQ(*report,
             "report page by h2, echo true, many true, socket via 2 latchkey hello 100000, closed "
             "1000");
+  const JsonValue status = site_.edge.admin_json("GET", "/status");
+  const JsonValue* const tls = status.find("tls");
+  ASSERT_NE(tls, nullptr);
+  EXPECT_GE(tls->find("compressed")->number, 1) << "Chromium takes compressed certificates";
   chromium.signal(SIGTERM);
   chromium.wait(Millis(10'000));
 }
