@@ -4,6 +4,7 @@
 #include "acme/self_signed.h"
 #include "edge/hello.h"
 #include "tests/edge/client_connection_fixture.h"
+#include "tests/support/manual_clock.h"
 
 namespace latchkey::edge {
 namespace {
@@ -279,6 +280,29 @@ TEST_F(ClientConnectionTest, AChallengeForAnAddressComesWithItsReverseName) {
   }
   EXPECT_EQ(counts.challenges.value(), 2u);
   EXPECT_TRUE(wanted.empty());
+}
+
+TEST_F(ClientConnectionTest, AHandshakeHasTenSecondsHoweverItsBytesCome) {
+  ManualClock clock;
+  tls_now = tls;
+  const ClientConnection::Context slow{loop.uv(),   clock,    shared, tls_now, parking,
+                                       rsa_parking, fallback, gather, {},      context.bury};
+  std::array<int, 2> fds{};
+  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds.data()), 0);
+  buried = false;
+  connection = std::make_unique<ClientConnection>(slow, fds[0], "192.0.2.1");
+  TlsTestClient client(fds[1], "a.test");
+  const std::string hello = client.step();
+  for (size_t i = 0; i < 10; ++i) {
+    EXPECT_FALSE(buried) << i;
+    client.send(hello.substr(i, 1));
+    turn();
+    clock.advance(1s);
+  }
+  EXPECT_TRUE(buried);
+  EXPECT_EQ(counts.hello_timeouts.value(), 1u);
+  EXPECT_EQ(counts.failed.value(), 1u);
+  connection.reset();
 }
 
 TEST_F(ClientConnectionTest, GarbageEndsTheConnection) {
