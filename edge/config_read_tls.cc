@@ -48,8 +48,9 @@ void read_tls(Section section, TlsConfig& out) {
   size_t version = out.only_tls13 ? 1 : 0;
   section.choice("min_version", kTlsVersions, version);
   out.only_tls13 = version == 1;
-  const std::string ciphers = "a list of TLS 1.2 cipher suites out of " + joined(offered_ciphers());
-  const std::string groups = "a list of groups out of " + joined(offered_groups());
+  const std::string ciphers = "TLS 1.2 cipher suites out of " + joined(offered_ciphers());
+  const std::string groups =
+      "groups that the BoringSSL of this build has: " + joined(offered_groups());
   section.texts("ciphers", out.ciphers, ciphers.c_str(), is_cipher);
   section.texts("groups", out.groups, groups.c_str(), is_group);
   for (std::string& cipher : out.ciphers) cipher = find_cipher(cipher).value_or(cipher);
