@@ -116,6 +116,10 @@ bool ClientConnection::speaks_http2() {
   return std::string_view(reinterpret_cast<const char*>(protocol), size) == "h2";
 }
 
+std::string_view ClientConnection::tls_version() {
+  return SSL_get_version(&tls_.ssl());
+}
+
 HelloHandler::Answer ClientConnection::on_client_hello(const ssl_early_callback_ctx& raw) {
   if (outcome_) return go_on_after_parking(raw.ssl);
   const WorkerShared& shared = context_.shared;

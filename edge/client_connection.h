@@ -53,6 +53,7 @@ class ClientConnection final : private HelloHandler, private Parked, private Tra
   const CertificatePtr& certificate() const { return certificate_; }
   // HTTP/2 was agreed upon (RFC 7301), else HTTP/1.1.
   bool speaks_http2();
+  std::string_view tls_version();  // "TLSv1.3"
   // What all its requests are answered with: it was served the parking certificate;
   // else null.
   const std::shared_ptr<const Notice>& notice() const { return notice_; }

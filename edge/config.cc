@@ -122,6 +122,7 @@ Result<std::shared_ptr<const RoutingTable>> make_routes(const Config& config) {
     to.hosts = from.hosts;
     to.request_headers = from.request_headers;
     to.response_headers = from.response_headers;
+    to.redirect = from.redirect;
     for (const std::string& url : from.upstreams) {
       auto origin = parse_upstream(url);
       if (!origin) return origin.error();
@@ -157,7 +158,7 @@ std::vector<std::string> keys_for_restart(const Config& before, const Config& af
   std::erase_if(out, [](const std::string& key) {
     return key == "routes" || key == "on_demand.allow" || key == "on_demand.allow_files" ||
            key.starts_with("fallback.") || key.starts_with("tls.") || key == "log.level" ||
-           key == "certificates" || key == "challenge_upstream";
+           key == "certificates" || key == "challenge_upstream" || is_front_key(key);
   });
   return out;
 }

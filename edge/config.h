@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/result.h"
 #include "base/server_name.h"
+#include "edge/front/config.h"
 #include "edge/routes.h"
 #include "ondemand/limits.h"
 #include "ondemand/renewal_plan.h"
@@ -169,6 +170,7 @@ struct Config {
     std::vector<std::string> upstreams;
     HeaderRules request_headers;
     HeaderRules response_headers;
+    std::optional<Redirect> redirect{};  // instead of upstreams
   };
 
   struct FallbackKeys {
@@ -197,6 +199,7 @@ struct Config {
   // HTTP-01 requests on port 80 for tokens that are not ours go there, whatever their Host:
   // "http://127.0.0.1:8888".
   std::optional<std::string> challenge_upstream{};
+  FrontConfig front{};
   RenewalRules renewal;
   ExpiredPolicy expired = ExpiredPolicy::kServe;
   bool http_fallback = false;
@@ -245,8 +248,8 @@ Result<std::shared_ptr<const RoutingTable>> make_challenge_route(const Config& c
 // The keys that differ.
 std::vector<std::string> changed_keys(const Config& before, const Config& after);
 // The keys that differ and that a running process does not take over. It does take routes,
-// on_demand.allow, on_demand.allow_files, fallback.*, tls.*, certificates, challenge_upstream and
-// log.level.
+// on_demand.allow, on_demand.allow_files, fallback.*, tls.*, certificates, challenge_upstream, all
+// of FrontConfig and log.level.
 std::vector<std::string> keys_for_restart(const Config& before, const Config& after);
 
 // The effective configuration as JSON. Holds no secrets: those are in files that it names.

@@ -274,7 +274,12 @@ void read_route(Section& section, std::vector<Config::Route>& out) {
   section.texts("hosts", route.hosts, "a list of names, \"*.suffix\" patterns or \"*\"");
   section.texts("upstreams", route.upstreams, "a list of URLs like \"http://127.0.0.1:3000\"",
                 is_upstream);
-  if (route.upstreams.empty()) section.complain("upstreams: expected at least one URL");
+  read_redirect(section, route.redirect);
+  if (route.redirect && !route.upstreams.empty()) {
+    section.complain("a route has either upstreams or a redirect");
+  } else if (route.upstreams.empty() && !route.redirect) {
+    section.complain("upstreams: expected at least one URL");
+  }
   read_headers(section, "request_headers", route.request_headers);
   read_headers(section, "response_headers", route.response_headers);
 }
@@ -306,6 +311,7 @@ void read_config(Section& top, Config& out) {
             "\"*.example.com\" and \"203.0.113.7\"",
             is_managed);
   read_files_and_dns(top, out);
+  read_front(top, out.front);
   read_renewal(top.section("renewal"), out);
   read_events(top.section("events"), out);
   {

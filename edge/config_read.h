@@ -54,6 +54,16 @@ void read_files_and_dns(Section& top, Config& out);
 // `tls`. In config_read_tls.cc.
 void read_tls(Section section, TlsConfig& out);
 
+// The keys about what is done around each request. In config_read_front.cc; the inverse and the
+// list of them in config_show_front.cc.
+void read_front(Section& top, FrontConfig& out);
+void write_front(const FrontConfig& config, JsonObject& out);
+// A route's `redirect`.
+void read_redirect(Section& route, std::optional<Redirect>& out);
+std::string show_redirect(const std::optional<Redirect>& redirect);
+// Whether `path` is one of these keys, or within one: a reload takes them all.
+bool is_front_key(std::string_view path);
+
 // Takes every key of the document; mistakes are complained about and change nothing.
 void read_config(Section& top, Config& out);
 

@@ -137,6 +137,7 @@ std::string show_route(const Config::Route& route) {
       .raw("upstreams", list(route.upstreams))
       .raw("request_headers", headers(route.request_headers))
       .raw("response_headers", headers(route.response_headers))
+      .raw("redirect", show_redirect(route.redirect))
       .str();
 }
 
@@ -258,6 +259,7 @@ std::string write_config(const Config& config, bool secrets) {
   out.raw("ocsp", JsonObject().boolean("enabled", config.ocsp).str());
   out.raw("dns", show_dns(config.dns)).raw("export", show_export(config.export_to));
   out.raw("challenge_upstream", text_or_null(config.challenge_upstream));
+  write_front(config.front, out);
   out.raw("renewal", show_renewal(config));
   out.raw("events", JsonObject()
                         .raw("webhook", writer.webhook(config.webhook))

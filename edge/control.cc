@@ -118,6 +118,9 @@ Result<> Control::start() {
   const auto fallback = Fallback::load_usable(config_, log_);
   fallback->warn_of_expired(log_, started_);
   open_reloader();
+  auto front = load_front(config_);
+  if (!front) return front.error();
+  front_ = *std::move(front);
   auto plane = ControlPlane::open(config_, loop_, cache_, challenges_, log_);
   if (!plane) return plane.error();
   plane_ = *std::move(plane);
@@ -141,6 +144,7 @@ Result<> Control::start() {
   settings.challenge_route = *challenge_route;
   settings.fallback = fallback;
   settings.tls = make_tls(*tls_policy);
+  settings.front = front_;
   settings.connect_timeout = config_.upstream_connect_timeout;
   settings.response_timeout = config_.upstream_response_timeout;
   for (Worker::Sockets& mine : sockets) {
@@ -212,6 +216,7 @@ WorkerShared Control::make_shared_state() {
       .rsa_twins = config_.rsa != RsaTwins::kNever,
       .asks = on_demand.ask.has_value(),
       .proxy_protocol_from = ranges_of(config_.proxy_protocol_from),
+      .front_counts = front_counts_,
       .want_certificate = {},
       .may_be_served = {},
       .visitors_left = {},
@@ -281,6 +286,7 @@ void Control::open_admin() {
                                             workers_.size(),     stopping_};
           },
       .reload = [this](Reloader::Told told) { reloader_->reload(std::move(told)); },
+      .front = front_counts_.get(),
   };
   steering_ = std::make_unique<ControlSteering>(std::move(parts));
   if (!config_.admin_socket) return;
@@ -304,23 +310,33 @@ void Control::open_reloader() {
     const auto tls = make_tls(snapshot.tls);
     for (const auto& worker : workers_) {
       worker->post([routes = snapshot.routes, fallback = snapshot.fallback, tls,
-                    challenge_route = snapshot.challenge_route](Worker& w) {
+                    challenge_route = snapshot.challenge_route, front = snapshot.front](Worker& w) {
         w.replace_routes(routes);
         w.replace_fallback(fallback);
         w.replace_tls(tls);
         w.replace_challenge_route(challenge_route);
+        w.replace_front(front);
       });
     }
+    front_ = snapshot.front;
     log_.set_level(snapshot.config.log_level);
   };
+  hooks.load_front = [this](const Config& config) { return load_front(config); };
   hooks.apply_allowlist = [this](std::shared_ptr<const Allowlist> list) {
     plane_->replace_allowlist(std::move(list));
   };
   reloader_ = std::make_unique<Reloader>(config_, std::move(hooks), loop_, log_);
 }
 
+Result<std::shared_ptr<const FrontOptions>> Control::load_front(const Config& config) {
+  const auto path = [&config](const std::string& file) { return config.file(file); };
+  return FrontOptions::load(config.front, path, front_.get(), log_, *front_counts_);
+}
+
 void Control::on_signal(int number) {
   if (number == SIGHUP) {
+    // Also when the configuration is bad: logrotate has moved the file.
+    if (front_->access_log != nullptr) front_->access_log->reopen();
     reloader_->reload([](const Result<Reloaded>&) {});
   } else if (number == SIGTERM && !stopping_) {
     drain();

@@ -44,6 +44,7 @@ class Control {
   WorkerShared make_shared_state();
   void open_admin();
   void open_reloader();
+  Result<std::shared_ptr<const FrontOptions>> load_front(const Config& config);
   void on_signal(int number);
   void drain();
   void worker_drained();
@@ -63,6 +64,8 @@ class Control {
   CertificateCompression compression_;
   HandshakeCounts counts_;
   ProtectionCounts protections_;
+  const std::shared_ptr<FrontCounts> front_counts_ = std::make_shared<FrontCounts>();
+  std::shared_ptr<const FrontOptions> front_;  // in force
   const size_t max_descriptors_;
   ParkingBounds parking_;
   std::atomic<size_t> connections_{0};

@@ -7,6 +7,7 @@
 #include "edge/allowlist_loader.h"
 #include "edge/control_plane.h"
 #include "edge/fallback.h"
+#include "edge/front/error_pages.h"
 #include "edge/secret_files.h"
 #include "edge/tls_policy.h"
 
@@ -93,6 +94,9 @@ Result<> check_files(const Config& config) {
       return std::move(program).error().in("events.hook.program");
     }
   }
+  auto pages = ErrorPages::load(config.front.error_pages,
+                                [&](const std::string& file) { return config.file(file); });
+  if (!pages) return pages.error();
   if (config.dns && config.dns->hook) {
     if (auto program = check_program(config.file(config.dns->hook->program).string()); !program) {
       return std::move(program).error().in("dns.hook.program");

@@ -40,6 +40,7 @@ class ControlSteering final : public Steering {
     std::function<Process()> process;
     // Calls back once, from the loop or from within.
     std::function<void(std::function<void(const Result<Reloaded>&)>)> reload;
+    const FrontCounts* front = nullptr;  // null: there is none
   };
 
   explicit ControlSteering(Parts parts) : parts_(std::move(parts)) {}

@@ -86,6 +86,16 @@ std::string limits_json(const ProtectionCounts& counts) {
       .str();
 }
 
+std::string requests_json(const FrontCounts& counts) {
+  return JsonObject()
+      .number("served", number(counts.requests))
+      .number("rate_limited", number(counts.rate_limited))
+      .number("compressed", number(counts.compressed))
+      .number("compression_busy", number(counts.compression_busy))
+      .number("access_log_dropped", number(counts.access_log_dropped))
+      .str();
+}
+
 std::string issuance_json(const Issuances::Counts& orders, const Coordinator::Counts& counts) {
   return JsonObject()
       .number("orders", number(orders.orders))
@@ -239,6 +249,7 @@ Task<std::string> ControlSteering::status() {
   out.raw("handshakes", handshakes_json(parts_.counts));
   out.raw("tls", tls_json(parts_.compression));
   out.raw("limits", limits_json(parts_.protections));
+  if (parts_.front != nullptr) out.raw("requests", requests_json(*parts_.front));
   out.raw("issuance", issuance_json(plane.issuances().counts(), plane.coordinator().counts()));
   out.raw("cache", JsonObject()
                        .number("certificates", static_cast<int64_t>(plane.cache().size()))

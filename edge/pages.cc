@@ -1,6 +1,10 @@
 #include "edge/pages.h"
 
 #include <algorithm>
+#include <utility>
+
+#include "base/json.h"
+#include "edge/front/error_pages.h"
 
 namespace latchkey::edge {
 
@@ -41,12 +45,41 @@ std::string page_html(int status, std::string_view text) {
          escape_html(title) + "</h1>\n<p>" + escape_html(text) + "</p>\n</html>\n";
 }
 
+namespace {
+
+// Its text and its type.
+std::pair<std::string, std::string> our_page(PageStyle::Form form, int status,
+                                             std::string_view text) {
+  switch (form) {
+    case PageStyle::Form::kHtml:
+      break;
+    case PageStyle::Form::kText:
+      return {std::to_string(status) + " " + std::string(reason_phrase(status)) + "\n" +
+                  std::string(text) + "\n",
+              "text/plain; charset=utf-8"};
+    case PageStyle::Form::kJson:
+      return {JsonObject()
+                      .number("status", status)
+                      .text("title", reason_phrase(status))
+                      .text("detail", text)
+                      .str() +
+                  "\n",
+              "application/problem+json"};
+  }
+  return {page_html(status, text), "text/html; charset=utf-8"};
+}
+
+}  // namespace
+
 void send_page(ResponseStream& to, int status, std::string_view text,
                std::optional<std::chrono::seconds> retry_after) {
-  const std::string page = page_html(status, text);
+  const PageStyle style = to.page_style();
+  const auto* own = style.pages == nullptr ? nullptr : style.pages->find(status);
+  const auto [page, type] =
+      own != nullptr ? std::pair(own->text, own->type) : our_page(style.form, status, text);
   ResponseHead head;
   head.status = status;
-  head.headers.add("content-type", "text/html; charset=utf-8");
+  head.headers.add("content-type", type);
   head.headers.add("cache-control", "no-store");
   if (retry_after) head.headers.add("retry-after", std::to_string(retry_after->count()));
   head.body = {Body::Kind::kLength, page.size()};
@@ -57,6 +90,15 @@ void send_page(ResponseStream& to, int status, std::string_view text,
 void answer_page(ResponseStream& to, int status, std::string_view text,
                  std::optional<std::chrono::seconds> retry_after) {
   send_page(to, status, text, retry_after);
+  to.finish();
+}
+
+void answer_redirect(ResponseStream& to, std::string_view location, int status) {
+  ResponseHead head;
+  head.status = status;
+  head.headers.add("location", location);
+  head.body = {Body::Kind::kLength, 0};
+  to.send_head(head);
   to.finish();
 }
 

@@ -15,12 +15,16 @@ std::string escape_html(std::string_view text);
 // The whole small page that says a status to a person.
 std::string page_html(int status, std::string_view text);
 
-// Answers with such a page and finishes: may destroy the Exchange, so call it last.
+// Answers with such a page, or what the stream's PageStyle makes of it, and finishes: may destroy
+// the Exchange, so call it last. The operator's page goes before ours, whatever the client accepts.
 void answer_page(ResponseStream& to, int status, std::string_view text,
                  std::optional<std::chrono::seconds> retry_after = {});
 // answer_page() without finish().
 void send_page(ResponseStream& to, int status, std::string_view text,
                std::optional<std::chrono::seconds> retry_after = {});
+
+// Sends the client to `location` and finishes, too.
+void answer_redirect(ResponseStream& to, std::string_view location, int status);
 
 // What visitors of a name without a certificate are told, by what became of it.
 Notice parking_notice(const Error& why);

@@ -49,6 +49,9 @@ void ProxyStream::start() {
     }
     granted_ = *std::move(origin);
     upstreams_ = {&*granted_, 1};
+  } else if (route_ != nullptr && route_->redirect) {
+    return answer_redirect(stream_, redirect_location(*route_->redirect, head_),
+                           route_->redirect->status);
   } else if (route_ != nullptr) {
     upstreams_ = route_->upstreams;
     const size_t index = routes_->index_of(*route_);
@@ -99,7 +102,7 @@ void ProxyStream::on_connected(Result<std::unique_ptr<OriginConnection>> result)
   const bool late = result.error().code == ErrorCode::kTimeout;
   if (++tried_ < upstreams_.size()) {
     context_.log.warning("upstream_unreachable", result.error().message,
-                         {{"host", head_.authority}});
+                         {{"host", head_.authority}, {"request", head_.id}});
     return attempt();
   }
   give_up(late ? 504 : 502, "The server behind this site cannot be reached at the moment.",
@@ -108,6 +111,9 @@ void ProxyStream::on_connected(Result<std::unique_ptr<OriginConnection>> result)
 
 void ProxyStream::use(std::unique_ptr<OriginConnection> connection) {
   origin_ = std::move(connection);
+  if (ExchangeNotes* notes = stream_.notes(); notes != nullptr) {
+    *notes = {origin_->origin().text(), context_.clock.now(), std::nullopt};
+  }
   origin_->send_head(*this, head_);
   origin_->send_body(kept_);
   if (!idempotent_ || !origin_->reused()) {
@@ -193,6 +199,7 @@ void ProxyStream::on_response_head(ResponseHead& head) {
   limit_.reset();
   spend();
   answering_ = true;
+  if (auto* notes = stream_.notes(); notes != nullptr) notes->answered = context_.clock.now();
   tunnel_ = head.status == 101;
   forward_response(head, response_rules());
   // RFC 6797, 7.2: it does not belong into what comes without TLS.
@@ -222,8 +229,9 @@ void ProxyStream::on_origin_failure(const std::string& why, bool began) {
   const auto failed = std::move(origin_);
   limit_.reset();
   if (answering_) {
-    context_.log.warning("upstream_cut", why,
-                         {{"host", head_.authority}, {"upstream", failed->origin().text()}});
+    context_.log.warning(
+        "upstream_cut", why,
+        {{"host", head_.authority}, {"upstream", failed->origin().text()}, {"request", head_.id}});
     return stream_.reset();
   }
   // The upstream closed a kept connection just as we took it: nothing of ours was done.
@@ -234,7 +242,8 @@ void ProxyStream::on_origin_failure(const std::string& why, bool began) {
 
 void ProxyStream::give_up(int status, const char* text, const std::string& why) {
   limit_.reset();
-  context_.log.warning("upstream_failed", why, {{"host", head_.authority}, {"status", status}});
+  context_.log.warning("upstream_failed", why,
+                       {{"host", head_.authority}, {"status", status}, {"request", head_.id}});
   answer_page(stream_, status, text, std::chrono::seconds(5));
 }
 

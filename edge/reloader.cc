@@ -76,17 +76,23 @@ void Reloader::begin() {
   if (!tls) return refuse(tls.error());
   auto fallback = Fallback::load(*config);
   if (!fallback) return refuse(fallback.error());
+  std::shared_ptr<const FrontOptions> front;
+  if (hooks_.load_front) {
+    auto loaded = hooks_.load_front(*config);
+    if (!loaded) return refuse(loaded.error());
+    front = *std::move(loaded);
+  }
   auto watching = watch(*config);  // before the files are read: no change is missed
   // A load for the watch that is still queued is served by ours, of files that may come to nothing.
   const bool shared = file_loads_ > 0;
   loader_.load(*config, [this, config = *config, routes = *routes, fallback = *fallback,
-                         challenge_route = *challenge_route, tls = *tls, watching,
+                         challenge_route = *challenge_route, tls = *tls, front, watching,
                          shared](Result<std::shared_ptr<const Allowlist>> list) {
     if (!list) {
       files_changed_ = files_changed_ || shared;
       return refuse(std::move(list).error().in("on_demand.allow_files"));
     }
-    const Snapshot snapshot{config, routes, fallback, challenge_route, *list, tls};
+    const Snapshot snapshot{config, routes, fallback, challenge_route, *list, tls, front};
     end(take(snapshot, watching));
   });
 }
@@ -124,10 +130,11 @@ void Reloader::end(const Result<Reloaded>& outcome) {
                    "these keys, or the files that they name, have changed and need a restart",
                    {{"keys", joined(outcome->needs_restart)}});
     }
-    log_.info("reloaded",
-              "routes, allowlist, certificates, TLS, challenge upstream and log level are as the "
-              "file says",
-              {{"allowlist_entries", outcome->allowlist_entries}});
+    log_.info(
+        "reloaded",
+        "routes, allowlist, certificates, TLS, what is done around requests and log level are "
+        "as the file says",
+        {{"allowlist_entries", outcome->allowlist_entries}});
   }
   const std::vector<Told> told = std::exchange(telling_, std::exchange(next_, {}));
   if (!telling_.empty()) {

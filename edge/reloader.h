@@ -11,6 +11,7 @@
 #include "edge/config.h"
 #include "edge/fallback.h"
 #include "edge/file_prints.h"
+#include "edge/front/options.h"
 #include "edge/tls_policy.h"
 
 namespace latchkey::edge {
@@ -34,11 +35,13 @@ class Reloader {
     std::shared_ptr<const RoutingTable> challenge_route;  // null: there is none
     std::shared_ptr<const Allowlist> allowlist;
     TlsPolicy tls;
+    std::shared_ptr<const FrontOptions> front;  // null: nobody loads them
   };
   struct Hooks {
     std::function<Result<Config>()> reread;  // empty: there is no file
     std::function<void(const Snapshot&)> apply;
     std::function<void(std::shared_ptr<const Allowlist>)> apply_allowlist;
+    std::function<Result<std::shared_ptr<const FrontOptions>>(const Config&)> load_front{};
   };
 
   // Watches the allow files of `config` from now on, and reads those that a reload does not take:

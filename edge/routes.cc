@@ -76,7 +76,13 @@ Result<std::shared_ptr<const RoutingTable>> RoutingTable::make(std::vector<Route
     const Route& route = table->routes_[i];
     const std::string where = "routes[" + std::to_string(i) + "]";
     if (route.hosts.empty()) return invalid(where + ".hosts: expected at least one host");
-    if (route.upstreams.empty()) return invalid(where + ".upstreams: expected at least one URL");
+    if (route.redirect) {
+      if (auto ok = check_redirect(*route.redirect); !ok) {
+        return std::move(ok).error().in(where + ".redirect");
+      }
+    } else if (route.upstreams.empty()) {
+      return invalid(where + ".upstreams: expected at least one URL");
+    }
     for (const std::string& pattern : route.hosts) {
       if (pattern == "*") {
         if (!table->any_) table->any_ = i;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "edge/redirect.h"
 
 namespace latchkey::edge {
 
@@ -32,6 +33,7 @@ struct Route {
   std::vector<Origin> upstreams;   // at least one; used in turn
   HeaderRules request_headers;
   HeaderRules response_headers;
+  std::optional<Redirect> redirect{};  // instead of upstreams
 };
 
 // Host -> route. Immutable: a reload posts a new one to each worker.

@@ -61,17 +61,22 @@ Worker::Worker(Loop& loop, const WorkerShared& shared, Settings settings, Socket
           .other_challenges = nullptr,
           .https_port = static_cast<uint16_t>(shared.https_port),
           .rules = {.underscore = shared.underscore_names}},
+      front_(loop.clock(), *shared.front_counts, std::move(settings.front)),
       https_{loop.clock(),
-             [this](RequestHead head, ResponseStream& stream) -> std::unique_ptr<Exchange> {
-               if (stream.client().notice != nullptr) return std::make_unique<NoticePage>(stream);
-               return std::make_unique<ProxyStream>(proxy_, std::move(head), stream);
-             },
+             front_.before(
+                 [this](RequestHead head, ResponseStream& stream) -> std::unique_ptr<Exchange> {
+                   if (stream.client().notice != nullptr) {
+                     return std::make_unique<NoticePage>(stream);
+                   }
+                   return std::make_unique<ProxyStream>(proxy_, std::move(head), stream);
+                 }),
              {},
              shared.protections},
       http_{loop.clock(),
-            [this](RequestHead head, ResponseStream& stream) -> std::unique_ptr<Exchange> {
-              return std::make_unique<PlainSite>(plain_site_, std::move(head), stream);
-            },
+            front_.before(
+                [this](RequestHead head, ResponseStream& stream) -> std::unique_ptr<Exchange> {
+                  return std::make_unique<PlainSite>(plain_site_, std::move(head), stream);
+                }),
             {},
             shared.protections},
       client_context_{loop.uv(),
@@ -155,6 +160,7 @@ std::unique_ptr<HttpSession> Worker::start_http(Transport& transport,
   client.proof_of = [&connection](std::string_view host) { return connection.proof_of(host); };
   client.grant_of = [&connection](std::string_view host) { return connection.grant_of(host); };
   client.notice = connection.notice();
+  client.tls_version = connection.tls_version();
   // A page of ours is said once: at its next try the client may get the real certificate.
   const bool once = client.notice != nullptr;
   const auto close = [&connection] { connection.close(); };
@@ -182,6 +188,10 @@ void Worker::replace_challenge_route(std::shared_ptr<const RoutingTable> route) 
                                         ResponseStream& stream) -> std::unique_ptr<Exchange> {
     return std::make_unique<ProxyStream>(challenge_proxy_, std::move(head), stream);
   };
+}
+
+void Worker::replace_front(std::shared_ptr<const FrontOptions> options) {
+  front_.replace(std::move(options));
 }
 
 void Worker::replace_fallback(std::shared_ptr<const Fallback> fallback) {

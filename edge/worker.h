@@ -9,6 +9,7 @@
 #include "base/resolver.h"
 #include "edge/client_connection.h"
 #include "edge/fallback.h"
+#include "edge/front/front.h"
 #include "edge/http/http1_session.h"
 #include "edge/listener.h"
 #include "edge/parking.h"
@@ -48,6 +49,7 @@ class Worker {
     std::shared_ptr<const TlsContext> tls = std::make_shared<const TlsContext>();
     // Where HTTP-01 requests go that are not for us: make_challenge_route(). Null: nowhere.
     std::shared_ptr<const RoutingTable> challenge_route{};
+    std::shared_ptr<const FrontOptions> front{};  // null: the defaults
   };
   struct Sockets {  // listening
     std::vector<Socket> https, http;
@@ -60,6 +62,7 @@ class Worker {
   // For requests from now on.
   void replace_routes(std::shared_ptr<const RoutingTable> routes);
   void replace_challenge_route(std::shared_ptr<const RoutingTable> route);
+  void replace_front(std::shared_ptr<const FrontOptions> options);
   // For handshakes from now on.
   void replace_fallback(std::shared_ptr<const Fallback> fallback);
   void replace_tls(std::shared_ptr<const TlsContext> tls);
@@ -92,6 +95,7 @@ class Worker {
   ProxyContext proxy_;
   ProxyContext challenge_proxy_;
   PlainSiteContext plain_site_;
+  Front front_;
   const SessionContext https_;
   const SessionContext http_;
   const ClientConnection::Context client_context_;

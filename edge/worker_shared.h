@@ -1,6 +1,7 @@
 #pragma once
 #include <atomic>
 #include <functional>
+#include <memory>
 
 #include "acme/challenges.h"
 #include "base/address_ranges.h"
@@ -12,6 +13,7 @@
 #include "base/server_name.h"
 #include "cache/certificate.h"
 #include "cache/certificate_cache.h"
+#include "edge/front/counts.h"
 #include "edge/http/protection_counts.h"
 #include "edge/parking_bounds.h"
 
@@ -80,6 +82,7 @@ struct WorkerShared {
   bool rsa_twins = true;  // clients that cannot do ECDSA get one
   bool asks = false;      // an ask endpoint has a word about names: their routes, for instance
   AddressRanges proxy_protocol_from{};  // balancers that say who the client is
+  std::shared_ptr<FrontCounts> front_counts = std::make_shared<FrontCounts>();
 
   // Ask the control thread. The answer comes by mailbox, on the worker that asked, also when all of
   // its visitors have left in the meantime.

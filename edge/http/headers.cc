@@ -4,6 +4,7 @@
 #include <array>
 #include <vector>
 
+#include "base/url.h"
 #include "edge/client_certificates.h"
 
 namespace latchkey::edge {
@@ -52,10 +53,19 @@ bool is_claim(std::string_view name) {
          name == "client-ip" || name == "x-client-ip" || name == "true-client-ip";
 }
 
+// Those of them that a trusted proxy may say, and we go on with.
+bool is_forwarded_field(std::string_view name) {
+  return name == "x-forwarded-for" || name == "x-forwarded-proto" || name == "x-forwarded-host" ||
+         name == "forwarded";
+}
+
 bool is_spoof(std::string_view name, const HeaderRules& rules) {
   if (name.find('_') == std::string_view::npos) return is_claim(name);
   const std::string plain = dashed(name);
-  if (is_claim(plain) || is_hop_by_hop(plain) || is_kept(plain) || plain == "via") return true;
+  if (is_claim(plain) || is_hop_by_hop(plain) || is_kept(plain) || plain == "via" ||
+      plain == "x-request-id") {
+    return true;
+  }
   return std::any_of(rules.begin(), rules.end(),
                      [&](const auto& rule) { return same_text(rule.first, plain); });
 }
@@ -71,6 +81,44 @@ void add_proof(HeaderList& headers, const ClientProof& proof) {
   headers.add("x-client-cert-serial", identity.serial);
 }
 
+// The fields of that name as one list, with `last` at its end.
+std::string list_with(const HeaderList& headers, std::string_view name, std::string_view last) {
+  std::string out;
+  for (const auto [field, value] : headers) {
+    if (field == name) out.append(value).append(", ");
+  }
+  return out.append(last);
+}
+
+// RFC 7239, 4 and 6: IPv6 addresses in brackets, and what is no token in quotes.
+std::string forwarded_element(const RequestHead& head, const ClientInfo& client) {
+  const bool v6 = client.address.find(':') != std::string::npos;
+  std::string out = "for=" + (v6 ? "\"[" + client.address + "]\"" : client.address);
+  out.append(";host=\"").append(head.authority).append("\";proto=");
+  return out.append(client.secure ? "https" : "http");
+}
+
+// Sets the one field of that name, unless a trusted proxy has said something that may be true.
+template <typename Plausible>
+void say_once(RequestHead& head, std::string_view name, std::string_view ours,
+              Plausible plausible) {
+  const bool keep =
+      head.from_trusted_proxy && head.headers.count(name) == 1 && plausible(head.headers.get(name));
+  if (!keep) head.headers.set(name, ours);
+}
+
+void introduce_client(RequestHead& head, const ClientInfo& client) {
+  HeaderList& headers = head.headers;
+  headers.set("x-forwarded-for", list_with(headers, "x-forwarded-for", client.address));
+  say_once(head, "x-forwarded-proto", client.secure ? "https" : "http",
+           [](std::string_view said) { return said == "https" || said == "http"; });
+  say_once(head, "x-forwarded-host", head.authority, is_authority);
+  if (head.forwarded || headers.has("forwarded")) {
+    headers.set("forwarded", list_with(headers, "forwarded", forwarded_element(head, client)));
+  }
+  if (!head.id.empty()) headers.set("x-request-id", head.id);
+}
+
 void apply(HeaderList& headers, const HeaderRules& rules) {
   for (const auto& [name, value] : rules) {
     headers.remove(name);
@@ -82,7 +130,7 @@ void apply(HeaderList& headers, const HeaderRules& rules) {
 
 void forward_request_trailers(HeaderList& trailers, const HeaderRules& rules) {
   trailers.remove_if([&](const HeaderList::Field& field) {
-    return is_spoof(field.name, rules) ||
+    return is_spoof(field.name, rules) || field.name == "x-request-id" ||
            std::any_of(rules.begin(), rules.end(),
                        [&](const auto& rule) { return same_text(rule.first, field.name); });
   });
@@ -93,11 +141,12 @@ void forward_request(RequestHead& head, const ClientInfo& client, const HeaderRu
   const bool trailers = headers.has_token("te", "trailers");
   remove_hop_by_hop(headers);
   headers.remove("expect");  // the codec writes the one that we understand
-  headers.remove_if([&](const HeaderList::Field& field) { return is_spoof(field.name, rules); });
+  headers.remove_if([&](const HeaderList::Field& field) {
+    const bool let_in = head.from_trusted_proxy && is_forwarded_field(field.name);
+    return !let_in && is_spoof(field.name, rules);
+  });
   if (trailers) headers.add("te", "trailers");
-  headers.add("x-forwarded-for", client.address);
-  headers.add("x-forwarded-proto", client.secure ? "https" : "http");
-  headers.add("x-forwarded-host", head.authority);
+  introduce_client(head, client);
   if (client.proof_of) add_proof(headers, client.proof_of(head.host()));
   std::string via;
   for (const auto [name, value] : headers) {

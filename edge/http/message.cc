@@ -20,6 +20,14 @@ std::string_view reason_phrase(int status) {
       return "Early Hints";
     case 200:
       return "OK";
+    case 301:
+      return "Moved Permanently";
+    case 302:
+      return "Found";
+    case 303:
+      return "See Other";
+    case 307:
+      return "Temporary Redirect";
     case 308:
       return "Permanent Redirect";
     case 400:
@@ -36,6 +44,8 @@ std::string_view reason_phrase(int status) {
       return "URI Too Long";
     case 421:
       return "Misdirected Request";
+    case 429:
+      return "Too Many Requests";
     case 431:
       return "Request Header Fields Too Large";
     case 500:

@@ -33,6 +33,12 @@ struct RequestHead {
   bool expect_continue = false;  // the client waits for a 100 before it sends the body
   std::string upgrade;           // the protocol it asks to switch to ("websocket"), or ""
 
+  // Set by the Front (edge/front/front.h); "" and false without one.
+  std::string id{};                 // X-Request-Id, towards the upstream and in logs
+  std::string client_address{};     // numeric: who asks, also through proxies that are trusted
+  bool from_trusted_proxy = false;  // what it says of its client goes on
+  bool forwarded = false;           // the upstream gets RFC 7239's Forwarded
+
   // The authority without port and trailing dot, in lower case; an IPv6 address keeps its brackets.
   std::string host() const;
 };

@@ -30,6 +30,23 @@ struct ClientProof {
   std::shared_ptr<const ClientIdentity> identity{};  // null: it has shown none
 };
 
+// What an exchange tells of how it came to its answer; for the access log.
+struct ExchangeNotes {
+  std::string upstream{};               // the address that was tried last
+  std::optional<TimePoint> sent{};      // when the request went there
+  std::optional<TimePoint> answered{};  // when the response's head came
+};
+
+class ErrorPages;
+
+// How a page of ours is to look for a request.
+struct PageStyle {
+  enum class Form { kHtml, kText, kJson };  // what the client accepts
+
+  const ErrorPages* pages = nullptr;  // the operator's; null: he has none
+  Form form = Form::kHtml;
+};
+
 // Who is at the other end of the connection.
 struct ClientInfo {
   std::string address;  // numeric, without port
@@ -41,6 +58,7 @@ struct ClientInfo {
   // Of its certificate, for requests for `host`. Empty: nobody asks.
   std::function<ClientProof(std::string_view host)> proof_of{};
   std::shared_ptr<const Notice> notice{};  // null: they are served
+  std::string_view tls_version{};          // "TLSv1.3"; "" without TLS. Lives for ever
 };
 
 // The way back to the client; the session implements it. It takes everything it is given and
@@ -49,6 +67,9 @@ struct ClientInfo {
 class ResponseStream {
  public:
   virtual const ClientInfo& client() const = 0;
+  // Null: nobody wants them.
+  virtual ExchangeNotes* notes() { return nullptr; }
+  virtual PageStyle page_style() const { return {}; }
 
   // 1xx but not 101; any number, before send_head().
   virtual void send_interim(const ResponseHead& head) = 0;

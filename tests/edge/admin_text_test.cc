@@ -49,6 +49,8 @@ TEST(AdminTextTest, TheDocumentedStatus) {
       "0 http2 empty frames, 2 http2 tiny windows, 310 http2 priorities, "
       "0 http2 other frames, 0 http2 calmed, 1 http2 broken, 7 malformed heads, "
       "1 large heads, 4 slow heads, 0 slow bodies, 2 slow readers\n"
+      "requests     91022 served, 0 rate limited, 31877 compressed, 0 compression busy, "
+      "0 access log dropped\n"
       "issuance     40 orders, 30 obtained, 8 renewed, 2 failed, 311 from store, 150 denied, "
       "4 unknown, 6 too early, 90 refused again, 0 new names over limit, 0 expired served, "
       "0 self signed served\n"

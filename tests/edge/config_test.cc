@@ -88,6 +88,12 @@ TEST(ConfigTest, ReadsEveryKey) {
         "resolvers": ["192.0.2.1", "192.0.2.2:5353"]},
       "export": {"dir": "out", "hook": {"program": "/bin/deploy", "timeout": "9s"}},
       "challenge_upstream": "http://127.0.0.1:8888",
+      "access_log": {"file": "access.log", "query": false}, "request_id": {"to_client": true},
+      "trusted_proxies": ["10.0.0.0/8"], "forwarded": true,
+      "compression": {"types": ["text/*"], "min_size": "2KiB", "algorithms": ["gzip"],
+        "max_at_once": 9},
+      "rate_limit": {"requests": 5, "per": "2s", "burst": 8},
+      "error_pages": {"502": "bad.html", "default": "any.html"},
       "renewal": {"remaining": 0.25, "policy": "on_use", "forget_after": "90d",
         "expired": "self_signed", "http_fallback": true},
       "events": {"webhook": {"url": "https://hook.test/e", "secret_file": "w",
@@ -96,7 +102,8 @@ TEST(ConfigTest, ReadsEveryKey) {
       "store": {"sqlite": "x.db", "encryption_key_file": "k", "keep_expired": "10d"},
       "cache": {"max_certificates": 7, "max_bytes": "2MiB"},
       "routes": [{"hosts": ["*.a.test"], "upstreams": ["http://127.0.0.1:1"],
-        "request_headers": {"X-Edge": "1"}, "response_headers": {"Server": null}}],
+        "request_headers": {"X-Edge": "1"}, "response_headers": {"Server": null}},
+        {"hosts": ["b.test"], "redirect": {"to": "https://a.test{path}", "status": 302}}],
       "upstream": {"connect_timeout": "1s", "response_timeout": "2s"},
       "shutdown_grace": "3s", "log": {"level": "debug", "format": "json"}})",
       "my.json");
@@ -141,6 +148,21 @@ TEST(ConfigTest, ReadsEveryKey) {
   EXPECT_EQ(config->export_to->hook->program, "/bin/deploy");
   EXPECT_EQ(config->export_to->hook->timeout, 9s);
   EXPECT_EQ(config->challenge_upstream, "http://127.0.0.1:8888");
+  EXPECT_EQ(config->front.access_log->file, "access.log");
+  EXPECT_FALSE(config->front.access_log->query);
+  EXPECT_TRUE(config->front.request_id_to_client);
+  EXPECT_EQ(config->front.trusted_proxies, std::vector<std::string>{"10.0.0.0/8"});
+  EXPECT_TRUE(config->front.forwarded);
+  EXPECT_EQ(config->front.compression->types, std::vector<std::string>{"text/*"});
+  EXPECT_EQ(config->front.compression->min_size, 2048U);
+  EXPECT_EQ(config->front.compression->algorithms, std::vector<std::string>{"gzip"});
+  EXPECT_EQ(config->front.compression->max_at_once, 9);
+  EXPECT_EQ(config->front.rate_limit->requests, 5);
+  EXPECT_EQ(config->front.rate_limit->per, 2s);
+  EXPECT_EQ(config->front.rate_limit->burst, 8);
+  EXPECT_EQ(config->front.error_pages[1].second, "any.html");
+  EXPECT_EQ(config->routes[1].redirect->to, "https://a.test{path}");
+  EXPECT_EQ(config->routes[1].redirect->status, 302);
   EXPECT_EQ(config->renewal.remaining, 0.25);
   EXPECT_EQ(config->renewal.policy, RenewalRules::Policy::kOnUse);
   EXPECT_EQ(config->renewal.forget_after, 90 * 24h);
@@ -214,6 +236,10 @@ TEST(ConfigTest, TheShippedSchemaNamesTheSameKeys) {
                   ", \"registered_domain\": " + rate + ", \"identifiers\": " + rate +
                   ", \"name_failures\": " + rate + "}, ");
   full.insert(full.find("\"directory\""), R"("eab": {"kid": "k", "hmac_key_file": "f"}, )");
+  full.insert(full.rfind('}'), R"("access_log": {"file": "f"}, "compression": {},
+    "rate_limit": {"requests": 1}, )");
+  full.insert(full.find('[', full.find("\"routes\"")) + 1,
+              R"({"hosts": ["r.test"], "redirect": {"to": "https://a.test/"}}, )");
   const char kHook[] = R"("dns": {"hook": {"program": "p"}},)";
   full.insert(full.rfind('}'), std::string(kHook) + R"("certificates": [{"dir": "d"},
       {"cert_file": "c", "key_file": "k"}], "export": {"dir": "d", "hook": {"program": "p"}},

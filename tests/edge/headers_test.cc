@@ -123,5 +123,69 @@ TEST(HeadersTest, TrailersDoNotBringInWhatHeadersMayNot) {
   }
 }
 
+std::string introduced(std::vector<std::pair<std::string, std::string>> fields, bool trusted,
+                       bool forwarded, const std::string& address = "192.0.2.7") {
+  RequestHead head;
+  head.method = "GET";
+  head.authority = "a.test:8443";
+  head.from_trusted_proxy = trusted;
+  head.forwarded = forwarded;
+  head.id = "i-1";
+  for (const auto& [name, value] : fields) head.headers.add(name, value);
+  forward_request(head, ClientInfo{address, true, {}}, {});
+  head.headers.remove("via");
+  return show(head.headers);
+}
+
+TEST(ForwardRequestTest, WhatATrustedProxySaysOfItsClientGoesOn) {
+  EXPECT_EQ(introduced({{"X-Forwarded-For", "6.6.6.6"},
+                        {"X-Forwarded-For", "203.0.113.9"},
+                        {"X-Forwarded-Proto", "http"},
+                        {"X-Forwarded-Host", "b.test"},
+                        {"Forwarded", "for=203.0.113.9"},
+                        {"X_Forwarded_For", "6.6.6.6"},
+                        {"X-Forwarded-Port", "1"},
+                        {"X-Real-IP", "6.6.6.6"}},
+                       true, false),
+            "x-forwarded-proto: http\nx-forwarded-host: b.test\n"
+            "x-forwarded-for: 6.6.6.6, 203.0.113.9, 192.0.2.7\n"
+            "forwarded: for=203.0.113.9, for=192.0.2.7;host=\"a.test:8443\";proto=https\n"
+            "x-request-id: i-1\n");
+}
+
+TEST(ForwardRequestTest, WhatATrustedProxyCannotMeanDoesNot) {
+  EXPECT_EQ(introduced({{"X-Forwarded-Proto", "gopher"},
+                        {"X-Forwarded-Host", "b.test"},
+                        {"X-Forwarded-Host", "c.test"}},
+                       true, false),
+            "x-forwarded-for: 192.0.2.7\nx-forwarded-proto: https\n"
+            "x-forwarded-host: a.test:8443\nx-request-id: i-1\n");
+  EXPECT_EQ(introduced({{"X-Forwarded-Host", "b.test/path"}}, true, false),
+            "x-forwarded-for: 192.0.2.7\nx-forwarded-proto: https\n"
+            "x-forwarded-host: a.test:8443\nx-request-id: i-1\n");
+}
+
+TEST(ForwardRequestTest, ForwardedIsWrittenWhereItIsWanted) {
+  EXPECT_EQ(introduced({{"Forwarded", "for=6.6.6.6"}, {"X-Forwarded-For", "6.6.6.6"}}, false, true,
+                       "2001:db8::1"),
+            "x-forwarded-for: 2001:db8::1\nx-forwarded-proto: https\n"
+            "x-forwarded-host: a.test:8443\n"
+            "forwarded: for=\"[2001:db8::1]\";host=\"a.test:8443\";proto=https\n"
+            "x-request-id: i-1\n");
+}
+
+TEST(ForwardRequestTest, TheRequestsIdIsOursAlone) {
+  const std::string ours =
+      "x-forwarded-for: 192.0.2.7\nx-forwarded-proto: https\nx-forwarded-host: a.test:8443\n"
+      "x-request-id: i-1\n";
+  EXPECT_EQ(introduced({{"Connection", "X-Request-Id"}, {"X_Request_Id", "x"}}, false, false),
+            ours);
+  HeaderList trailers;
+  trailers.add("x-request-id", "x");
+  trailers.add("x-sum", "1");
+  forward_request_trailers(trailers, {});
+  EXPECT_EQ(show(trailers), "x-sum: 1\n");
+}
+
 }  // namespace
 }  // namespace latchkey::edge

@@ -114,6 +114,7 @@ std::string EdgeSettings::json() const {
   raw_if(all, "dns", dns);
   raw_if(all, "export", export_to);
   text_if(all, "challenge_upstream", challenge_upstream);
+  for (const auto& [key, json] : keys) all.raw(key, json);
   if (!ocsp) all.raw("ocsp", JsonObject().boolean("enabled", false).str());
   raw_if(all, "events", events);
   if (!keep_expired.empty()) {

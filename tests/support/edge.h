@@ -56,6 +56,7 @@ struct EdgeSettings {
   std::string dns{};           // JSON: hook() or rfc2136()
   std::string export_to{};     // JSON: an object
   std::string challenge_upstream{};
+  std::vector<std::pair<std::string, std::string>> keys{};  // others: their names, their JSON
   bool ocsp = true;
   std::string events{};        // likewise
   std::string keep_expired{};  // of the store
