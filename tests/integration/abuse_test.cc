@@ -61,7 +61,7 @@ TEST_F(AbuseTest, OfSlowClientsCostsLittleMemory) {
   EXPECT_EQ(slow.connected(), kClients);
   PoliteClient polite(site_.tls("a.test"), 50);
   std::this_thread::sleep_for(std::chrono::seconds(3));
-  expect_memory(kClients * (100 << 10));
+  expect_memory(kClients * (32 << 10));
   expect_served("500 slow clients", polite.stop());
 }
 
