@@ -50,20 +50,6 @@ class OwnedFd {
   int fd_;
 };
 
-// No program that is started from here on has any descriptor that we have now, also those that a
-// library opened without a thought for that.
-Result<> close_all_on_exec() {
-  if (::close_range(STDERR_FILENO + 1, UINT_MAX, CLOSE_RANGE_CLOEXEC) == 0) return Unit{};
-  // An older kernel (or one that is only played).
-  std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd", error)) {
-    const int fd = std::atoi(entry.path().filename().c_str());
-    if (fd > STDERR_FILENO) ::fcntl(fd, F_SETFD, FD_CLOEXEC);
-  }
-  if (error) return Error{ErrorCode::kIo, "reading /proc/self/fd: " + error.message()};
-  return Unit{};
-}
-
 // A file in memory, at its beginning: unlike a socket it can be opened as /dev/stdin, and unlike a
 // pipe it has room for everything.
 Result<int> input_of(const std::string& text) {
@@ -293,6 +279,18 @@ void Run::finish(int64_t code, int signal) {
 }
 
 }  // namespace
+
+Result<> close_all_on_exec() {
+  if (::close_range(STDERR_FILENO + 1, UINT_MAX, CLOSE_RANGE_CLOEXEC) == 0) return Unit{};
+  // An older kernel (or one that is only played).
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd", error)) {
+    const int fd = std::atoi(entry.path().filename().c_str());
+    if (fd > STDERR_FILENO) ::fcntl(fd, F_SETFD, FD_CLOEXEC);
+  }
+  if (error) return Error{ErrorCode::kIo, "reading /proc/self/fd: " + error.message()};
+  return Unit{};
+}
 
 Result<> check_program(const std::string& path) {
   const auto wrong = [&](const std::string& why) {

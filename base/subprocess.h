@@ -15,6 +15,10 @@ namespace latchkey {
 // error names it and the remedy.
 Result<> check_program(const std::string& path);
 
+// No program that is started from here on has any descriptor that we have now, also those that a
+// library opened without a thought for that.
+Result<> close_all_on_exec();
+
 struct ProgramCall {
   std::string path;
   std::vector<std::string> arguments{};

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -44,12 +45,28 @@ Result<StateLock> StateLock::acquire(const fs::path& state_dir) {
                                      "; stop that one first, or give this one a state_dir of "
                                      "its own"};
   }
+  if (auto written = lock.write_pid(file); !written) return written.error();
+  return lock;
+}
+
+Result<> StateLock::write_pid(const fs::path& file) const {
   const std::string pid = std::to_string(::getpid()) + "\n";
-  if (::ftruncate(lock.fd_, 0) != 0 ||
-      ::pwrite(lock.fd_, pid.data(), pid.size(), 0) != static_cast<ssize_t>(pid.size())) {
+  if (::ftruncate(fd_, 0) != 0 ||
+      ::pwrite(fd_, pid.data(), pid.size(), 0) != static_cast<ssize_t>(pid.size())) {
     return Error{ErrorCode::kIo, "cannot write " + file.string() + ": " + errno_text(errno)};
   }
-  return lock;
+  return Unit{};
+}
+
+Result<StateLock> StateLock::take(const fs::path& state_dir, StateLock inherited) {
+  struct stat ours {
+  }, there{};
+  const bool same = ::fstat(inherited.fd_, &ours) == 0 &&
+                    ::stat((state_dir / "lock").c_str(), &there) == 0 &&
+                    ours.st_dev == there.st_dev && ours.st_ino == there.st_ino;
+  if (!same) return acquire(state_dir);
+  if (auto written = inherited.write_pid(state_dir / "lock"); !written) return written.error();
+  return inherited;
 }
 
 StateLock::~StateLock() {

@@ -15,6 +15,11 @@ class StateLock {
   // Makes the folder (0700) if it does not exist. Never waits: a second instance gets an error
   // (kIo) that names the folder, the first one's PID and what to do.
   static Result<StateLock> acquire(const std::filesystem::path& state_dir);
+  // What another process held, whose descriptor we have inherited: ours from now on. Errors are
+  // acquire()'s, also where it is another folder's.
+  static Result<StateLock> take(const std::filesystem::path& state_dir, StateLock inherited);
+  // Takes the descriptor, whatever it is.
+  static StateLock adopt(int fd) { return StateLock(fd); }
   StateLock(StateLock&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
   StateLock& operator=(StateLock&& other) noexcept {
     std::swap(fd_, other.fd_);
@@ -27,6 +32,7 @@ class StateLock {
 
  private:
   explicit StateLock(int fd) : fd_(fd) {}
+  Result<> write_pid(const std::filesystem::path& file) const;
   int fd_ = -1;
 };
 

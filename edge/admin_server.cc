@@ -3,9 +3,12 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <list>
+#include <optional>
 #include <utility>
 
+#include "base/file.h"
 #include "base/json.h"
 #include "edge/admin_socket.h"
 #include "edge/http/http1_session.h"
@@ -146,7 +149,7 @@ struct AdminServer::Impl {
     Http1Session session_;
   };
 
-  Impl(AdminSocket opened, Loop& on, AdminHandler answer, Log& log)
+  Impl(AdminSocket opened, Loop& on, AdminHandler answer, Log& to_log)
       : socket(std::move(opened)),
         loop(on),
         handler(std::move(answer)),
@@ -155,8 +158,16 @@ struct AdminServer::Impl {
                return std::make_unique<AdminExchange>(std::move(head), stream, loop.clock(),
                                                       handler);
              }},
-        listener(loop.uv(), loop.clock(), log, socket.take(),
-                 {[] { return true; }, [this](int fd, const std::string&) { accept(fd); }}) {}
+        log_(to_log) {}
+
+  Result<> listen() {
+    const int fd = socket.duplicate();
+    if (fd < 0) return Error{ErrorCode::kIo, "admin socket: " + errno_text(errno)};
+    Listener::Callbacks callbacks{[] { return true; },
+                                  [this](int client, const std::string&) { accept(client); }};
+    listener.emplace(loop.uv(), loop.clock(), log_, fd, std::move(callbacks));
+    return Unit{};
+  }
 
   void accept(int fd) {
     if (connections.size() >= kMaxConnections) {
@@ -173,15 +184,34 @@ struct AdminServer::Impl {
   const AdminHandler handler;
   const SessionContext http;
   std::list<std::unique_ptr<Connection>> connections;  // <= kMaxConnections
-  Listener listener;
+  Log& log_;
+  std::optional<Listener> listener;  // null: paused
 };
 
 Result<std::unique_ptr<AdminServer>> AdminServer::open(const std::string& path, Loop& loop,
                                                        AdminHandler handler, Log& log) {
   auto socket = AdminSocket::open(path);
   if (!socket) return std::move(socket).error();
-  auto impl = std::make_unique<Impl>(*std::move(socket), loop, std::move(handler), log);
+  return adopt(*std::move(socket), loop, std::move(handler), log);
+}
+
+Result<std::unique_ptr<AdminServer>> AdminServer::adopt(AdminSocket socket, Loop& loop,
+                                                        AdminHandler handler, Log& log) {
+  auto impl = std::make_unique<Impl>(std::move(socket), loop, std::move(handler), log);
+  if (auto listens = impl->listen(); !listens) return listens.error();
   return std::unique_ptr<AdminServer>(new AdminServer(std::move(impl)));
+}
+
+void AdminServer::pause() {
+  impl_->listener.reset();
+}
+
+void AdminServer::resume() {
+  static_cast<void>(impl_->listen());  // out of descriptors: then it stays as it is
+}
+
+AdminSocket& AdminServer::socket() {
+  return impl_->socket;
 }
 
 AdminServer::AdminServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

@@ -8,6 +8,7 @@
 #include "base/loop.h"
 #include "base/result.h"
 #include "base/task.h"
+#include "edge/admin_socket.h"
 
 namespace latchkey::edge {
 
@@ -34,9 +35,17 @@ class AdminServer {
   // one that another process serves is an error. Errors name the path and the remedy.
   static Result<std::unique_ptr<AdminServer>> open(const std::string& path, Loop& loop,
                                                    AdminHandler handler, Log& log);
+  // On a socket that listens already.
+  static Result<std::unique_ptr<AdminServer>> adopt(AdminSocket socket, Loop& loop,
+                                                    AdminHandler handler, Log& log);
   // Removes the socket file. Handlers that are under way are dropped.
   ~AdminServer();
   AdminServer(const AdminServer&) = delete;
+
+  // Accepts no more, for now; connections stay.
+  void pause();
+  void resume();
+  AdminSocket& socket();
 
  private:
   struct Impl;

@@ -1,5 +1,6 @@
 #include "edge/admin_socket.h"
 
+#include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -123,17 +124,26 @@ AdminSocket::AdminSocket(AdminSocket&& other) noexcept
     : path_(std::exchange(other.path_, "")),
       fd_(std::exchange(other.fd_, -1)),
       device_(other.device_),
-      inode_(other.inode_) {}
+      inode_(other.inode_),
+      keep_file_(other.keep_file_) {}
+
+AdminSocket AdminSocket::adopt(const std::string& path, Socket socket, bool keep_file) {
+  struct stat found {};
+  if (::lstat(path.c_str(), &found) != 0) found = {};
+  AdminSocket out(path, socket.release(), found.st_dev, found.st_ino);
+  out.keep_file_ = keep_file;
+  return out;
+}
 
 AdminSocket::~AdminSocket() {
   if (fd_ >= 0) ::close(fd_);
   struct stat found {};
-  if (path_.empty() || ::lstat(path_.c_str(), &found) != 0) return;
+  if (path_.empty() || keep_file_ || ::lstat(path_.c_str(), &found) != 0) return;
   if (found.st_dev == device_ && found.st_ino == inode_) ::unlink(path_.c_str());
 }
 
-int AdminSocket::take() {
-  return std::exchange(fd_, -1);
+int AdminSocket::duplicate() const {
+  return ::fcntl(fd_, F_DUPFD_CLOEXEC, 0);
 }
 
 }  // namespace latchkey::edge

@@ -75,8 +75,8 @@ Without a file:
     --http ADDRESS            default 0.0.0.0:80 and [::]:80
     --state-dir DIR           default /var/lib/latchkey; with it, the socket is DIR/admin.sock
 
-Signals: HUP reads the configuration again; TERM ends after what is being answered; INT, or a
-second TERM, ends at once.
+Signals: HUP reads the configuration again; USR2 replaces the process by a new one of the same file,
+without a gap; TERM ends after what is being answered; INT, or a second TERM, ends at once.
 )";
 
 Result<Config> short_start(const CommandLine& options) {
@@ -133,7 +133,7 @@ Log::Format log_format(const Config& config) {
   return json ? Log::Format::kJson : Log::Format::kText;
 }
 
-int run(const CommandLine& options) {
+int run(const CommandLine& options, Control::Origin origin) {
   const std::string file = options.one("--config");
   if (!file.empty() && options.options() > 1) {
     return usage("--config stands alone: put the other options into the file");
@@ -143,7 +143,7 @@ int run(const CommandLine& options) {
   Log log(STDERR_FILENO, log_format(*config), config->log_level);
   Control::Reread reread;
   if (!file.empty()) reread = [file] { return load_config(file); };
-  Control control(*std::move(config), file, std::move(reread), log);
+  Control control(*std::move(config), file, std::move(reread), log, std::move(origin));
   if (auto started = control.start(); !started) {
     log.error("start_failed", started.error().message);
     return kFailure;
@@ -183,7 +183,8 @@ int run_command(int argc, char** argv) {
         "--issuer-ca-file", "--email", "--https", "--http",     "--state-dir"};
     syntax.flags = {"--accept-terms"};
     const auto options = CommandLine::read(argc, argv, syntax);
-    return options ? run(*options) : usage(options.error().message);
+    if (!options) return usage(options.error().message);
+    return run(*options, Control::Origin::of_this_process(argc, argv));
   }
   if (verb == "validate" || verb == "config") {
     CommandSyntax syntax;

@@ -35,6 +35,11 @@ void ClientConnection::drain() {
   }
 }
 
+// Handshakes go on: HTTP on them begins in a draining worker.
+void ClientConnection::drain_gently() {
+  if (http_ != nullptr) http_->drain_gently();
+}
+
 void ClientConnection::close() {
   if (buried_) return;
   deadline_.reset();

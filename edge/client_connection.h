@@ -46,6 +46,8 @@ class ClientConnection final : private HelloHandler, private Parked, private Tra
 
   // Ends as soon as what is being answered is answered.
   void drain();
+  // The same, but what is idle, or greets, is left time.
+  void drain_gently();
 
   const std::string& peer() const { return peer_; }
   // After the handshake: the name asked for, and the certificate that was served.

@@ -158,7 +158,8 @@ std::vector<std::string> keys_for_restart(const Config& before, const Config& af
   std::erase_if(out, [](const std::string& key) {
     return key == "routes" || key == "on_demand.allow" || key == "on_demand.allow_files" ||
            key.starts_with("fallback.") || key.starts_with("tls.") || key == "log.level" ||
-           key == "certificates" || key == "challenge_upstream" || is_front_key(key);
+           key == "certificates" || key == "challenge_upstream" || is_front_key(key) ||
+           key == "shutdown_grace" || key == "upgrade_timeout" || key == "upgrade_grace";
   });
   return out;
 }

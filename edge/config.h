@@ -214,6 +214,8 @@ struct Config {
   Millis upstream_connect_timeout{5'000};
   Millis upstream_response_timeout{60'000};
   Millis shutdown_grace{30'000};
+  Millis upgrade_timeout{60'000};   // for each step of a new process that is to take over
+  Millis upgrade_grace{3'600'000};  // of connections that the process has which was replaced
   LogLevel log_level = LogLevel::kInfo;
   size_t log_format = 0;  // an index into kLogFormats
 

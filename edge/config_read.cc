@@ -332,6 +332,8 @@ void read_config(Section& top, Config& out) {
     upstream.duration("response_timeout", 10ms, 24h, out.upstream_response_timeout);
   }
   top.duration("shutdown_grace", 0ms, 24h, out.shutdown_grace);
+  top.duration("upgrade_timeout", 100ms, 1h, out.upgrade_timeout);
+  top.duration("upgrade_grace", 0ms, 7 * 24h, out.upgrade_grace);
   Section log = top.section("log");
   auto level = static_cast<size_t>(out.log_level);
   log.choice("level", kLogLevels, level);

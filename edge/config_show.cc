@@ -280,6 +280,8 @@ std::string write_config(const Config& config, bool secrets) {
                           .text("response_timeout", show_duration(config.upstream_response_timeout))
                           .str());
   out.text("shutdown_grace", show_duration(config.shutdown_grace));
+  out.text("upgrade_timeout", show_duration(config.upgrade_timeout));
+  out.text("upgrade_grace", show_duration(config.upgrade_grace));
   out.raw("log", JsonObject()
                      .text("level", kLogLevels[static_cast<size_t>(config.log_level)])
                      .text("format", kLogFormats[config.log_format])

@@ -2,8 +2,6 @@
 
 #include <malloc.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -24,8 +22,9 @@ using namespace std::chrono_literals;
 
 constexpr Millis kHelloTimeout = 10s;
 constexpr Millis kTrimPause = 5s;
-constexpr int64_t kHerd = 1000;         // handshakes: 10 MiB or less
-constexpr size_t kReservedFiles = 256;  // for the CA, the ask endpoint, the store and the log
+constexpr int64_t kHerd = 1000;           // handshakes: 10 MiB or less
+constexpr Millis kPredecessorTime = 60s;  // beside what the upgrade gives each step
+constexpr size_t kReservedFiles = 256;    // for the CA, the ask endpoint, the store and the log
 
 // The soft limit of open files becomes the hard one. How many of them are for clients and
 // upstreams.
@@ -93,11 +92,20 @@ struct Control::SignalHandle {
   UvPtr<uv_signal_t> handle{new uv_signal_t};
 };
 
-Control::Control(Config config, std::string config_file, Reread reread, Log& log)
+Control::Origin Control::Origin::of_this_process(int argc, char** argv) {
+  Origin out;
+  out.program = Program::of_this_process(argc, argv);
+  out.sockets = InheritedSockets::from_systemd();
+  out.predecessor = Predecessor::from_environment(out.sockets);
+  return out;
+}
+
+Control::Control(Config config, std::string config_file, Reread reread, Log& log, Origin origin)
     : config_(std::move(config)),
       config_file_(std::move(config_file)),
       reread_(std::move(reread)),
       log_(log),
+      origin_(std::move(origin)),
       cache_({static_cast<size_t>(config_.cache_max_certificates),
               static_cast<size_t>(config_.cache_max_bytes)}),
       max_descriptors_(raise_file_limit(log_)),
@@ -109,7 +117,7 @@ Control::~Control() = default;
 
 Result<> Control::start() {
   std::signal(SIGPIPE, SIG_IGN);
-  for (int number : {SIGTERM, SIGINT, SIGHUP}) {
+  for (int number : {SIGTERM, SIGINT, SIGHUP, SIGUSR2}) {
     signals_.push_back(std::make_unique<SignalHandle>(*this, number));
   }
   started_ = loop_.clock().wall_now();
@@ -121,18 +129,20 @@ Result<> Control::start() {
   auto front = load_front(config_);
   if (!front) return front.error();
   front_ = *std::move(front);
-  auto plane = ControlPlane::open(config_, loop_, cache_, challenges_, log_);
-  if (!plane) return plane.error();
-  plane_ = *std::move(plane);
-  ticket_keys_.emplace(plane_->derive_secret("session tickets"));
-  reloader_->compare_with(*plane_->policy().allowlist());
-
-  const size_t count = worker_count(config_);
+  // Who takes over finds out what is wrong while the other one still does all of the work. Others
+  // take no connections before they know that the state folder is theirs.
   std::vector<Worker::Sockets> sockets;
-  for (size_t i = 0; i < count; ++i) {
-    auto opened = open_sockets();
+  if (origin_.predecessor != nullptr) {
+    if (auto files = check_files(config_); !files) return files;
+    auto opened = open_sockets(worker_count(config_));
     if (!opened) return opened.error();
-    sockets.push_back(*std::move(opened));
+    sockets = *std::move(opened);
+  }
+  if (auto opened = open_plane(); !opened) return opened;
+  if (origin_.predecessor == nullptr) {
+    auto opened = open_sockets(worker_count(config_));
+    if (!opened) return opened.error();
+    sockets = *std::move(opened);
   }
   shared_.emplace(make_shared_state());
   Worker::Settings settings;
@@ -147,19 +157,40 @@ Result<> Control::start() {
   settings.front = front_;
   settings.connect_timeout = config_.upstream_connect_timeout;
   settings.response_timeout = config_.upstream_response_timeout;
+  if (origin_.predecessor != nullptr) {
+    auto ready = origin_.predecessor->ready(config_.upgrade_timeout + kPredecessorTime);
+    if (!ready) return ready;
+  }
+  workers_.reserve(sockets.size());
   for (Worker::Sockets& mine : sockets) {
     workers_.push_back(std::make_unique<WorkerThread>(*shared_, settings, std::move(mine)));
   }
   open_admin();
+  serve_predecessor();
   log_.info("ready", "all listeners accept",
             {{"https", joined(config_.https)},
              {"http", joined(config_.http)},
-             {"workers", count},
+             {"workers", workers_.size()},
              {"pid", static_cast<int64_t>(::getpid())},
              {"version", LATCHKEY_VERSION}});
-  tell_systemd("READY=1");
+  service_.ready();
   plane_->start();
   trim_after_herds();
+  return Unit{};
+}
+
+Result<> Control::open_plane() {
+  std::optional<StateLock> lock;
+  if (origin_.predecessor != nullptr) {
+    lock = StateLock::adopt(origin_.predecessor->take_lock().release());
+    auto ours = origin_.predecessor->prepared(config_.upgrade_timeout + kPredecessorTime);
+    if (!ours) return ours;
+  }
+  auto plane = ControlPlane::open(config_, loop_, cache_, challenges_, log_, std::move(lock));
+  if (!plane) return plane.error();
+  plane_ = *std::move(plane);
+  ticket_keys_.emplace(plane_->derive_secret("session tickets"));
+  reloader_->compare_with(*plane_->policy().allowlist());
   return Unit{};
 }
 
@@ -176,25 +207,6 @@ std::shared_ptr<const TlsContext> Control::make_tls(const TlsPolicy& policy) {
   made->use_ticket_keys(*ticket_keys_);
   made->use_compression(compression_);
   return made;
-}
-
-// A worker's own sockets. The first one settles which ports a port 0 stands for.
-Result<Worker::Sockets> Control::open_sockets() {
-  Worker::Sockets out;
-  const auto open_all = [](std::vector<std::string>& addresses, auto& into) -> Result<> {
-    for (std::string& text : addresses) {
-      auto address = ListenAddress::parse(text);
-      if (!address) return std::move(address).error().in("listen");
-      auto fd = open_listener(*address);
-      if (!fd) return fd.error();
-      into.emplace_back(*fd);
-      text = address->text();
-    }
-    return Unit{};
-  };
-  if (auto ok = open_all(config_.https, out.https); !ok) return ok.error();
-  if (auto ok = open_all(config_.http, out.http); !ok) return ok.error();
-  return out;
 }
 
 WorkerShared Control::make_shared_state() {
@@ -285,14 +297,20 @@ void Control::open_admin() {
                                             reloader_->loaded(), reloader_->needs_restart(),
                                             workers_.size(),     stopping_};
           },
-      .reload = [this](Reloader::Told told) { reloader_->reload(std::move(told)); },
+      .reload = [this](Reloader::Told told) { reload(std::move(told)); },
       .front = front_counts_.get(),
   };
   steering_ = std::make_unique<ControlSteering>(std::move(parts));
   if (!config_.admin_socket) return;
-  auto server = AdminServer::open(
-      config_.state(*config_.admin_socket).string(), loop_,
-      [this](AdminRequest request) { return answer_admin(*steering_, std::move(request)); }, log_);
+  const std::string path = config_.state(*config_.admin_socket).string();
+  const AdminHandler handler = [this](AdminRequest request) {
+    return answer_admin(*steering_, std::move(request));
+  };
+  auto given = origin_.sockets.take_unix(path);
+  auto server = given ? AdminServer::adopt(AdminSocket::adopt(path, std::move(given->socket),
+                                                              given->name == "admin"),
+                                           loop_, handler, log_)
+                      : AdminServer::open(path, loop_, handler, log_);
   if (server) {
     admin_ = *std::move(server);
   } else {
@@ -320,6 +338,9 @@ void Control::open_reloader() {
     }
     front_ = snapshot.front;
     log_.set_level(snapshot.config.log_level);
+    config_.shutdown_grace = snapshot.config.shutdown_grace;
+    config_.upgrade_grace = snapshot.config.upgrade_grace;
+    config_.upgrade_timeout = snapshot.config.upgrade_timeout;
   };
   hooks.load_front = [this](const Config& config) { return load_front(config); };
   hooks.apply_allowlist = [this](std::shared_ptr<const Allowlist> list) {
@@ -337,7 +358,9 @@ void Control::on_signal(int number) {
   if (number == SIGHUP) {
     // Also when the configuration is bad: logrotate has moved the file.
     if (front_->access_log != nullptr) front_->access_log->reopen();
-    reloader_->reload([](const Result<Reloaded>&) {});
+    reload([](const Result<Reloaded>&) {});
+  } else if (number == SIGUSR2) {
+    begin_upgrade();
   } else if (number == SIGTERM && !stopping_) {
     drain();
   } else {
@@ -345,20 +368,33 @@ void Control::on_signal(int number) {
   }
 }
 
+void Control::reload(Reloader::Told told) {
+  service_.reloading();
+  reloader_->reload([this, told = std::move(told)](const Result<Reloaded>& outcome) {
+    service_.ready();
+    told(outcome);
+  });
+}
+
 void Control::drain() {
+  upgrade_.reset();
+  service_.stopping();
+  kept_.clear();
+  drain_workers(Worker::Drain::kSoon, config_.shutdown_grace, "shutdown_grace");
+}
+
+void Control::drain_workers(Worker::Drain how, Millis grace, const char* setting) {
   stopping_ = true;
-  tell_systemd("STOPPING=1");
-  log_.info(
-      "draining", "no new connections; what is being answered is finished",
-      {{"grace", show_duration(config_.shutdown_grace)}, {"connections", connections_.load()}});
+  log_.info("draining", "no new connections; what is being answered is finished",
+            {{"grace", show_duration(grace)}, {"connections", connections_.load()}});
   draining_ = workers_.size();
   for (const auto& worker : workers_) {
-    worker->post([this, to_control = loop_.address()](Worker& w) {
-      w.drain([this, to_control] { to_control.post([this] { worker_drained(); }); });
+    worker->post([this, how, to_control = loop_.address()](Worker& w) {
+      w.drain(how, [this, to_control] { to_control.post([this] { worker_drained(); }); });
     });
   }
-  grace_ = loop_.clock().after(config_.shutdown_grace, [this] {
-    log_.warning("drain_timeout", "connections are cut: shutdown_grace is over",
+  grace_ = loop_.clock().after(grace, [this, setting] {
+    log_.warning("drain_timeout", std::string("connections are cut: ") + setting + " is over",
                  {{"connections", connections_.load()}});
     loop_.stop();
   });
@@ -395,21 +431,6 @@ void Control::log_counts() {
              {"park_overflows", number(counts_.park_overflows)},
              {"failed", number(counts_.failed)}});
   plane_->log_counts();
-}
-
-// sd_notify(3) is one datagram to the socket that NOTIFY_SOCKET names.
-void Control::tell_systemd(const char* state) {
-  const char* path = std::getenv("NOTIFY_SOCKET");
-  sockaddr_un to{};
-  if (path == nullptr || std::strlen(path) >= sizeof to.sun_path) return;
-  const int fd = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  if (fd < 0) return;
-  to.sun_family = AF_UNIX;
-  std::memcpy(to.sun_path, path, std::strlen(path));
-  if (to.sun_path[0] == '@') to.sun_path[0] = '\0';  // an abstract name
-  const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + std::strlen(path));
-  ::sendto(fd, state, std::strlen(state), MSG_NOSIGNAL, reinterpret_cast<sockaddr*>(&to), size);
-  ::close(fd);
 }
 
 }  // namespace latchkey::edge

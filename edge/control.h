@@ -13,21 +13,35 @@
 #include "edge/config.h"
 #include "edge/control_plane.h"
 #include "edge/control_steering.h"
+#include "edge/inherited_sockets.h"
+#include "edge/predecessor.h"
 #include "edge/reloader.h"
+#include "edge/service_manager.h"
 #include "edge/ticket_keys.h"
+#include "edge/upgrade.h"
 #include "edge/worker_thread.h"
 
 namespace latchkey::edge {
 
-// The process: opens everything, starts the workers, obeys signals, drains. Lives on the control
-// thread, which is the one that calls run().
+// The process: opens everything, starts the workers, obeys signals, hands over to its successor,
+// drains. Lives on the control thread, which is the one that calls run().
 class Control {
  public:
   // `reread` gives the configuration anew at a reload; empty where there is no file.
   using Reread = std::function<Result<Config>()>;
 
+  // How the process was started.
+  struct Origin {
+    Program program;
+    InheritedSockets sockets;
+    std::unique_ptr<Predecessor> predecessor;  // null: there is none
+
+    // Takes the environment's part out of it: before there are threads.
+    static Origin of_this_process(int argc, char** argv);
+  };
+
   // `config_file`: for people; "" for none.
-  Control(Config config, std::string config_file, Reread reread, Log& log);
+  Control(Config config, std::string config_file, Reread reread, Log& log, Origin origin);
   ~Control();
   Control(const Control&) = delete;
 
@@ -38,26 +52,52 @@ class Control {
 
  private:
   struct SignalHandle;
+  using SocketList = std::vector<Socket> Worker::Sockets::*;
+  // A listening socket, kept for a successor beside the workers' own descriptors of it.
+  struct Kept {
+    Socket socket;
+    SocketList list;
+    std::string name;  // as Upgrade::Passed
+  };
 
   std::shared_ptr<const TlsContext> make_tls(const TlsPolicy& policy);
-  Result<Worker::Sockets> open_sockets();
+  // Each worker's own (control_sockets.cc).
+  Result<std::vector<Worker::Sockets>> open_sockets(size_t workers);
+  Result<> open_all(std::vector<std::string>& addresses, const char* name, SocketList list,
+                    std::vector<Worker::Sockets>& out);
+  Result<> spread(ListenAddress& address, std::vector<Socket> given, const std::string& name,
+                  SocketList list, std::vector<Worker::Sockets>& out);
+  void listen_again();
+
+  Result<> open_plane();
   WorkerShared make_shared_state();
   void open_admin();
   void open_reloader();
   Result<std::shared_ptr<const FrontOptions>> load_front(const Config& config);
   void on_signal(int number);
+  void reload(Reloader::Told told);
   void drain();
+  void drain_workers(Worker::Drain how, Millis grace, const char* setting);
   void worker_drained();
+
+  // control_upgrade.cc
+  void begin_upgrade();
+  void stop_accepting(std::function<void()> done);
+  void replaced(int pid, bool admin);
+  void upgrade_failed();
+  void serve_predecessor();
+
   // Gives the system back, now and then, what a herd of parked handshakes has left of the heap.
   void trim_after_herds();
   void log_counts();
-  void tell_systemd(const char* state);
 
   Config config_;  // with the real ports where a 0 stood
   const std::string config_file_;
   const Reread reread_;
   Log& log_;
+  Origin origin_;
   Loop loop_;
+  ServiceManager service_{loop_.clock()};
   CertificateCache cache_;
   acme::ChallengeTable challenges_;
   std::optional<TicketKeys> ticket_keys_;
@@ -83,6 +123,9 @@ class Control {
   int trims_due_ = 0;
   size_t draining_ = 0;  // workers that still have connections
   bool stopping_ = false;
+  std::vector<Kept> kept_;            // <= the workers of all processes since the start
+  bool accepting_ = true;             // false: the workers were told to listen no more
+  std::unique_ptr<Upgrade> upgrade_;  // null: none is under way, nor has one been
 };
 
 }  // namespace latchkey::edge

@@ -75,6 +75,7 @@ Task<> ControlPlane::resume_orders() {
 }
 
 void ControlPlane::note_use(const ServerName& name, Slot slot) {
+  if (successor_) return;  // it hears of visits itself
   renewals_->note_use(name, slot);
   // With rsa: always the twin is kept for as long as the name is.
   if (config_.rsa == RsaTwins::kAlways && slot == Slot::kMain) {

@@ -44,9 +44,11 @@ class ControlPlane {
  public:
   // Locks the state folder and opens the store. Neither a CA nor an ask endpoint is asked: being
   // down, they must not stop a start. `cache` and `challenges` are shared with the workers.
+  // `lock`: the state folder's, that another process has handed us; nullopt: it is to be taken.
   static Result<std::unique_ptr<ControlPlane>> open(const Config& config, Loop& loop,
                                                     CertificateCache& cache,
-                                                    acme::ChallengeTable& challenges, Log& log);
+                                                    acme::ChallengeTable& challenges, Log& log,
+                                                    std::optional<StateLock> lock = std::nullopt);
   ~ControlPlane();
   ControlPlane(const ControlPlane&) = delete;
 
@@ -65,6 +67,17 @@ class ControlPlane {
   // not wait for it: a CA that is down is logged and costs nothing. Goes on with the orders that an
   // earlier life has left, gets certificates for the managed names, renews what is due.
   void start();
+
+  // --- for another process that takes over (control_plane_handover.cc)
+  // Begins no more orders. Once none is under way, or those that take too long have been cut (they
+  // go on from the store), it calls `quiet`.
+  void hold_orders(std::function<void()> quiet);
+  // It did not take over: orders are made again.
+  void release_orders();
+  // It has: whatever is missing from now on is asked of it, and then lies in the store.
+  using Successor = std::function<void(const ServerName&, Slot, std::function<void(Result<>)>)>;
+  void hand_over(Successor successor);
+  int lock_descriptor() const { return lock_->descriptor(); }
 
   void replace_allowlist(std::shared_ptr<const Allowlist> allowlist);
   // The configured certificates of a new configuration.
@@ -102,7 +115,7 @@ class ControlPlane {
   ControlPlane(const Config& config, Loop& loop, CertificateCache& cache,
                acme::ChallengeTable& challenges, Log& log);
 
-  Result<> open_state();
+  Result<> open_state(std::optional<StateLock> lock);
   Result<> open_policy();
   Result<> open_events();
   Result<> open_dns();
@@ -111,6 +124,10 @@ class ControlPlane {
   void open_configured();
   void open_issuances();
   void open_gates();
+  Task<CertificatePtr> obtain(ServerName name, Slot slot, Want& want);
+  Task<> ask_successor(ServerName name, Slot slot);
+  void look_whether_quiet(TimePoint until);
+  void cut_orders();
   Task<> prepare(AcmeSource& source);
   Task<> resume_orders();
   Task<> renew_soon(ServerName name, Slot slot);
@@ -161,6 +178,10 @@ class ControlPlane {
   std::unique_ptr<Gate<Coordinator::Plain>> served_names_;
   std::unique_ptr<Gate<Unit>> rechecks_;
   std::unique_ptr<Configured> configured_;
+  std::function<void()> quiet_;  // empty: orders are made, or nobody waits for their end
+  Alarm quiet_look_;
+  int cuts_ = 0;                                   // how often all orders under way were called off
+  Successor successor_;                            // empty: nobody has taken over
   std::unordered_map<SlotName, int> revocations_;  // <= kMaxRevocations: how many of each
   TaskSet tasks_;
 };

@@ -121,10 +121,10 @@ ControlPlane::~ControlPlane() = default;
 
 Result<std::unique_ptr<ControlPlane>> ControlPlane::open(const Config& config, Loop& loop,
                                                          CertificateCache& cache,
-                                                         acme::ChallengeTable& challenges,
-                                                         Log& log) {
+                                                         acme::ChallengeTable& challenges, Log& log,
+                                                         std::optional<StateLock> lock) {
   std::unique_ptr<ControlPlane> plane(new ControlPlane(config, loop, cache, challenges, log));
-  if (auto ok = plane->open_state(); !ok) return ok.error();
+  if (auto ok = plane->open_state(std::move(lock)); !ok) return ok.error();
   if (auto ok = plane->open_events(); !ok) return ok.error();
   if (auto ok = plane->open_policy(); !ok) return ok.error();
   if (auto ok = plane->open_dns(); !ok) return ok.error();
@@ -136,12 +136,12 @@ Result<std::unique_ptr<ControlPlane>> ControlPlane::open(const Config& config, L
   return plane;
 }
 
-Result<> ControlPlane::open_state() {
+Result<> ControlPlane::open_state(std::optional<StateLock> handed) {
   const std::filesystem::path folder = config_.state("");
   if (auto made = make_private_folder(folder); !made) {
     return std::move(made).error().in("state_dir");
   }
-  auto lock = StateLock::acquire(folder);
+  auto lock = handed ? StateLock::take(folder, *std::move(handed)) : StateLock::acquire(folder);
   if (!lock) return std::move(lock).error().in("state_dir");
   lock_ = std::make_unique<StateLock>(*std::move(lock));
   if (auto warning = volatile_filesystem_warning(folder)) {
@@ -372,12 +372,10 @@ void ControlPlane::open_gates() {
   };
   const auto max_names = static_cast<size_t>(config_.on_demand.max_parked);
   certificates_ = std::make_unique<Gate<CertificatePtr>>(
-      [this](ServerName name, Want& want) { return coordinator_->obtain(std::move(name), want); },
+      [this](ServerName name, Want& want) { return obtain(std::move(name), Slot::kMain, want); },
       max_names);
   rsa_certificates_ = std::make_unique<Gate<CertificatePtr>>(
-      [this](ServerName name, Want& want) {
-        return coordinator_->obtain(std::move(name), Slot::kRsa, want);
-      },
+      [this](ServerName name, Want& want) { return obtain(std::move(name), Slot::kRsa, want); },
       max_names);
   served_names_ = std::make_unique<Gate<Coordinator::Plain>>(
       [this](ServerName name, Want& want) {

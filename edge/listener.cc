@@ -22,6 +22,7 @@ using namespace std::chrono_literals;
 constexpr int kBacklog = 4096;
 constexpr int kAcceptsPerTurn = 64;  // then the connections get their turn
 constexpr Millis kPause = 50ms;
+constexpr Millis kComplaints = 10s;  // at most one in so long
 
 bool fill(const ListenAddress& address, sockaddr_storage& out, socklen_t& size) {
   auto& v4 = reinterpret_cast<sockaddr_in&>(out);
@@ -146,9 +147,12 @@ void Listener::on_ready() {
     }
     if (errno == EAGAIN || errno == EWOULDBLOCK) return;
     if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-      log_.error("accept_paused", std::string("no connection can be accepted for now: ") +
-                                      std::strerror(errno) +
-                                      "; raise the limit of open files (LimitNOFILE)");
+      if (clock_.now() >= complaint_at_) {
+        complaint_at_ = clock_.now() + kComplaints;
+        log_.error("accept_paused", std::string("no connection can be accepted for now: ") +
+                                        std::strerror(errno) +
+                                        "; raise the limit of open files (LimitNOFILE)");
+      }
       pause();
       return;
     }

@@ -49,6 +49,7 @@ class Listener {
   const Callbacks callbacks_;
   UvPtr<uv_poll_t> poll_{new uv_poll_t};
   Alarm resume_;
+  TimePoint complaint_at_ = TimePoint::min();  // the next one of no descriptors
 };
 
 }  // namespace latchkey::edge

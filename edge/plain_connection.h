@@ -30,6 +30,7 @@ class PlainConnection {
   PlainConnection(const PlainConnection&) = delete;
 
   void drain() { session_.drain(); }
+  void drain_gently() { session_.drain_gently(); }
 
  private:
   friend class Worker;

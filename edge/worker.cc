@@ -1,17 +1,16 @@
 #include "edge/worker.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 
 #include "edge/http/http2_session.h"
 #include "edge/pages.h"
 
 namespace latchkey::edge {
+namespace {
 
-Socket::~Socket() {
-  if (fd_ >= 0) ::close(fd_);
-}
+constexpr Millis kGreetingsLook{250};
+
+}  // namespace
 
 Worker::Worker(Loop& loop, const WorkerShared& shared, Settings settings, Sockets sockets)
     : loop_(loop),
@@ -94,15 +93,7 @@ Worker::Worker(Loop& loop, const WorkerShared& shared, Settings settings, Socket
       plain_context_{loop.uv(), shared, http_,
                      [this](PlainConnection& c) { bury(plain_clients_, buried_plain_, c); }} {
   replace_challenge_route(challenge_proxy_.routes);
-  listen(sockets.https, [this](int fd, std::string peer) {
-    clients_.push_front(std::make_unique<ClientConnection>(client_context_, fd, std::move(peer)));
-    clients_.front()->place_ = clients_.begin();
-  });
-  listen(sockets.http, [this](int fd, std::string peer) {
-    plain_clients_.push_front(
-        std::make_unique<PlainConnection>(plain_context_, fd, std::move(peer)));
-    plain_clients_.front()->place_ = plain_clients_.begin();
-  });
+  listen(std::move(sockets));
 }
 
 Worker::~Worker() = default;
@@ -124,8 +115,20 @@ Parking::Letters Worker::letters(Slot slot) {
   return out;
 }
 
-void Worker::listen(std::vector<Socket>& sockets,
-                    std::function<void(int, std::string)> on_connection) {
+void Worker::listen(Sockets sockets) {
+  listen_on(sockets.https, [this](int fd, std::string peer) {
+    clients_.push_front(std::make_unique<ClientConnection>(client_context_, fd, std::move(peer)));
+    clients_.front()->place_ = clients_.begin();
+  });
+  listen_on(sockets.http, [this](int fd, std::string peer) {
+    plain_clients_.push_front(
+        std::make_unique<PlainConnection>(plain_context_, fd, std::move(peer)));
+    plain_clients_.front()->place_ = plain_clients_.begin();
+  });
+}
+
+void Worker::listen_on(std::vector<Socket>& sockets,
+                       std::function<void(int, std::string)> on_connection) {
   const auto room = [this] {
     // A connection may come to two descriptors: its own and its upstream's. One that is parked has
     // only its own.
@@ -170,8 +173,12 @@ std::unique_ptr<HttpSession> Worker::start_http(Transport& transport,
   } else {
     session = std::make_unique<Http1Session>(transport, https_, std::move(client), close);
   }
-  // The second: it was parked when the drain began.
-  if (once || drained_ != nullptr) session->drain_after_next();
+  // The second: its handshake was under way when the drain began.
+  if (once || (drained_ != nullptr && draining_ == Drain::kSoon)) {
+    session->drain_after_next();
+  } else if (drained_ != nullptr) {
+    session->drain_gently();
+  }
   return session;
 }
 
@@ -217,19 +224,31 @@ void Worker::clean_up() {
   List<PlainConnection> plain = std::move(buried_plain_);
   clients.clear();
   plain.clear();
-  if (drained_ != nullptr && clients_.empty() && plain_clients_.empty()) {
-    auto drained = std::exchange(drained_, [] {});
-    drained();
+  if (drained_ == nullptr || !clients_.empty() || !plain_clients_.empty()) return;
+  // The last greetings have 10 s: one look more, then.
+  if (greetings_.size() > 0) {
+    cleaning_ = loop_.clock().after(kGreetingsLook, [this] { clean_up(); });
+    return;
   }
+  auto drained = std::exchange(drained_, [] {});
+  drained();
 }
 
-void Worker::drain(std::function<void()> drained) {
-  listeners_.clear();
-  greetings_.close_all();
+void Worker::drain(Drain how, std::function<void()> drained) {
+  stop_listening();
+  draining_ = how;
   drained_ = std::move(drained);
   // Draining buries those that are idle, which takes them off the lists.
-  for (auto next = clients_.begin(); next != clients_.end();) (*next++)->drain();
-  for (auto next = plain_clients_.begin(); next != plain_clients_.end();) (*next++)->drain();
+  if (how == Drain::kSoon) {
+    greetings_.close_all();
+    for (auto next = clients_.begin(); next != clients_.end();) (*next++)->drain();
+    for (auto next = plain_clients_.begin(); next != plain_clients_.end();) (*next++)->drain();
+  } else {
+    for (auto next = clients_.begin(); next != clients_.end();) (*next++)->drain_gently();
+    for (auto next = plain_clients_.begin(); next != plain_clients_.end();) {
+      (*next++)->drain_gently();
+    }
+  }
   if (cleaning_ == nullptr) cleaning_ = loop_.clock().after(Millis(0), [this] { clean_up(); });
 }
 

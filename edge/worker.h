@@ -19,23 +19,11 @@
 #include "edge/proxy_stream.h"
 #include "edge/routes.h"
 #include "edge/send_gather.h"
+#include "edge/socket.h"
 #include "edge/upstream/origin_pool.h"
 #include "edge/worker_shared.h"
 
 namespace latchkey::edge {
-
-// A descriptor with an owner.
-class Socket {
- public:
-  explicit Socket(int fd) : fd_(fd) {}
-  Socket(Socket&& other) noexcept : fd_(other.release()) {}
-  Socket& operator=(Socket&&) = delete;
-  ~Socket();
-  int release() { return std::exchange(fd_, -1); }
-
- private:
-  int fd_;
-};
 
 // One worker: its listeners, its clients' connections, its pools of upstream connections. Made,
 // used and destroyed on its own thread.
@@ -67,8 +55,18 @@ class Worker {
   void replace_fallback(std::shared_ptr<const Fallback> fallback);
   void replace_tls(std::shared_ptr<const TlsContext> tls);
 
+  // Accepts no more, for now; listen() ends that. Connections stay.
+  void stop_listening() { listeners_.clear(); }
+  // On these, too.
+  void listen(Sockets sockets);
+
+  // How connections are ended.
+  enum class Drain {
+    kSoon,   // idle ones at once
+    kGently  // all in a way that loses no request that a client may be sending just now
+  };
   // Accepts no more, finishes what is being answered, then calls `drained`.
-  void drain(std::function<void()> drained);
+  void drain(Drain how, std::function<void()> drained);
 
  private:
   template <typename Connection>
@@ -78,7 +76,7 @@ class Worker {
   void bury(List<Connection>& from, List<Connection>& to, Connection& connection);
   void clean_up();
   Parking::Letters letters(Slot slot);
-  void listen(std::vector<Socket>& sockets, std::function<void(int, std::string)> on_connection);
+  void listen_on(std::vector<Socket>& sockets, std::function<void(int, std::string)> on_connection);
   void take(int fd, std::string peer, std::function<void(int, std::string)> on_connection);
   std::unique_ptr<HttpSession> start_http(Transport& transport, ClientConnection& connection);
 
@@ -106,7 +104,8 @@ class Worker {
   List<PlainConnection> buried_plain_;
   Alarm cleaning_;
   std::vector<std::unique_ptr<Listener>> listeners_;
-  std::function<void()> drained_;
+  std::function<void()> drained_;  // empty: no drain has begun
+  Drain draining_ = Drain::kSoon;
 };
 
 }  // namespace latchkey::edge

@@ -138,6 +138,12 @@ bool Issuances::call_off(const ServerName& name, const Error& why) {
   return !main.empty() || !twin.empty();
 }
 
+void Issuances::call_off_all(const Error& why) {
+  const auto all = std::exchange(flights_, {});
+  for (const auto& [name, flight] : all) tasks_.drop(flight->place);
+  for (const auto& [name, flight] : all) land(*flight, why);
+}
+
 Task<> Issuances::test_store() {
   if (store_works_) co_return Unit{};
   const Turnstile::Pass pass = co_await testing_.enter(kStoreTestWait);

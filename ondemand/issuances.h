@@ -78,6 +78,8 @@ class Issuances {
   std::optional<Millis> running_for(const SlotName& name) const;
   // Ends the orders under way, of both slots; those who wait get `why`.
   bool call_off(const ServerName& name, const Error& why);
+  // ... of all names. What a CA was asked for stays in the store.
+  void call_off_all(const Error& why);
 
   // Does the store work? Tested anew after every failure, but not for every caller.
   Task<> test_store();

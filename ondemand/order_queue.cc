@@ -143,13 +143,17 @@ Task<OrderQueue::Place> OrderQueue::enter(Ask ask, Want& want) {
     co_return Error{ErrorCode::kInvalid, "no issuer may be used for " + ask.plan.name.text()};
   }
   if (want.cancelled()) co_return called_off(ask.plan.name);
+  if (doors_ == Doors::kClosed) {
+    co_return Error{ErrorCode::kThrottled, "another process has taken over: it makes the orders"};
+  }
   Waiter self(*this, std::move(ask), want);
 
   // At once, unless somebody else has his turn before.
   const LaneQueue& lane = lanes_[index(self.lane)];
   const auto group = lane.groups.find(self.group());
   const bool first = group == lane.groups.end() || group->second.empty();
-  const bool turns = in_admit_ || admitting_ != nullptr || tokens_at_ <= self.since;
+  const bool turns =
+      in_admit_ || admitting_ != nullptr || tokens_at_ <= self.since || doors_ != Doors::kOpen;
   Decision decision = decide(self, first && !turns && place_for(self.lane));
   if (decision.refused) {
     remember_visit(self);
@@ -339,6 +343,7 @@ bool OrderQueue::admit_from(Lane lane, int& refusals, TimePoint& next) {
 void OrderQueue::admit() {
   const Alarm running = std::move(admitting_), rang = std::move(tokens_);
   tokens_at_ = TimePoint::max();
+  if (doors_ != Doors::kOpen) return;
   in_admit_ = true;
   int refusals = 0;
   TimePoint next = TimePoint::max();
@@ -351,6 +356,11 @@ void OrderQueue::admit() {
   if (next == TimePoint::max()) return;
   tokens_at_ = next;
   tokens_ = clock_.after(next - clock_.now(), [this] { admit(); });
+}
+
+void OrderQueue::set_doors(Doors doors) {
+  doors_ = doors;
+  if (doors == Doors::kOpen) schedule();
 }
 
 // The next one goes in from the loop, not from within ~Place: no chain of orders that end at once

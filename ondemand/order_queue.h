@@ -64,6 +64,11 @@ class OrderQueue {
   // The budget has changed for another reason than time (a hold was lifted, a reload).
   void look_again() { schedule(); }
 
+  // Another process is to make the orders. kHeld: whoever comes waits, nobody goes; kClosed:
+  // whoever comes is refused, too.
+  enum class Doors { kOpen, kHeld, kClosed };
+  void set_doors(Doors doors);
+
   struct View {
     std::array<size_t, kLanes> waiting{};
     std::array<Millis, kLanes> oldest{};  // how long the one at the head has waited
@@ -130,6 +135,7 @@ class OrderQueue {
   NameMarks first_visits_{size_t(1) << 15};  // <= 512 KiB
 
   uint64_t arrivals_ = 0;
+  Doors doors_ = Doors::kOpen;
   bool in_admit_ = false;
   Alarm admitting_;                         // set while somebody may go in at the next turn
   Alarm tokens_;                            // the next token that somebody waits for

@@ -39,6 +39,12 @@ void Renewals::start() {
   schedule(Millis(0));
 }
 
+void Renewals::stop() {
+  stopped_ = true;
+  alarm_.reset();
+  tasks_ = TaskSet();
+}
+
 void Renewals::look_soon() {
   schedule(Millis(0));
 }
@@ -46,6 +52,7 @@ void Renewals::look_soon() {
 // --- turns
 
 void Renewals::schedule(Millis delay) {
+  if (stopped_) return;
   const TimePoint at = std::max(parts_.clock.now() + delay, not_before_);
   if (turning_) {
     look_again_ = true;

@@ -75,6 +75,8 @@ class Renewals {
 
   // From then on.
   void start();
+  // Nothing is looked at any more; what is under way is dropped. Not from within it.
+  void stop();
   // Something was stored, or visited again, that may be due before what was known.
   void look_soon();
 
@@ -182,6 +184,7 @@ class Renewals {
   TimePoint armed_ = TimePoint::max();
   TimePoint not_before_ = TimePoint::min();  // no turn
   bool turning_ = false;
+  bool stopped_ = false;
   bool look_again_ = false;  // asked for during a turn
   bool crowded_ = false;     // more was due than there were places
   uint64_t turns_ = 0;

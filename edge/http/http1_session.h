@@ -27,6 +27,7 @@ class Http1Session final : public HttpSession, public ResponseStream, private Tr
 
   void drain() override;
   void drain_after_next() override { last_ = true; }
+  void drain_gently() override { last_ = true; }
   // Nothing in progress: no exchange, no part of a request.
   bool idle() const { return exchange_ == nullptr && in_.empty(); }
 

@@ -68,6 +68,16 @@ void Http2Session::drain() {
     refusing_ = true;
     return framing_.refuse_streams();
   }
+  announce_end();
+}
+
+void Http2Session::drain_gently() {
+  const Entry entry(*this);
+  if (std::exchange(draining_, true) || refusing_) return;
+  announce_end();
+}
+
+void Http2Session::announce_end() {
   framing_.announce_end();
   notice_ = context_.clock.after(kNotice, [this] {
     const Entry end(*this);

@@ -34,8 +34,10 @@ class Http2Session final : public HttpSession,
 
   void drain() override;
   void drain_after_next() override { last_ = true; }
+  void drain_gently() override;
 
  private:
+  void announce_end();
   using StreamId = Http2Framing::StreamId;
   class Entry;
 

@@ -41,6 +41,9 @@ class HttpSession {
   virtual void drain() = 0;
   // Answers one more request, and ends then: for a client that has come just before the end.
   virtual void drain_after_next() = 0;
+  // The client hears that it is to end the connection, with time to heed it: no request that is on
+  // its way is lost.
+  virtual void drain_gently() = 0;
 };
 
 }  // namespace latchkey::edge

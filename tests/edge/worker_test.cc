@@ -263,7 +263,7 @@ TEST_F(WorkerTest, DrainingWaitsForThoseWhoAreParked) {
   auto answer = std::async(std::launch::async, [this] { return get("a.test"); });
   ASSERT_TRUE(test::eventually([&] { return bounds.parked() == 1; }));
   std::promise<void> drained;
-  worker->post([&](Worker& w) { w.drain([&] { drained.set_value(); }); });
+  worker->post([&](Worker& w) { w.drain(Worker::Drain::kSoon, [&] { drained.set_value(); }); });
   EXPECT_EQ(answer.get().status, 503);
   drained.get_future().wait();
   EXPECT_EQ(bounds.parked(), 0u);

@@ -36,10 +36,11 @@ void raw_if(JsonObject& object, const char* key, const std::string& json) {
 
 Process::Options program(const std::filesystem::path& folder, std::vector<std::string> args,
                          int cpu = -1,
-                         const std::vector<std::pair<std::string, std::string>>& env = {}) {
+                         const std::vector<std::pair<std::string, std::string>>& env = {},
+                         const std::filesystem::path& binary = {}) {
   Process::Options options;
   if (cpu >= 0) options.args = {"taskset", "-c", std::to_string(cpu)};
-  options.args.emplace_back(LATCHKEY_BINARY);
+  options.args.push_back(binary.empty() ? LATCHKEY_BINARY : binary.string());
   options.args.insert(options.args.end(), args.begin(), args.end());
   options.env = env;
   options.env.emplace_back("LATCHKEY_NO_PUBLIC_CA", "1");
@@ -131,6 +132,8 @@ std::string EdgeSettings::json() const {
     all.raw("upstream", JsonObject().text("response_timeout", response_timeout).str());
   }
   text_if(all, "shutdown_grace", shutdown_grace);
+  text_if(all, "upgrade_timeout", upgrade_timeout);
+  text_if(all, "upgrade_grace", upgrade_grace);
   all.raw("log", JsonObject().text("level", log_level).text("format", "json").str());
   return all.str();
 }
@@ -177,8 +180,14 @@ void Edge::launch() {
   if (process_) look_for_reports();
   write_text(config_, settings.json());
   end_expected_ = true;
-  process_.emplace(
-      program(folder_, {"run", "--config", config_.string()}, settings.cpu, settings.env));
+  replaced_.clear();
+  Process::Options options = program(folder_, {"run", "--config", config_.string()}, settings.cpu,
+                                     settings.env, settings.binary);
+  if (settings.descriptors > 0) {
+    const std::string limit = std::to_string(settings.descriptors);
+    options.args.insert(options.args.begin(), {"prlimit", "--nofile=" + limit + ":" + limit});
+  }
+  process_ = std::make_unique<Process>(std::move(options));
 }
 
 bool Edge::start(Millis limit) {
@@ -229,6 +238,20 @@ std::string Edge::reload(std::string_view config) {
   eventually([&] { return count("reloaded") > good || count("reload_failed") > bad; });
   if (count("reloaded") > good) return "reloaded";
   return count("reload_failed") > bad ? "reload_failed" : "nothing";
+}
+
+bool Edge::upgrade(Millis limit) {
+  const size_t good = count("upgraded");
+  const size_t bad = count("upgrade_failed");
+  write_text(config_, settings.json());
+  process_->signal(SIGUSR2);
+  eventually([&] { return count("upgraded") > good || count("upgrade_failed") > bad; }, limit);
+  const auto done = events("upgraded");
+  if (done.size() == good) return false;
+  const auto pid = static_cast<pid_t>(done.back().find("successor")->number);
+  auto next = std::make_unique<Process>(pid, *process_);
+  replaced_.push_back(std::exchange(process_, std::move(next)));
+  return true;
 }
 
 std::vector<JsonValue> Edge::events(std::string_view event) const {

@@ -1,6 +1,7 @@
 #pragma once
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -65,8 +66,11 @@ struct EdgeSettings {
   std::string routes{};
   std::string response_timeout{};  // of upstreams
   std::string shutdown_grace{};
+  std::string upgrade_timeout{}, upgrade_grace{};
   std::string log_level = "debug";
   std::filesystem::path admin_socket{};  // Edge puts it into its folder
+  std::filesystem::path binary{};        // instead of the one that was built
+  int descriptors = 0;                   // that it may have open; 0: as many as we may
   int cpu = -1;                          // the program runs on this one alone; -1: on all
   std::vector<std::pair<std::string, std::string>> env{};
 
@@ -112,6 +116,11 @@ class Edge {
   std::string reload();
   // The same with the configuration as it is given.
   std::string reload(std::string_view config);
+  // Writes the settings, sends USR2 and waits: for the new process, which is the one that this is
+  // about from then on (true); or for the failure of the upgrade (false). The old ones live until
+  // their connections have ended, or this goes.
+  bool upgrade(Millis limit = Millis(30'000));
+  std::vector<std::unique_ptr<Process>>& replaced() { return replaced_; }
   pid_t pid() const { return process_->pid(); }
   Process& process() { return *process_; }
 
@@ -145,7 +154,8 @@ class Edge {
   void look_for_reports() const;
 
   std::filesystem::path folder_, config_;
-  std::optional<Process> process_;
+  std::vector<std::unique_ptr<Process>> replaced_;
+  std::unique_ptr<Process> process_;
   bool end_expected_ = false;
   Millis ready_after_{0};
 };

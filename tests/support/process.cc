@@ -60,6 +60,7 @@ Process::Process(Options options) : output_(options.output) {
   const std::vector<char*> argv = pointers(options.args);
   const std::vector<char*> envp = pointers(env);
   const pid_t parent = getpid();
+  prctl(PR_SET_CHILD_SUBREAPER, 1);  // what it starts, and leaves behind
   pid_ = fork();
   CHECK(pid_ >= 0);
   if (pid_ == 0) {  // only calls that are safe after fork
@@ -73,6 +74,9 @@ Process::Process(Options options) : output_(options.output) {
     _exit(127);
   }
 }
+
+Process::Process(pid_t pid, const Process& starter)
+    : pid_(pid), output_(starter.output_), output_start_(starter.output_start_) {}
 
 Process::~Process() {
   kill_hard();
@@ -93,7 +97,10 @@ std::optional<Process::Exit> Process::wait(Millis limit) {
   pollfd event{handle.get(), POLLIN, 0};
   if (poll(&event, 1, static_cast<int>(limit.count())) <= 0) return std::nullopt;
   int status = 0;
-  CHECK(waitpid(pid_, &status, 0) == pid_);
+  if (waitpid(pid_, &status, 0) != pid_) {  // its parent, another program of ours, has waited
+    exit_ = Exit{};
+    return exit_;
+  }
   exit_ = WIFSIGNALED(status) ? Exit{-1, WTERMSIG(status)} : Exit{WEXITSTATUS(status), 0};
   return exit_;
 }

@@ -29,6 +29,9 @@ class Process {
   };
 
   explicit Process(Options options);
+  // A program that another one of ours has started: it becomes ours when that one ends. Its output
+  // is where that one's is.
+  Process(pid_t pid, const Process& starter);
   ~Process();
   Process(const Process&) = delete;
 

@@ -1,0 +1,91 @@
+// Handing over to a new process, and taking over from an old one.
+#include "edge/control.h"
+
+namespace latchkey::edge {
+
+void Control::begin_upgrade() {
+  if (stopping_ || upgrade_ != nullptr) {
+    log_.warning("upgrade_refused",
+                 stopping_ ? "this process is ending already" : "another upgrade is under way");
+    return;
+  }
+  std::vector<Upgrade::Passed> sockets;
+  sockets.reserve(kept_.size() + 1);
+  for (const Kept& kept : kept_) sockets.push_back({kept.socket.get(), kept.name});
+  if (admin_ != nullptr) {
+    const AdminSocket& socket = admin_->socket();
+    sockets.push_back({socket.descriptor(), socket.keeps_file() ? "admin" : "-"});
+  }
+  Upgrade::Hooks hooks;
+  hooks.hold_orders = [this](std::function<void()> quiet) {
+    plane_->hold_orders(std::move(quiet));
+  };
+  hooks.stop_accepting = [this](std::function<void()> done) { stop_accepting(std::move(done)); };
+  hooks.replaced = [this](int pid, bool admin) { replaced(pid, admin); };
+  hooks.failed = [this] { upgrade_failed(); };
+  upgrade_ = std::make_unique<Upgrade>(std::move(hooks), loop_, log_, config_.upgrade_timeout);
+  upgrade_->begin(origin_.program, plane_->lock_descriptor(), sockets);
+}
+
+// What comes from now on waits in the sockets' queues, which the new process has, too.
+void Control::stop_accepting(std::function<void()> done) {
+  accepting_ = false;
+  if (admin_ != nullptr) admin_->pause();
+  auto left = std::make_shared<size_t>(workers_.size());
+  for (const auto& worker : workers_) {
+    worker->post([this, left, done, to_control = loop_.address()](Worker& w) {
+      w.stop_listening();
+      to_control.post([this, left, done] {
+        if (--*left == 0) done();
+      });
+    });
+  }
+}
+
+void Control::replaced(int pid, bool admin) {
+  log_.info("upgraded", "a new process serves; this one keeps the connections that it has",
+            {{"successor", int64_t{pid}}});
+  service_.main_process(pid);  // not before: systemd stops a service whose main process dies
+  kept_.clear();
+  if (admin && admin_ != nullptr) admin_->socket().keep_file();
+  plane_->hand_over([this](const ServerName& name, Slot slot, std::function<void(Result<>)> done) {
+    upgrade_->want(name, slot, std::move(done));
+  });
+  drain_workers(Worker::Drain::kGently, config_.upgrade_grace, "upgrade_grace");
+}
+
+void Control::upgrade_failed() {
+  plane_->release_orders();
+  if (!std::exchange(accepting_, true)) {
+    listen_again();
+    if (admin_ != nullptr) admin_->resume();
+  }
+  upgrade_.reset();
+}
+
+// Its visitors are ours.
+void Control::serve_predecessor() {
+  if (origin_.predecessor == nullptr) {
+    for (const std::string& address : origin_.sockets.left()) {
+      log_.warning("socket_unused",
+                   "a socket that this process was given is for nothing that is configured; it is "
+                   "closed: call it \"https\", \"http\" or \"admin\" (FileDescriptorName=), or "
+                   "add its address to `listen`",
+                   {{"address", address}});
+    }
+  } else {
+    const bool admin = admin_ != nullptr;
+    origin_.predecessor->accepting(admin);
+    origin_.predecessor->serve(loop_, ServerNameRules{.underscore = config_.on_demand.underscore},
+                               [this](const ServerName& name, Slot slot, Predecessor::Done done) {
+                                 plane_->certificates(slot).join(
+                                     name, Lane::kHandshake,
+                                     [done](const Result<CertificatePtr>& outcome) {
+                                       done(outcome ? nullptr : &outcome.error());
+                                     });
+                               });
+  }
+  origin_.sockets = {};
+}
+
+}  // namespace latchkey::edge
