@@ -5,6 +5,7 @@
 #include <string_view>
 #include <utility>
 
+#include "base/json.h"
 #include "edge/admin_names.h"
 #include "edge/admin_query.h"
 #include "edge/admin_reply.h"
@@ -50,6 +51,14 @@ Task<AdminReply> reply_to(Task<std::string> work) {
   co_return reply_of(std::move(outcome));
 }
 
+// For load balancers and watchdogs: alive is 200; ready is 200 until a drain begins.
+AdminReply health(bool draining) {
+  AdminReply reply;
+  reply.status = draining ? 503 : 200;
+  reply.json = JsonObject().text("status", draining ? "draining" : "ok").str();
+  return reply;
+}
+
 // What takes no more than a path.
 struct Plain {
   std::string_view path, method;
@@ -73,6 +82,10 @@ Task<AdminReply> answer_admin(Steering& steering, AdminRequest request) {
     if (plain.method != method) return said(only(std::string(plain.method)));
     return reply_to(plain.begin(steering));
   }
+  if (path == "/healthz" || path == "/readyz") {
+    if (method != "GET") return said(only("GET"));
+    return said(health(path == "/readyz" && steering.draining()));
+  }
   if (path == "/budget") return said(method == "GET" ? ok(steering.budget()) : only("GET"));
   if (path == "/names" && method == "POST") return said(answer_prefetch(steering, request.body));
   if (path == "/names" && method == "GET") return answer_list(steering, std::move(request));
@@ -88,9 +101,10 @@ Task<AdminReply> answer_admin(Steering& steering, AdminRequest request) {
     std::string rest = path.substr(kAccounts.size());
     return answer_account(steering, method, std::move(rest));
   }
-  return said(refused(404,
-                      "no such path; /status, /budget, /names, /events, /accounts, "
-                      "/certificates:import and /config:reload are there"));
+  return said(
+      refused(404,
+              "no such path; /status, /healthz, /readyz, /budget, /names, /events, /accounts, "
+              "/certificates:import and /config:reload are there"));
 }
 
 }  // namespace latchkey::edge

@@ -22,6 +22,8 @@ namespace latchkey::edge {
 //   POST   /accounts/{issuer}:roll-key   :deactivate, :reactivate
 //   POST   /certificates:import  what `latchkey certs import` has read: at most 16 MiB at a time
 //   POST   /config:reload
+//   GET    /healthz             200 while the process lives
+//   GET    /readyz              ... and 503 from the beginning of a drain
 // Errors are {"error": "..."} with 400 (what was sent, or the configuration, is wrong), 404, 405,
 // 409 (the name was refused: policy), 413, 502 (a CA, the endpoint), 503 (come back later, with
 // retry_after seconds).

@@ -47,6 +47,7 @@ class ControlSteering final : public Steering {
 
   ServerNameRules name_rules() const override;
   Task<std::string> status() override;
+  bool draining() const override { return parts_.process().draining; }
   std::string budget() override;
   Task<std::string> explain(ServerName name) override;
   Task<std::string> ask(ServerName name) override;

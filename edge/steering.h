@@ -21,6 +21,8 @@ class Steering {
   virtual ServerNameRules name_rules() const = 0;
 
   virtual Task<std::string> status() = 0;
+  // The process ends: new visitors are to go elsewhere.
+  virtual bool draining() const { return false; }
   virtual std::string budget() = 0;
   // Everything that is known about the name without asking anybody.
   virtual Task<std::string> explain(ServerName name) = 0;

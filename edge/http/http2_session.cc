@@ -10,6 +10,7 @@ namespace {
 
 constexpr size_t kMaxDiscard = 256 << 10;  // while lingering
 constexpr Millis kNotice{500};             // for requests that are on their way when a drain begins
+constexpr Millis kYouth{1000};             // of a connection
 constexpr Millis kLook{5'000};             // how often streams are looked through for idle ones
 
 }  // namespace
@@ -71,10 +72,17 @@ void Http2Session::drain() {
   announce_end();
 }
 
+// A client that hears of the end before its first requests are out keeps them to itself, and not
+// all of them know what to do then.
 void Http2Session::drain_gently() {
   const Entry entry(*this);
   if (std::exchange(draining_, true) || refusing_) return;
-  announce_end();
+  const Millis young = opened_ + kYouth - context_.clock.now();
+  if (young <= Millis(0)) return announce_end();
+  notice_ = context_.clock.after(young, [this] {
+    const Entry announcing(*this);
+    announce_end();
+  });
 }
 
 void Http2Session::announce_end() {

@@ -60,6 +60,8 @@ TEST_F(SignalTest, TermWaitsAndASecondOneEndsItAtOnce) {
   EXPECT_FALSE(site_.edge.terminate(Millis(0)));
   ASSERT_TRUE(site_.edge.wait_for("draining"));
   EXPECT_TRUE(site_.edge.running());
+  EXPECT_EQ(site_.edge.admin("GET", "/healthz").status, 200);
+  EXPECT_EQ(site_.edge.admin("GET", "/readyz").status, 503);
   const Stopwatch time;
   const auto exit = site_.edge.terminate();
   expect_that_it_was_cut(exit, time);
@@ -125,6 +127,34 @@ TEST_P(NotifyTest, SystemdHearsThatItIsReadyAndThatItStops) {
   ASSERT_TRUE(site.edge.terminate());
   EXPECT_THAT(systemd.message(), HasSubstr("STOPPING=1"));
   EXPECT_EQ(systemd.message(Millis(0)), "");
+}
+
+TEST_P(NotifyTest, ReloadsUpgradesAndSignsOfLife) {
+  const TempFolder folder;
+  const std::string path = (folder / "notify").string();
+  const bool abstract = GetParam();
+  NotifySocket systemd(abstract ? "@latchkey" + path : path);
+  Site site(without_ca());
+  site.edge.settings.directory = "https://127.0.0.1:1/dir";
+  site.edge.settings.env = {{"WATCHDOG_USEC", "200000"}};
+  ASSERT_TRUE(site.edge.start());
+  const auto hears = [&](const std::string& part) {
+    for (int i = 0; i < 1000; ++i) {
+      const std::string message = systemd.message();
+      if (message.empty() || message.find(part) != std::string::npos) return !message.empty();
+    }
+    return false;
+  };
+  EXPECT_TRUE(hears("READY=1"));
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(hears("WATCHDOG=1"));
+  ASSERT_EQ(site.edge.reload(), "reloaded");
+  EXPECT_TRUE(hears("RELOADING=1\nMONOTONIC_USEC="));
+  EXPECT_TRUE(hears("READY=1"));
+  ASSERT_TRUE(site.edge.upgrade()) << site.edge.log();
+  EXPECT_TRUE(hears("MAINPID=" + std::to_string(site.edge.pid())));
+  EXPECT_TRUE(hears("WATCHDOG=1"));  // the new one's: the old one is silent
+  ASSERT_TRUE(site.edge.terminate());
+  EXPECT_TRUE(hears("STOPPING=1"));
 }
 
 INSTANTIATE_TEST_SUITE_P(Sockets, NotifyTest, ::testing::Bool(), [](const auto& test) {

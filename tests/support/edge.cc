@@ -183,6 +183,8 @@ void Edge::launch() {
   replaced_.clear();
   Process::Options options = program(folder_, {"run", "--config", config_.string()}, settings.cpu,
                                      settings.env, settings.binary);
+  options.listen_fds = settings.listen_fds;
+  options.listen_names = settings.listen_names;
   if (settings.descriptors > 0) {
     const std::string limit = std::to_string(settings.descriptors);
     options.args.insert(options.args.begin(), {"prlimit", "--nofile=" + limit + ":" + limit});

@@ -70,8 +70,10 @@ struct EdgeSettings {
   std::string log_level = "debug";
   std::filesystem::path admin_socket{};  // Edge puts it into its folder
   std::filesystem::path binary{};        // instead of the one that was built
-  int descriptors = 0;                   // that it may have open; 0: as many as we may
-  int cpu = -1;                          // the program runs on this one alone; -1: on all
+  std::vector<int> listen_fds{};         // see Process::Options
+  std::string listen_names{};
+  int descriptors = 0;  // that it may have open; 0: as many as we may
+  int cpu = -1;         // the program runs on this one alone; -1: on all
   std::vector<std::pair<std::string, std::string>> env{};
 
   std::string json() const;

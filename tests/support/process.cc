@@ -57,6 +57,12 @@ Process::Process(Options options) : output_(options.output) {
   const Fd null(open("/dev/null", O_RDONLY | O_CLOEXEC));
 
   std::vector<std::string> env = environment(options.env);
+  const size_t own_pid = env.size();  // the entry that is made after fork
+  if (!options.listen_fds.empty()) {
+    env.push_back("LISTEN_PID=0000000000");
+    env.push_back("LISTEN_FDS=" + std::to_string(options.listen_fds.size()));
+    env.push_back("LISTEN_FDNAMES=" + options.listen_names);
+  }
   const std::vector<char*> argv = pointers(options.args);
   const std::vector<char*> envp = pointers(env);
   const pid_t parent = getpid();
@@ -69,6 +75,17 @@ Process::Process(Options options) : output_(options.output) {
     dup2(null.get(), 0);
     dup2(out.get(), 1);
     dup2(out.get(), 2);
+    if (own_pid < env.size()) {
+      size_t at = env[own_pid].size();
+      for (pid_t rest = getpid(); rest > 0; rest /= 10) {
+        env[own_pid][--at] = static_cast<char>('0' + rest % 10);
+      }
+      for (int& fd : options.listen_fds) fd = fcntl(fd, F_DUPFD, 100);  // out of each other's way
+      for (size_t i = 0; i < options.listen_fds.size(); ++i) {
+        dup2(options.listen_fds[i], static_cast<int>(3 + i));
+        close(options.listen_fds[i]);
+      }
+    }
     if (!options.directory.empty() && chdir(options.directory.c_str()) != 0) _exit(126);
     execvpe(argv[0], argv.data(), envp.data());
     _exit(127);

@@ -22,6 +22,9 @@ class Process {
     std::vector<std::pair<std::string, std::string>> env;
     std::filesystem::path output;  // stdout and stderr are appended to it
     std::filesystem::path directory;
+    // Listening sockets, as systemd hands them over: LISTEN_FDS and so on.
+    std::vector<int> listen_fds{};
+    std::string listen_names{};
   };
   struct Exit {
     int code = -1;   // or
