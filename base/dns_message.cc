@@ -154,6 +154,10 @@ std::string value(Reader& in, DnsType type, size_t size) {
     case DnsType::kTxt:
       while (!in.bad() && in.at() < end) value += in.take(in.byte());
       break;
+    case DnsType::kSrv:
+      for (int number = 0; number < 3; ++number) value += std::to_string(in.two()) + ' ';
+      value += in.name();
+      break;
     default:
       return std::string(in.take(size));
   }

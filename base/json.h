@@ -121,6 +121,7 @@ class Section {
                      const char* what = "a string or null", Check valid = nullptr);
   void texts(const char* key, std::vector<std::string>& out, const char* what = "a list of strings",
              Check valid = nullptr);
+  void integers(const char* key, int64_t min, int64_t max, std::vector<int64_t>& out);
   void duration(const char* key, Millis min, Millis max, Millis& out);    // "2s", "60d"
   void size(const char* key, uint64_t min, uint64_t max, uint64_t& out);  // "512MiB"
   // One of the words, as its index.

@@ -59,6 +59,19 @@ std::optional<uint64_t> with_unit(std::string_view text, const NamedFactor (&uni
   return std::nullopt;
 }
 
+std::optional<int64_t> integer_of(const JsonValue& value) {
+  int64_t read = 0;
+  const std::string& text = value.text;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), read);
+  const bool whole = error == std::errc() && end == text.data() + text.size();
+  return value.is(Kind::kNumber) && whole ? std::optional(read) : std::nullopt;
+}
+
+std::string expected_integer(int64_t min, int64_t max) {
+  return "expected an integer from " + std::to_string(min) + " to " + std::to_string(max) +
+         ", got ";
+}
+
 }  // namespace
 
 std::optional<Millis> parse_duration(std::string_view text) {
@@ -127,16 +140,27 @@ void Section::boolean(const char* key, bool& out) {
 void Section::integer(const char* key, int64_t min, int64_t max, int64_t& out) {
   const JsonValue* value = find(key);
   if (value == nullptr) return;
-  int64_t read = 0;
-  const std::string& text = value->text;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), read);
-  if (value->is(Kind::kNumber) && error == std::errc() && end == text.data() + text.size() &&
-      read >= min && read <= max) {
-    out = read;
+  if (const auto read = integer_of(*value); read && *read >= min && *read <= max) {
+    out = *read;
   } else {
-    complain_at(key, "expected an integer from " + std::to_string(min) + " to " +
-                         std::to_string(max) + ", got " + shown(*value));
+    complain_at(key, expected_integer(min, max) + shown(*value));
   }
+}
+
+void Section::integers(const char* key, int64_t min, int64_t max, std::vector<int64_t>& out) {
+  const JsonValue* list = list_of(key);
+  if (list == nullptr) return;
+  std::vector<int64_t> all;
+  for (size_t i = 0; i < list->items.size(); ++i) {
+    const JsonValue& item = list->items[i];
+    if (const auto read = integer_of(item); read && *read >= min && *read <= max) {
+      all.push_back(*read);
+    } else {
+      errors_.complain(item.offset, child(key) + "[" + std::to_string(i) + "]",
+                       expected_integer(min, max) + shown(item));
+    }
+  }
+  if (all.size() == list->items.size()) out = std::move(all);
 }
 
 void Section::number(const char* key, double min, double max, double& out) {
@@ -260,7 +284,7 @@ const JsonValue* Section::find(const char* key) {
 const JsonValue* Section::list_of(const char* key) {
   const JsonValue* value = find(key);
   if (value == nullptr || value->is(Kind::kArray)) return value;
-  complain_at(key, "expected a list of objects, got " + shown(*value));
+  complain_at(key, "expected a list, got " + shown(*value));
   return nullptr;
 }
 

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
+#include <sstream>
 
 #include "base/check.h"
 #include "base/dns_message.h"
@@ -17,6 +19,22 @@ constexpr size_t kMaxAddresses = 32;     // of one name
 constexpr size_t kMaxRecords = 64;       // of one name and type
 constexpr int kServerTimeoutMs = 1'500;  // for a server's first answer; doubled at the next try
 constexpr int kTries = 2;
+constexpr uint16_t kAddresses = 0;  // no record's type: A and AAAA
+
+// How long the whole of it holds, the CNAMEs on the way included. Zero: not from DNS.
+Millis good_for(const ares_addrinfo* info) {
+  int seconds = -1;
+  const auto shorten = [&](int ttl) { seconds = seconds < 0 ? ttl : std::min(seconds, ttl); };
+  for (const auto* node = info == nullptr ? nullptr : info->nodes; node != nullptr;
+       node = node->ai_next) {
+    shorten(node->ai_ttl);
+  }
+  for (const auto* name = info == nullptr ? nullptr : info->cnames; name != nullptr;
+       name = name->next) {
+    shorten(name->ttl);
+  }
+  return std::chrono::seconds(std::max(0, seconds));
+}
 
 std::vector<std::string> numeric(const ares_addrinfo* info) {
   std::vector<std::string> addresses;
@@ -70,15 +88,26 @@ std::string canonical(const std::string& name) {
   return text;
 }
 
-// Those at exactly that name: a server adds what lies behind a CNAME.
-std::vector<std::string> records_of(const DnsMessage& message, const std::string& name,
-                                    DnsType type) {
-  std::vector<std::string> found;
+// Those at exactly that name: a server adds what lies behind a CNAME, which counts for services
+// only.
+std::vector<const DnsRecord*> records_of(const DnsMessage& message, const std::string& name,
+                                         DnsType type) {
+  std::vector<const DnsRecord*> found;
   for (const DnsRecord& record : message.answers) {
-    if (record.type != type || record.name != name || found.size() == kMaxRecords) continue;
-    found.push_back(record.value);
+    if (record.type != type || found.size() == kMaxRecords) continue;
+    if (type == DnsType::kSrv || record.name == name) found.push_back(&record);
   }
   return found;
+}
+
+// "PRIORITY WEIGHT PORT TARGET", as DnsRecord has it.
+std::optional<Resolver::Service> service_of(const std::string& text) {
+  std::istringstream in(text);
+  Resolver::Service service;
+  in >> service.priority >> service.weight >> service.port >> service.host;
+  // RFC 2782: the root means that there is no such service.
+  if (service.host.empty() || service.port == 0) return std::nullopt;
+  return service;
 }
 
 Error explain(const std::string& host, int status) {
@@ -120,7 +149,7 @@ class Resolver::Channel {
   static void on_socket(void* self, ares_socket_t fd, int readable, int writable);
   static void on_answer(void* query, int status, int timeouts, ares_addrinfo* info);
   static void on_reply(void* query, int status, int timeouts, unsigned char* bytes, int size);
-  static void tell(const Query& query, int status, std::vector<std::string> found);
+  static void tell(const Query& query, int status, Found found);
   void watch(ares_socket_t fd, int events);
   void process(ares_socket_t readable, ares_socket_t writable);
   void set_timer();
@@ -165,7 +194,7 @@ bool Resolver::Channel::may_ask(Lookup& lookup) const {
 void Resolver::Channel::ask(Lookup& lookup) {
   if (!may_ask(lookup)) return;
   if (std::string address = literal(lookup.host_); !address.empty()) {
-    lookup.answered(ARES_SUCCESS, {std::move(address)});
+    lookup.answered(ARES_SUCCESS, {{std::move(address)}, Millis(0)});
     return;
   }
   lookup.query_ = new Query{&lookup};
@@ -187,19 +216,25 @@ void Resolver::Channel::ask(Lookup& lookup, DnsType type) {
 
 void Resolver::Channel::on_answer(void* arg, int status, int, ares_addrinfo* info) {
   const std::unique_ptr<Query> query(static_cast<Query*>(arg));
-  std::vector<std::string> addresses = numeric(info);
+  Found found{numeric(info), good_for(info)};
   if (info != nullptr) ares_freeaddrinfo(info);
-  tell(*query, status, std::move(addresses));
+  tell(*query, status, std::move(found));
 }
 
 void Resolver::Channel::on_reply(void* arg, int status, int, unsigned char* bytes, int size) {
   const std::unique_ptr<Query> query(static_cast<Query*>(arg));
-  std::vector<std::string> found;
+  Found found;
   if (status == ARES_SUCCESS && query->waiting != nullptr) {
     const auto message = DnsMessage::parse(
         std::string_view(reinterpret_cast<const char*>(bytes), static_cast<size_t>(size)));
     if (message) {
-      found = records_of(*message, canonical(query->waiting->host_), query->type);
+      uint32_t seconds = UINT32_MAX;
+      for (const DnsRecord* record :
+           records_of(*message, canonical(query->waiting->host_), query->type)) {
+        found.values.push_back(record->value);
+        seconds = std::min(seconds, record->ttl);
+      }
+      if (!found.values.empty()) found.good_for = std::chrono::seconds(seconds);
     } else {
       status = ARES_EBADRESP;
     }
@@ -207,7 +242,7 @@ void Resolver::Channel::on_reply(void* arg, int status, int, unsigned char* byte
   tell(*query, status, std::move(found));
 }
 
-void Resolver::Channel::tell(const Query& query, int status, std::vector<std::string> found) {
+void Resolver::Channel::tell(const Query& query, int status, Found found) {
   if (query.waiting == nullptr) return;
   query.waiting->query_ = nullptr;
   if (status == ARES_EDESTRUCTION) {
@@ -264,8 +299,8 @@ void Resolver::Channel::set_timer() {
   uv_timer_start(timer_.get(), on_timer, millis, 0);
 }
 
-Resolver::Lookup::Lookup(uv_loop_t& loop, std::string host, Millis limit, Done done)
-    : host_(std::move(host)), limit_(limit), done_(std::move(done)) {
+Resolver::Lookup::Lookup(uv_loop_t& loop, std::string host, Millis limit, Tell tell)
+    : host_(std::move(host)), limit_(limit), tell_(std::move(tell)) {
   uv_timer_init(&loop, timer_.get());
   timer_->data = this;
   const auto millis = static_cast<uint64_t>(std::max<int64_t>(1, limit_.count()));
@@ -276,10 +311,10 @@ Resolver::Lookup::~Lookup() {
   if (query_ != nullptr) query_->waiting = nullptr;
 }
 
-void Resolver::Lookup::answered(int status, std::vector<std::string> addresses) {
+void Resolver::Lookup::answered(int status, Found found) {
   answered_ = true;
   status_ = status;
-  addresses_ = std::move(addresses);
+  found_ = std::move(found);
   uv_timer_start(timer_.get(), &Lookup::on_timer, 0, 0);
 }
 
@@ -293,14 +328,14 @@ void Resolver::Lookup::on_timer(uv_timer_t* timer) {
 
 void Resolver::Lookup::end() {
   if (query_ != nullptr) std::exchange(query_, nullptr)->waiting = nullptr;
-  const Done done = std::move(done_);
+  const Tell tell = std::move(tell_);
   if (!answered_) {
-    done(Error{ErrorCode::kTimeout, "resolving " + host_ + ": no answer from the DNS servers in " +
+    tell(Error{ErrorCode::kTimeout, "resolving " + host_ + ": no answer from the DNS servers in " +
                                         std::to_string(limit_.count()) + " ms"});
-  } else if (status_ != ARES_SUCCESS || addresses_.empty()) {
-    done(explain(host_, status_ != ARES_SUCCESS ? status_ : ARES_ENODATA));
+  } else if (status_ != ARES_SUCCESS || found_.values.empty()) {
+    tell(explain(host_, status_ != ARES_SUCCESS ? status_ : ARES_ENODATA));
   } else {
-    done(std::move(addresses_));
+    tell(std::move(found_));
   }
 }
 
@@ -314,29 +349,65 @@ Resolver::Resolver(uv_loop_t& loop, Options options)
 Resolver::~Resolver() = default;
 
 std::unique_ptr<Resolver::Lookup> Resolver::lookup(const std::string& host, Done done) {
-  std::unique_ptr<Lookup> lookup(new Lookup(loop_, host, limit_, std::move(done)));
+  std::unique_ptr<Lookup> lookup(
+      new Lookup(loop_, host, limit_, [done = std::move(done)](Result<Found> found) {
+        if (!found) return done(std::move(found).error());
+        done(std::move(found->values));
+      }));
   channel_->ask(*lookup);
   return lookup;
 }
 
-Task<std::vector<std::string>> Resolver::records(std::string name, RecordType type) {
-  Pending<std::vector<std::string>> answer;
-  const std::unique_ptr<Lookup> lookup(new Lookup(
-      loop_, std::move(name), limit_,
-      [&answer](Result<std::vector<std::string>> found) { answer.resolve(std::move(found)); }));
-  channel_->ask(*lookup, wire_type(type));
-  Result<std::vector<std::string>> found = co_await answer;
-  if (!found && found.error().code == ErrorCode::kNotFound) co_return std::vector<std::string>();
+Task<Resolver::Found> Resolver::query(std::string name, uint16_t type) {
+  Pending<Found> answer;
+  const std::unique_ptr<Lookup> lookup(
+      new Lookup(loop_, std::move(name), limit_,
+                 [&answer](Result<Found> found) { answer.resolve(std::move(found)); }));
+  if (type == kAddresses) {
+    channel_->ask(*lookup);
+  } else {
+    channel_->ask(*lookup, static_cast<DnsType>(type));
+  }
+  Result<Found> found = co_await answer;
   co_return found;
 }
 
+Task<std::vector<std::string>> Resolver::records(std::string name, RecordType type) {
+  const auto wire = static_cast<uint16_t>(wire_type(type));
+  Result<Found> found = co_await query(std::move(name), wire).result();
+  if (found) co_return std::move(found->values);
+  if (found.error().code == ErrorCode::kNotFound) co_return std::vector<std::string>();
+  co_return std::move(found).error();
+}
+
 Task<std::vector<std::string>> Resolver::addresses(std::string host) {
-  Pending<std::vector<std::string>> answer;
-  const std::unique_ptr<Lookup> pending = lookup(
-      host,
-      [&answer](Result<std::vector<std::string>> found) { answer.resolve(std::move(found)); });
-  Result<std::vector<std::string>> found = co_await answer;
-  co_return found;
+  Result<Found> found = co_await query(std::move(host), kAddresses).result();
+  if (!found) co_return std::move(found).error();
+  co_return std::move(found->values);
+}
+
+Task<Resolver::Located> Resolver::locate(std::string host) {
+  Result<Found> found = co_await query(std::move(host), kAddresses).result();
+  if (!found) co_return std::move(found).error();
+  Located located{std::move(found->values), found->good_for};
+  co_return located;
+}
+
+Task<Resolver::Services> Resolver::services(std::string name) {
+  const std::string shown = name;
+  const auto srv = static_cast<uint16_t>(DnsType::kSrv);
+  Result<Found> found = co_await query(std::move(name), srv).result();
+  if (!found) co_return std::move(found).error();
+  Services out;
+  out.good_for = found->good_for;
+  for (const std::string& text : found->values) {
+    if (auto service = service_of(text)) out.services.push_back(*std::move(service));
+  }
+  if (out.services.empty()) {
+    co_return Error{ErrorCode::kNotFound,
+                    "resolving " + shown + ": DNS says that there is no such service"};
+  }
+  co_return out;
 }
 
 std::unique_ptr<Resolver> Resolver::of(const std::string& servers) const {

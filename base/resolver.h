@@ -45,12 +45,39 @@ class Resolver {
   // lookup() as a task, which is dropped before this goes.
   Task<std::vector<std::string>> addresses(std::string host);
 
+  // The same, and how long they may be relied on: the shortest time to live on the way to them.
+  // Zero: no DNS server said it (the hosts file, an address).
+  struct Located {
+    std::vector<std::string> addresses;
+    Millis good_for{0};
+  };
+  Task<Located> locate(std::string host);
+
+  // The SRV records (RFC 2782) of a name such as "_http._tcp.app.test", behind CNAMEs, too: at most
+  // 64, in no order. kNotFound: there are none, or they say that there is no such service.
+  struct Service {
+    uint16_t priority = 0;  // the lowest first
+    uint16_t weight = 0;    // among those of one priority
+    uint16_t port = 0;
+    std::string host{};
+  };
+  struct Services {
+    std::vector<Service> services;
+    Millis good_for{0};
+  };
+  Task<Services> services(std::string name);
+
   // Another one on the same loop, with the same limit, that asks these servers.
   std::unique_ptr<Resolver> of(const std::string& servers) const;
 
  private:
   class Channel;
   struct Query;
+  struct Found {
+    std::vector<std::string> values;
+    Millis good_for{0};
+  };
+  Task<Found> query(std::string name, uint16_t type);
 
   uv_loop_t& loop_;
   const Millis limit_;
@@ -65,18 +92,20 @@ class Resolver::Lookup {
  private:
   friend class Resolver;
 
-  Lookup(uv_loop_t& loop, std::string host, Millis limit, Done done);
-  void answered(int status, std::vector<std::string> addresses);
+  using Tell = std::function<void(Result<Found>)>;
+
+  Lookup(uv_loop_t& loop, std::string host, Millis limit, Tell tell);
+  void answered(int status, Found found);
   void silence();
   static void on_timer(uv_timer_t* timer);
   void end();  // may destroy this
 
   const std::string host_;
   const Millis limit_;
-  Done done_;
+  Tell tell_;
   int status_ = 0;
   bool answered_ = false;
-  std::vector<std::string> addresses_;
+  Found found_;
   Query* query_ = nullptr;                   // c-ares' side of it, while it is pending
   UvPtr<uv_timer_t> timer_{new uv_timer_t};  // the limit; then the turn in which `done` is called
 };

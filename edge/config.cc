@@ -115,35 +115,6 @@ Result<Config> load_config(const std::filesystem::path& file) {
   return config;
 }
 
-Result<std::shared_ptr<const RoutingTable>> make_routes(const Config& config) {
-  std::vector<Route> routes;
-  for (const Config::Route& from : config.routes) {
-    Route& to = routes.emplace_back();
-    to.hosts = from.hosts;
-    to.request_headers = from.request_headers;
-    to.response_headers = from.response_headers;
-    to.redirect = from.redirect;
-    for (const std::string& url : from.upstreams) {
-      auto origin = parse_upstream(url);
-      if (!origin) return origin.error();
-      to.upstreams.push_back(*std::move(origin));
-    }
-  }
-  return RoutingTable::make(std::move(routes));
-}
-
-Result<std::shared_ptr<const RoutingTable>> make_challenge_route(const Config& config) {
-  if (!config.challenge_upstream) return std::shared_ptr<const RoutingTable>();
-  auto origin = parse_upstream(*config.challenge_upstream);
-  if (!origin) return std::move(origin).error().in("challenge_upstream");
-  Route route;
-  route.hosts = {"*"};
-  route.upstreams.push_back(*std::move(origin));
-  std::vector<Route> routes;
-  routes.push_back(std::move(route));
-  return RoutingTable::make(std::move(routes));
-}
-
 std::vector<std::string> changed_keys(const Config& before, const Config& after) {
   const auto old_json = parse_json(write_config(before, true));
   const auto new_json = parse_json(write_config(after, true));
@@ -156,10 +127,11 @@ std::vector<std::string> changed_keys(const Config& before, const Config& after)
 std::vector<std::string> keys_for_restart(const Config& before, const Config& after) {
   std::vector<std::string> out = changed_keys(before, after);
   std::erase_if(out, [](const std::string& key) {
-    return key == "routes" || key == "on_demand.allow" || key == "on_demand.allow_files" ||
-           key.starts_with("fallback.") || key.starts_with("tls.") || key == "log.level" ||
-           key == "certificates" || key == "challenge_upstream" || is_front_key(key) ||
-           key == "shutdown_grace" || key == "upgrade_timeout" || key == "upgrade_grace";
+    return key == "routes" || key == "groups" || key == "on_demand.allow" ||
+           key == "on_demand.allow_files" || key.starts_with("fallback.") ||
+           key.starts_with("tls.") || key == "log.level" || key == "certificates" ||
+           key == "challenge_upstream" || is_front_key(key) || key == "shutdown_grace" ||
+           key == "upgrade_timeout" || key == "upgrade_grace";
   });
   return out;
 }

@@ -114,6 +114,28 @@ struct TlsConfig {
   std::optional<ClientCertificatesConfig> client_certificates{};
 };
 
+// groups[].tls: towards upstreams.
+struct UpstreamTlsConfig {
+  std::optional<std::string> ca_file{};  // none: the system's authorities
+  std::optional<std::string> server_name{};
+  std::optional<CertificateFiles> certificate{};  // ours
+};
+
+// groups[]: upstreams that can stand in for each other.
+struct GroupConfig {
+  std::string name;
+  std::vector<std::string> upstreams;
+  std::vector<int64_t> weights{};
+  size_t balance = 0;  // an index into kBalanceWords
+  std::optional<HealthCheck> health{};
+  std::optional<Ejection> ejection = Ejection();
+  Millis slow_start{0};
+  int64_t retries = 3;
+  bool http2 = false;
+  size_t proxy_protocol = 0;  // an index into kProxyOutWords
+  UpstreamTlsConfig tls{};
+};
+
 enum class RsaTwins { kNever, kOnDemand, kAlways };
 
 // Certificates that have expired.
@@ -167,6 +189,8 @@ struct Config {
   };
   struct Route {
     std::vector<std::string> hosts{"*"};
+    std::vector<std::string> paths{};
+    std::optional<std::string> group{};  // by its name, or:
     std::vector<std::string> upstreams;
     HeaderRules request_headers;
     HeaderRules response_headers;
@@ -210,9 +234,11 @@ struct Config {
   std::string encryption_key_file = "encryption.key";
   int64_t cache_max_certificates = 100'000;
   uint64_t cache_max_bytes = 512ULL << 20;
+  std::vector<GroupConfig> groups{};
   std::vector<Route> routes;
   Millis upstream_connect_timeout{5'000};
   Millis upstream_response_timeout{60'000};
+  std::string upstream_resolvers{};  // as Resolver::Options has them
   Millis shutdown_grace{30'000};
   Millis upgrade_timeout{60'000};   // for each step of a new process that is to take over
   Millis upgrade_grace{3'600'000};  // of connections that the process has which was replaced
@@ -241,8 +267,14 @@ std::vector<ServerName> managed_names(const Config& config);
 // The rules that span keys; "" when it is complete enough to run. Also for the short start.
 std::string check_config(const Config& config);
 
-// The routes of a configuration that was judged good.
-Result<std::shared_ptr<const RoutingTable>> make_routes(const Config& config);
+// Whether the routes and groups fit together; no file is read.
+Result<> check_routes(const Config& config);
+
+// The routes and groups of a configuration that was judged good, with the files that groups name.
+// Of a group whose files cannot be used every request fails, and says why; `troubles` has a line
+// for each.
+std::shared_ptr<const RoutingTable> make_routes(const Config& config,
+                                                std::vector<std::string>& troubles);
 
 // challenge_upstream as a table of one route for every host; null: there is none.
 Result<std::shared_ptr<const RoutingTable>> make_challenge_route(const Config& config);
@@ -250,8 +282,8 @@ Result<std::shared_ptr<const RoutingTable>> make_challenge_route(const Config& c
 // The keys that differ.
 std::vector<std::string> changed_keys(const Config& before, const Config& after);
 // The keys that differ and that a running process does not take over. It does take routes,
-// on_demand.allow, on_demand.allow_files, fallback.*, tls.*, certificates, challenge_upstream, all
-// of FrontConfig and log.level.
+// groups, on_demand.allow, on_demand.allow_files, fallback.*, tls.*, certificates,
+// challenge_upstream, all of FrontConfig and log.level.
 std::vector<std::string> keys_for_restart(const Config& before, const Config& after);
 
 // The effective configuration as JSON. Holds no secrets: those are in files that it names.

@@ -98,7 +98,7 @@ std::string check_config(const Config& config) {
     return "routes: none is set; add one like {\"hosts\": [\"*\"], \"upstreams\": "
            "[\"http://127.0.0.1:3000\"]}";
   }
-  auto routes = make_routes(config);
+  const auto routes = check_routes(config);
   return routes ? "" : "routes: " + routes.error().message;
 }
 

@@ -53,19 +53,6 @@ bool is_challenge(std::string_view text) {
 bool is_socket_path(std::string_view text) {
   return !text.empty() && text.size() <= kMaxSocketPath;
 }
-bool is_upstream(std::string_view text) {
-  return parse_upstream(text).has_value();
-}
-bool is_header_name(std::string_view text) {
-  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-           c == '_';
-  });
-}
-bool is_header_value(std::string_view text) {
-  return std::all_of(text.begin(), text.end(), [](char c) { return c >= ' ' && c < 0x7f; });
-}
-
 void read_rate(Section& parent, const char* key, std::optional<RateConfig>& out) {
   constexpr char kExample[] = "an object like {\"burst\": 50, \"per\": \"7d\"}, or null";
   read_optional(parent, key, kExample, out, [](Section& section, RateConfig& rate) {
@@ -255,35 +242,6 @@ void read_events(Section section, Config& out) {
                 out.hook, read_hook);
 }
 
-void read_headers(Section& route, const char* key, HeaderRules& out) {
-  Section section = route.section(key);
-  for (const std::string& name : section.keys()) {
-    if (!is_header_name(name)) {
-      section.complain_at(name.c_str(), "is no header name");
-      continue;
-    }
-    std::optional<std::string> value;
-    section.optional_text(name.c_str(), value, "a header value or null (to remove it)",
-                          is_header_value);
-    out.emplace_back(name, value);
-  }
-}
-
-void read_route(Section& section, std::vector<Config::Route>& out) {
-  Config::Route& route = out.emplace_back();
-  section.texts("hosts", route.hosts, "a list of names, \"*.suffix\" patterns or \"*\"");
-  section.texts("upstreams", route.upstreams, "a list of URLs like \"http://127.0.0.1:3000\"",
-                is_upstream);
-  read_redirect(section, route.redirect);
-  if (route.redirect && !route.upstreams.empty()) {
-    section.complain("a route has either upstreams or a redirect");
-  } else if (route.upstreams.empty() && !route.redirect) {
-    section.complain("upstreams: expected at least one URL");
-  }
-  read_headers(section, "request_headers", route.request_headers);
-  read_headers(section, "response_headers", route.response_headers);
-}
-
 }  // namespace
 
 void read_config(Section& top, Config& out) {
@@ -325,12 +283,7 @@ void read_config(Section& top, Config& out) {
     cache.integer("max_certificates", 1, 100'000'000, out.cache_max_certificates);
     cache.size("max_bytes", 1 << 20, 1ULL << 40, out.cache_max_bytes);
   }
-  top.sections("routes", [&](Section& section) { read_route(section, out.routes); });
-  {
-    Section upstream = top.section("upstream");
-    upstream.duration("connect_timeout", 10ms, 10min, out.upstream_connect_timeout);
-    upstream.duration("response_timeout", 10ms, 24h, out.upstream_response_timeout);
-  }
+  read_routes(top, out);
   top.duration("shutdown_grace", 0ms, 24h, out.shutdown_grace);
   top.duration("upgrade_timeout", 100ms, 1h, out.upgrade_timeout);
   top.duration("upgrade_grace", 0ms, 7 * 24h, out.upgrade_grace);

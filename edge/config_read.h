@@ -21,6 +21,9 @@ inline const std::vector<std::string> kExpiredWords{"serve", "self_signed", "ref
 inline const std::vector<std::string> kRsaWords{"never", "on_demand", "always"};
 inline const std::vector<std::string> kTlsVersions{"1.2", "1.3"};
 inline const std::vector<std::string> kClientCertificateModes{"request", "require"};
+inline const std::vector<std::string> kBalanceWords{"round_robin", "least_conn", "random_two",
+                                                    "ip_hash"};
+inline const std::vector<std::string> kProxyOutWords{"off", "v1", "v2"};
 // What RFC 8945 calls a TSIG algorithm.
 inline const std::vector<std::string> kTsigAlgorithms{"hmac-sha256", "hmac-sha384", "hmac-sha512",
                                                       "hmac-sha1"};
@@ -63,6 +66,12 @@ void read_redirect(Section& route, std::optional<Redirect>& out);
 std::string show_redirect(const std::optional<Redirect>& redirect);
 // Whether `path` is one of these keys, or within one: a reload takes them all.
 bool is_front_key(std::string_view path);
+
+// `resolvers`: at most 8 addresses of DNS servers, as Resolver::Options has them.
+void read_resolvers(Section& section, std::string& out);
+
+// `groups`, `routes` and `upstream`. In config_read_routes.cc.
+void read_routes(Section& top, Config& out);
 
 // Takes every key of the document; mistakes are complained about and change nothing.
 void read_config(Section& top, Config& out);

@@ -90,14 +90,7 @@ void read_dns(Section& section, DnsConfig& out) {
   section.boolean("follow_cname", out.follow_cname);
   section.duration("propagation_timeout", 0ms, 30min, out.propagation_timeout);
   section.duration("settle", 0ms, 30min, out.settle);
-  std::vector<std::string> resolvers;
-  section.texts("resolvers", resolvers, "a list of addresses like \"192.0.2.1\"", is_dns_server);
-  if (resolvers.size() > kMaxResolvers) {
-    section.complain_at("resolvers", "expected at most 8 addresses");
-  }
-  for (const std::string& one : resolvers) {
-    out.resolvers += (out.resolvers.empty() ? "" : ",") + with_dns_port(one);
-  }
+  read_resolvers(section, out.resolvers);
   if (out.hook.has_value() == out.rfc2136.has_value()) {
     section.complain("expected one of \"hook\" and \"rfc2136\": how the records are put");
   }
@@ -137,6 +130,17 @@ void read_files_and_dns(Section& top, Config& out) {
                 out.export_to, read_export);
   top.optional_text("challenge_upstream", out.challenge_upstream,
                     "a URL like \"http://127.0.0.1:8888\" or null", is_upstream);
+}
+
+void read_resolvers(Section& section, std::string& out) {
+  std::vector<std::string> resolvers;
+  section.texts("resolvers", resolvers, "a list of addresses like \"192.0.2.1\"", is_dns_server);
+  if (resolvers.size() > kMaxResolvers) {
+    section.complain_at("resolvers", "expected at most 8 addresses");
+  }
+  for (const std::string& one : resolvers) {
+    out += (out.empty() ? "" : ",") + with_dns_port(one);
+  }
 }
 
 }  // namespace latchkey::edge

@@ -100,21 +100,25 @@ std::string show_rfc2136(const DnsConfig::Rfc2136& at) {
       .str();
 }
 
+std::string show_resolvers(std::string_view servers) {
+  std::vector<std::string> resolvers;
+  while (!servers.empty()) {
+    const size_t end = std::min(servers.find(','), servers.size());
+    resolvers.emplace_back(servers.substr(0, end));
+    servers.remove_prefix(std::min(end + 1, servers.size()));
+  }
+  return list(resolvers);
+}
+
 std::string show_dns(const std::optional<DnsConfig>& dns) {
   if (!dns) return "null";
-  std::vector<std::string> resolvers;
-  for (std::string_view left = dns->resolvers; !left.empty();) {
-    const size_t end = std::min(left.find(','), left.size());
-    resolvers.emplace_back(left.substr(0, end));
-    left.remove_prefix(std::min(end + 1, left.size()));
-  }
   return JsonObject()
       .raw("hook", dns->hook ? show_program(dns->hook->program, dns->hook->timeout) : "null")
       .raw("rfc2136", dns->rfc2136 ? show_rfc2136(*dns->rfc2136) : "null")
       .boolean("follow_cname", dns->follow_cname)
       .text("propagation_timeout", show_duration(dns->propagation_timeout))
       .text("settle", show_duration(dns->settle))
-      .raw("resolvers", list(resolvers))
+      .raw("resolvers", show_resolvers(dns->resolvers))
       .str();
 }
 
@@ -126,6 +130,57 @@ std::string show_export(const std::optional<ExportConfig>& to) {
       .str();
 }
 
+std::string show_health(const std::optional<HealthCheck>& health) {
+  if (!health) return "null";
+  return JsonObject()
+      .text("path", health->path)
+      .raw("host", health->host.empty() ? "null" : json_quote(health->host))
+      .text("interval", show_duration(health->interval))
+      .text("timeout", show_duration(health->timeout))
+      .number("fall", health->fall)
+      .number("rise", health->rise)
+      .number("status_from", health->status_from)
+      .number("status_to", health->status_to)
+      .str();
+}
+
+std::string show_upstream_tls(const UpstreamTlsConfig& tls) {
+  std::optional<std::string> certificate, key;
+  if (tls.certificate) {
+    certificate = tls.certificate->cert_file;
+    key = tls.certificate->key_file;
+  }
+  return JsonObject()
+      .raw("ca_file", text_or_null(tls.ca_file))
+      .raw("server_name", text_or_null(tls.server_name))
+      .raw("cert_file", text_or_null(certificate))
+      .raw("key_file", text_or_null(key))
+      .str();
+}
+
+std::string show_group(const GroupConfig& group) {
+  const auto number = [](int64_t weight) { return std::to_string(weight); };
+  const std::string ejection = !group.ejection
+                                   ? "null"
+                                   : JsonObject()
+                                         .number("failures", group.ejection->failures)
+                                         .text("time", show_duration(group.ejection->time))
+                                         .str();
+  return JsonObject()
+      .text("name", group.name)
+      .raw("upstreams", list(group.upstreams))
+      .raw("weights", list(group.weights, number))
+      .text("balance", kBalanceWords[group.balance])
+      .raw("health", show_health(group.health))
+      .raw("ejection", ejection)
+      .text("slow_start", show_duration(group.slow_start))
+      .number("retries", group.retries)
+      .boolean("http2", group.http2)
+      .text("proxy_protocol", kProxyOutWords[group.proxy_protocol])
+      .raw("tls", show_upstream_tls(group.tls))
+      .str();
+}
+
 std::string show_route(const Config::Route& route) {
   const auto headers = [](const auto& pairs) {
     JsonObject out;
@@ -134,6 +189,8 @@ std::string show_route(const Config::Route& route) {
   };
   return JsonObject()
       .raw("hosts", list(route.hosts))
+      .raw("paths", list(route.paths))
+      .raw("group", text_or_null(route.group))
       .raw("upstreams", list(route.upstreams))
       .raw("request_headers", headers(route.request_headers))
       .raw("response_headers", headers(route.response_headers))
@@ -274,10 +331,12 @@ std::string write_config(const Config& config, bool secrets) {
                        .number("max_certificates", config.cache_max_certificates)
                        .text("max_bytes", std::to_string(config.cache_max_bytes))
                        .str());
+  out.raw("groups", list(config.groups, show_group));
   out.raw("routes", list(config.routes, show_route));
   out.raw("upstream", JsonObject()
                           .text("connect_timeout", show_duration(config.upstream_connect_timeout))
                           .text("response_timeout", show_duration(config.upstream_response_timeout))
+                          .raw("resolvers", show_resolvers(config.upstream_resolvers))
                           .str());
   out.text("shutdown_grace", show_duration(config.shutdown_grace));
   out.text("upgrade_timeout", show_duration(config.upgrade_timeout));

@@ -146,9 +146,9 @@ Result<> Control::start() {
   }
   shared_.emplace(make_shared_state());
   Worker::Settings settings;
-  auto routes = make_routes(config_);
-  if (!routes) return routes.error();
-  settings.routes = *routes;
+  std::vector<std::string> troubles;
+  settings.routes = make_routes(config_, troubles);
+  for (const std::string& trouble : troubles) log_.error("upstream_tls_unusable", trouble);
   auto challenge_route = make_challenge_route(config_);
   if (!challenge_route) return challenge_route.error();
   settings.challenge_route = *challenge_route;
@@ -157,6 +157,7 @@ Result<> Control::start() {
   settings.front = front_;
   settings.connect_timeout = config_.upstream_connect_timeout;
   settings.response_timeout = config_.upstream_response_timeout;
+  settings.resolvers = config_.upstream_resolvers;
   if (origin_.predecessor != nullptr) {
     auto ready = origin_.predecessor->ready(config_.upgrade_timeout + kPredecessorTime);
     if (!ready) return ready;

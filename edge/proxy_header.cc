@@ -112,4 +112,25 @@ ProxyHeader read_proxy_header(std::string_view bytes) {
   return refused("no PROXY header");
 }
 
+std::string write_proxy_header(bool binary, const std::string& address, uint16_t port_here) {
+  std::array<uint8_t, 16> bytes{};
+  const bool v6 = address.find(':') != std::string::npos;
+  if (::inet_pton(v6 ? AF_INET6 : AF_INET, address.c_str(), bytes.data()) != 1) {
+    return binary ? std::string(kBinary) + std::string("\x20\0\0\0", 4) : "PROXY UNKNOWN\r\n";
+  }
+  if (!binary) {
+    return std::string("PROXY ") + (v6 ? "TCP6 " : "TCP4 ") + address +
+           (v6 ? " :: 0 " : " 0.0.0.0 0 ") + std::to_string(port_here) + "\r\n";
+  }
+  // 2.2: PROXY, TCP over either version, then both addresses and both ports.
+  const size_t size = v6 ? 16 : 4;
+  std::string out(kBinary);
+  out.append(1, '\x21').append(1, v6 ? '\x21' : '\x11');
+  out.append(1, '\0').append(1, static_cast<char>(2 * size + 4));
+  out.append(reinterpret_cast<const char*>(bytes.data()), size).append(size, '\0');
+  out.append(2, '\0');
+  out.append(1, static_cast<char>(port_here >> 8)).append(1, static_cast<char>(port_here & 0xff));
+  return out;
+}
+
 }  // namespace latchkey::edge

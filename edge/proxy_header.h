@@ -1,5 +1,6 @@
 #pragma once
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -24,5 +25,9 @@ constexpr size_t kMaxProxyHeader = 4096;
 
 // `bytes`: from the connection's first on.
 ProxyHeader read_proxy_header(std::string_view bytes);
+
+// What we say of a client to an upstream. `address`: numeric; the client's port, and the address
+// that it came to, are not known here: they are zero.
+std::string write_proxy_header(bool binary, const std::string& address, uint16_t port_here);
 
 }  // namespace latchkey::edge

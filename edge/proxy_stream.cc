@@ -4,17 +4,25 @@
 
 #include "edge/http/headers.h"
 #include "edge/pages.h"
+#include "edge/proxy_header.h"
 
 namespace latchkey::edge {
 namespace {
 
 constexpr size_t kMaxKept = 64 << 10;
+// A server that says nothing must not use up the others' time.
+constexpr Millis kPatience{1'000};
 
 bool may_repeat(std::string_view method) {
   for (const char* safe : {"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"}) {
     if (method == safe) return true;
   }
   return false;
+}
+
+// A gateway that says so itself is no better than one that says nothing.
+bool is_gateway_trouble(int status) {
+  return status == 502 || status == 503 || status == 504;
 }
 
 }  // namespace
@@ -26,7 +34,9 @@ ProxyStream::ProxyStream(ProxyContext& context, RequestHead head, ResponseStream
       head_(std::move(head)),
       idempotent_(may_repeat(head_.method)) {}
 
-ProxyStream::~ProxyStream() = default;
+ProxyStream::~ProxyStream() {
+  leave_server();
+}
 
 void ProxyStream::start() {
   const std::string host = head_.host();
@@ -34,34 +44,48 @@ void ProxyStream::start() {
   if (covers && !covers(host)) {
     return answer_page(stream_, 421, "This connection was made for another host name.");
   }
-  route_ = routes_->find(host);
-  const std::string upstream =
-      context_.obey_grants ? granted_upstream(stream_.client(), host) : std::string();
-  if (!upstream.empty()) {
-    auto origin = parse_upstream(upstream);
-    if (!origin) {
-      // Anywhere else might be somebody else's.
-      context_.log.error("ask_upstream_unusable",
-                         "the ask endpoint's answer names an upstream that cannot be used: it must "
-                         "be http://host:port",
-                         {{"name", host}});
-      return answer_page(stream_, 502, "The server behind this site cannot be reached.");
-    }
-    granted_ = *std::move(origin);
-    upstreams_ = {&*granted_, 1};
-  } else if (route_ != nullptr && route_->redirect) {
+  route_ = routes_->find(host, head_.target);
+  auto found = find_balancer(host);
+  if (!found) {
+    // Anywhere else might be somebody else's.
+    context_.log.error("ask_upstream_unusable", found.error().message, {{"name", host}});
+    return answer_page(stream_, 502, "The server behind this site cannot be reached.");
+  }
+  balancer_ = *std::move(found);
+  if (balancer_ == nullptr && route_ != nullptr && route_->redirect) {
     return answer_redirect(stream_, redirect_location(*route_->redirect, head_),
                            route_->redirect->status);
-  } else if (route_ != nullptr) {
-    upstreams_ = route_->upstreams;
-    const size_t index = routes_->index_of(*route_);
-    if (context_.turns.size() <= index) context_.turns.resize(index + 1);
-    first_ = context_.turns[index]++ % upstreams_.size();
-  } else {
+  }
+  if (balancer_ == nullptr) {
     return answer_page(stream_, 404, "There is no site by this name here.");
   }
   forward_request(head_, stream_.client(), request_rules());
-  attempt();
+  connect_by_ = context_.clock.now() + context_.limits.connect_time;
+  if (balancer_->ready()) return attempt();
+  limit_ = context_.clock.after(context_.limits.connect_time, [this] {
+    waiting_.reset();
+    give_up(504, "The server behind this site cannot be reached at the moment.",
+            "no answer from DNS");
+  });
+  waiting_ = balancer_->wait([this] {
+    limit_.reset();
+    attempt();
+  });
+}
+
+// Null: there is no route.
+Result<std::shared_ptr<Balancer>> ProxyStream::find_balancer(const std::string& host) {
+  const std::string upstream =
+      context_.obey_grants ? granted_upstream(stream_.client(), host) : std::string();
+  if (upstream.empty()) {
+    if (route_ == nullptr || route_->group == nullptr) return std::shared_ptr<Balancer>();
+    return context_.balancers.of(route_->group);
+  }
+  if (const auto group = routes_->group(upstream)) return context_.balancers.of(group);
+  auto granted = context_.balancers.granted(upstream);
+  if (granted) return granted;
+  return std::move(granted).error().in(
+      "the ask endpoint's answer names an upstream that cannot be used");
 }
 
 std::string ProxyStream::granted_upstream(const ClientInfo& client, const std::string& host) {
@@ -82,43 +106,95 @@ const HeaderRules& ProxyStream::response_rules() const {
 // ---- towards the upstream
 
 void ProxyStream::attempt() {
-  while (auto resting = context_.pool.take(origin_to_try())) {
-    // What cannot be sent twice is not sent on a connection that may be closing.
-    if (idempotent_ || !resting->stale()) return use(std::move(resting));
-  }
+  if (next_server()) return reach();
+  give_up(late_ ? 504 : 502, "The server behind this site cannot be reached at the moment.",
+          trouble_.empty() ? balancer_->trouble() : trouble_);
+}
+
+bool ProxyStream::next_server() {
+  if (tries_ > balancer_->group().retries) return false;
+  const ServerPtr next = balancer_->choose(client_address(), tried_);
+  if (next == nullptr) return false;
+  leave_server();
+  server_ = next;
+  ++server_->active;
+  tried_.push_back(server_);
+  ++tries_;
+  return true;
+}
+
+void ProxyStream::reach() {
+  // What cannot be sent twice is not sent on a connection that may be closing.
+  if (auto taken = context_.pool.take(*endpoint(), !idempotent_)) return use(std::move(taken));
   connect();
 }
 
-void ProxyStream::connect() {
-  connecting_ = context_.pool.connect(origin_to_try(),
-                                      [this](Result<std::unique_ptr<OriginConnection>> result) {
-                                        on_connected(std::move(result));
-                                      });
+// Over HTTP/2 few servers take WebSockets (RFC 8441); over HTTP/1.1 all do that take any.
+EndpointPtr ProxyStream::endpoint() const {
+  if (head_.upgrade.empty() || !server_->endpoint->http2 || server_->endpoint->tls == nullptr) {
+    return server_->endpoint;
+  }
+  auto plain = std::make_shared<Endpoint>(*server_->endpoint);
+  plain->http2 = false;
+  plain->set_key();
+  return plain;
 }
 
-void ProxyStream::on_connected(Result<std::unique_ptr<OriginConnection>> result) {
+const std::string& ProxyStream::client_address() const {
+  return head_.client_address.empty() ? stream_.client().address : head_.client_address;
+}
+
+std::string ProxyStream::greeting() const {
+  const ProxyOut version = server_->endpoint->proxy_protocol;
+  if (version == ProxyOut::kNone) return "";
+  return write_proxy_header(version == ProxyOut::kV2, client_address(),
+                            stream_.client().secure ? 443 : 80);
+}
+
+void ProxyStream::connect() {
+  const auto left = connect_by_ - context_.clock.now();
+  const bool last =
+      tried_.size() >= balancer_->servers().size() || tries_ > balancer_->group().retries;
+  const Millis limit = std::max(Millis(1), last ? left : std::min<Millis>(left, kPatience));
+  connecting_ = context_.pool.connect(
+      endpoint(), greeting(), limit,
+      [this](Result<std::unique_ptr<OriginStream>> result) { on_connected(std::move(result)); });
+}
+
+void ProxyStream::on_connected(Result<std::unique_ptr<OriginStream>> result) {
   const auto connecting = std::move(connecting_);
   if (result) return use(*std::move(result));
-  const bool late = result.error().code == ErrorCode::kTimeout;
-  if (++tried_ < upstreams_.size()) {
-    context_.log.warning("upstream_unreachable", result.error().message,
-                         {{"host", head_.authority}, {"request", head_.id}});
-    return attempt();
-  }
-  give_up(late ? 504 : 502, "The server behind this site cannot be reached at the moment.",
-          result.error().message);
+  trouble_ = result.error().message;
+  late_ = result.error().code == ErrorCode::kTimeout;
+  judge(false, trouble_);
+  context_.log.warning("upstream_unreachable", trouble_,
+                       {{"host", head_.authority}, {"request", head_.id}});
+  attempt();
 }
 
-void ProxyStream::use(std::unique_ptr<OriginConnection> connection) {
-  origin_ = std::move(connection);
+void ProxyStream::judge(bool well, const std::string& why) {
+  if (server_ == nullptr) return;
+  if (well) {
+    balancer_->succeeded(*server_);
+  } else {
+    balancer_->failed(*server_, why);
+  }
+}
+
+void ProxyStream::leave_server() {
+  if (server_ != nullptr) --server_->active;
+  server_.reset();
+}
+
+void ProxyStream::use(std::unique_ptr<OriginStream> stream) {
+  origin_ = std::move(stream);
   if (ExchangeNotes* notes = stream_.notes(); notes != nullptr) {
-    *notes = {origin_->origin().text(), context_.clock.now(), std::nullopt};
+    *notes = {origin_->endpoint().text(), context_.clock.now(), std::nullopt};
   }
   origin_->send_head(*this, head_);
   origin_->send_body(kept_);
-  if (!idempotent_ || !origin_->reused()) {
-    spend();
-  }
+  // HTTP/2 tells whether a request was touched (RFC 9113, 8.7): it may come again, whatever it is.
+  if (!idempotent_ && !origin_->endpoint().http2) spend();
   if (ended_) return request_complete();
   if (head_.expect_continue) expect_progress();
   if (!origin_->full()) stream_.resume_body();
@@ -174,8 +250,10 @@ void ProxyStream::expect_progress() {
   if (answering_) return;
   limit_ = context_.clock.after(context_.limits.response_time, [this] {
     origin_.reset();
-    give_up(504, "The server behind this site takes too long to answer.",
-            "no response within " + std::to_string(context_.limits.response_time.count()) + " ms");
+    const std::string why = server_->endpoint->text() + ": no response within " +
+                            std::to_string(context_.limits.response_time.count()) + " ms";
+    judge(false, why);
+    give_up(504, "The server behind this site takes too long to answer.", why);
   });
 }
 
@@ -200,6 +278,8 @@ void ProxyStream::on_response_head(ResponseHead& head) {
   spend();
   answering_ = true;
   if (auto* notes = stream_.notes(); notes != nullptr) notes->answered = context_.clock.now();
+  const bool well = !is_gateway_trouble(head.status);
+  judge(well, well ? std::string() : "answered " + std::to_string(head.status));
   tunnel_ = head.status == 101;
   forward_response(head, response_rules());
   // RFC 6797, 7.2: it does not belong into what comes without TLS.
@@ -225,19 +305,30 @@ void ProxyStream::on_response_end(const HeaderList& trailers) {
   stream_.finish(last);
 }
 
-void ProxyStream::on_origin_failure(const std::string& why, bool began) {
+void ProxyStream::on_origin_failure(const OriginFailure& failure) {
   const auto failed = std::move(origin_);
+  const std::string upstream = failed->endpoint().text();
   limit_.reset();
   if (answering_) {
+    judge(false, failure.why);
     context_.log.warning(
-        "upstream_cut", why,
-        {{"host", head_.authority}, {"upstream", failed->origin().text()}, {"request", head_.id}});
+        "upstream_cut", failure.why,
+        {{"host", head_.authority}, {"upstream", upstream}, {"request", head_.id}});
     return stream_.reset();
   }
-  // The upstream closed a kept connection just as we took it: nothing of ours was done.
-  if (!began && failed->reused() && idempotent_ && !spent_) return connect();
-  give_up(502, "The server behind this site gave no usable answer.",
-          failed->origin().text() + ": " + why);
+  const bool again = !spent_ && (failure.untouched || (idempotent_ && !failure.began));
+  connect_by_ = context_.clock.now() + context_.limits.connect_time;
+  // The upstream closed a kept connection just as we took it: that says nothing about it.
+  if (again && failed->reused() && !failed->endpoint().http2) return connect();
+  trouble_ = upstream + ": " + failure.why;
+  late_ = false;
+  if (!failure.untouched) judge(false, trouble_);
+  if (again && (next_server() || (failure.untouched && tries_++ <= balancer_->group().retries))) {
+    context_.log.warning("upstream_retried", trouble_,
+                         {{"host", head_.authority}, {"request", head_.id}});
+    return reach();
+  }
+  give_up(502, "The server behind this site gave no usable answer.", trouble_);
 }
 
 void ProxyStream::give_up(int status, const char* text, const std::string& why) {

@@ -67,8 +67,9 @@ void Reloader::begin() {
   }
   auto config = hooks_.reread();
   if (!config) return refuse(config.error());
-  auto routes = make_routes(*config);
-  if (!routes) return refuse(routes.error());
+  std::vector<std::string> troubles;
+  const auto routes = make_routes(*config, troubles);
+  if (!troubles.empty()) return refuse(Error{ErrorCode::kInvalid, troubles.front()});
   auto challenge_route = make_challenge_route(*config);
   if (!challenge_route) return refuse(challenge_route.error());
   if (auto files = check_files(*config); !files) return refuse(files.error());
@@ -85,7 +86,7 @@ void Reloader::begin() {
   auto watching = watch(*config);  // before the files are read: no change is missed
   // A load for the watch that is still queued is served by ours, of files that may come to nothing.
   const bool shared = file_loads_ > 0;
-  loader_.load(*config, [this, config = *config, routes = *routes, fallback = *fallback,
+  loader_.load(*config, [this, config = *config, routes, fallback = *fallback,
                          challenge_route = *challenge_route, tls = *tls, front, watching,
                          shared](Result<std::shared_ptr<const Allowlist>> list) {
     if (!list) {

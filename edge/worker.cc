@@ -21,23 +21,24 @@ Worker::Worker(Loop& loop, const WorkerShared& shared, Settings settings, Socket
       rsa_parking_(shared.parking, loop.clock(), letters(Slot::kRsa), Parking::kRsaAtOnce),
       fallback_(std::move(settings.fallback)),
       tls_(std::move(settings.tls)),
-      resolver_(loop.uv()),
+      resolver_(loop.uv(), {.servers = std::move(settings.resolvers)}),
       origins_(loop.uv(), loop.clock(),
-               [this](const std::string& host, std::function<void(Addresses)> done) {
-                 return std::shared_ptr<void>(resolver_.lookup(host, std::move(done)));
-               },
-               {.connect_time = settings.connect_timeout,
-                .max_idle_all = fair_max_idle(shared.max_descriptors, shared.workers)}),
+               {.max_idle_all = fair_max_idle(shared.max_descriptors, shared.workers)}),
+      balancers_({loop.clock(), shared.log, locate_by(resolver_)}, origins_),
       proxy_{.clock = loop.clock(),
              .log = shared.log,
              .pool = origins_,
+             .balancers = balancers_,
              .routes = std::move(settings.routes),
-             .limits = {.response_time = settings.response_timeout}},
+             .limits = {.connect_time = settings.connect_timeout,
+                        .response_time = settings.response_timeout}},
       challenge_proxy_{.clock = loop.clock(),
                        .log = shared.log,
                        .pool = origins_,
+                       .balancers = balancers_,
                        .routes = std::move(settings.challenge_route),
-                       .limits = {.response_time = settings.response_timeout},
+                       .limits = {.connect_time = settings.connect_timeout,
+                                  .response_time = settings.response_timeout},
                        .obey_grants = false},
       plain_site_{
           .challenges = shared.challenges,
@@ -184,11 +185,20 @@ std::unique_ptr<HttpSession> Worker::start_http(Transport& transport,
 
 void Worker::replace_routes(std::shared_ptr<const RoutingTable> routes) {
   proxy_.routes = std::move(routes);
-  proxy_.turns.clear();  // they were the old routes' turns
+  take_groups();
+}
+
+void Worker::take_groups() {
+  auto groups = proxy_.routes->groups();
+  if (challenge_proxy_.routes != nullptr) {
+    for (const auto& group : challenge_proxy_.routes->groups()) groups.push_back(group);
+  }
+  balancers_.take(groups);
 }
 
 void Worker::replace_challenge_route(std::shared_ptr<const RoutingTable> route) {
   challenge_proxy_.routes = std::move(route);
+  take_groups();
   plain_site_.other_challenges = nullptr;
   if (challenge_proxy_.routes == nullptr) return;
   plain_site_.other_challenges = [this](RequestHead head,

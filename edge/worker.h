@@ -20,6 +20,7 @@
 #include "edge/routes.h"
 #include "edge/send_gather.h"
 #include "edge/socket.h"
+#include "edge/upstream/balancers.h"
 #include "edge/upstream/origin_pool.h"
 #include "edge/worker_shared.h"
 
@@ -33,6 +34,7 @@ class Worker {
     std::shared_ptr<const RoutingTable> routes;
     Millis connect_timeout;
     Millis response_timeout;
+    std::string resolvers{};                     // as Resolver::Options has them; "": the system's
     std::shared_ptr<const Fallback> fallback{};  // null: there is none
     std::shared_ptr<const TlsContext> tls = std::make_shared<const TlsContext>();
     // Where HTTP-01 requests go that are not for us: make_challenge_route(). Null: nowhere.
@@ -75,6 +77,7 @@ class Worker {
   template <typename Connection>
   void bury(List<Connection>& from, List<Connection>& to, Connection& connection);
   void clean_up();
+  void take_groups();
   Parking::Letters letters(Slot slot);
   void listen_on(std::vector<Socket>& sockets, std::function<void(int, std::string)> on_connection);
   void take(int fd, std::string peer, std::function<void(int, std::string)> on_connection);
@@ -90,6 +93,7 @@ class Worker {
   std::shared_ptr<const TlsContext> tls_;
   Resolver resolver_;
   OriginPool origins_;
+  Balancers balancers_;
   ProxyContext proxy_;
   ProxyContext challenge_proxy_;
   PlainSiteContext plain_site_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <charconv>
 #include <cstdint>
 
@@ -17,15 +18,25 @@ constexpr std::chrono::seconds kLongestTtl = std::chrono::days(30);
 constexpr size_t kMaxText = 256;
 constexpr size_t kMaxComplaint = 1024;
 constexpr std::string_view kBlank = " \t\r\n";
+constexpr std::array<std::string_view, 5> kSchemes{"http", "https", "h2c", "srv+http", "srv+https"};
 constexpr std::array<std::string_view, 3> kKeyTypes{"p256", "p384", "rsa2048"};
 
-// What the edge's parse_upstream() takes; a test of its compares them.
+// What the edge's parse_upstream() takes (a test of its compares them), or what may be the name of
+// a group.
 bool is_upstream(std::string_view text) {
-  constexpr std::string_view kScheme = "http://";
-  if (!text.starts_with(kScheme)) return false;
-  text.remove_prefix(kScheme.size());
+  const size_t colon = text.find("://");
+  if (colon == text.npos) {
+    return !text.empty() && text.size() <= 100 && std::all_of(text.begin(), text.end(), [](char c) {
+      return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '_';
+    });
+  }
+  const std::string_view scheme = text.substr(0, colon);
+  const bool srv = scheme.starts_with("srv+");
+  if (std::find(kSchemes.begin(), kSchemes.end(), scheme) == kSchemes.end()) return false;
+  text.remove_prefix(colon + 3);
   if (text.ends_with('/')) text.remove_suffix(1);
   const size_t port = text.rfind(':');
+  if (srv && (port != text.npos || text.starts_with('['))) return false;
   const bool zero = port != text.npos && text.find_first_not_of('0', port + 1) == text.npos;
   return is_authority(text) && !zero;
 }
@@ -155,10 +166,10 @@ AskAnswer parse_ask_answer(std::string_view body, std::string_view content_type)
     Grant& grant = answer.grant;
     Reader reader(*value, answer);
     reader.seconds("ttl", answer.ttl);
-    if (!reader.text(
-            "upstream", is_upstream,
-            "an http:// URL of host and port (http:// only for now; no user, path or query)",
-            grant.upstream)) {
+    if (!reader.text("upstream", is_upstream,
+                     "an http:// or https:// URL of host and port (no user, path or query), or a "
+                     "group's name",
+                     grant.upstream)) {
       grant.upstream = kUnusableUpstream;
     }
     constexpr std::string_view kShort = "a string of at most 256 bytes without control characters";

@@ -28,7 +28,7 @@ struct CompressionConfig {
                                  "font/otf"};
   std::vector<std::string> algorithms{"br", "gzip"};  // in order of preference
   uint64_t min_size = 1024;
-  int64_t max_at_once = 64;   // responses of each worker
+  int64_t max_at_once = 64;  // responses of each worker
 };
 
 struct ClientRateConfig {

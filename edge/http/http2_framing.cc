@@ -2,7 +2,6 @@
 
 #include <nghttp2/nghttp2.h>
 
-#include <array>
 #include <optional>
 #include <string>
 #include <vector>
@@ -111,7 +110,7 @@ struct Http2Framing::Callbacks {
     if (idle) framing.events_.on_idle_frame(*idle);
     const bool ends = ends_stream(*frame);
     if (frame->hd.type == NGHTTP2_HEADERS) framing.events_.on_head(id, is_trailers(*frame), ends);
-    if (ends) framing.events_.on_request_end(id);
+    if (ends) framing.events_.on_message_end(id);
     return 0;
   }
   static int on_invalid_frame(nghttp2_session*, const nghttp2_frame*, int, void* user) {
@@ -141,11 +140,21 @@ struct Http2Framing::Callbacks {
     if (frame->hd.type == NGHTTP2_GOAWAY && frame->goaway.error_code != NGHTTP2_NO_ERROR) {
       framing.events_.on_broken();
     }
-    if (ends_stream(*frame)) framing.events_.on_response_sent(frame->hd.stream_id);
+    if (ends_stream(*frame)) framing.events_.on_message_sent(frame->hd.stream_id);
     return 0;
   }
-  static int on_close(nghttp2_session*, int32_t id, uint32_t, void* user) {
-    of(user).events_.on_closed(id);
+  static int on_close(nghttp2_session*, int32_t id, uint32_t error, void* user) {
+    const Closed how = error == NGHTTP2_NO_ERROR         ? Closed::kDone
+                       : error == NGHTTP2_REFUSED_STREAM ? Closed::kRefused
+                                                         : Closed::kReset;
+    of(user).events_.on_closed(id, how);
+    return 0;
+  }
+  // A request that came too late for the connection, behind a GOAWAY for instance.
+  static int on_not_sent(nghttp2_session*, const nghttp2_frame* frame, int, void* user) {
+    if (frame->hd.type == NGHTTP2_HEADERS && frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
+      of(user).events_.on_closed(frame->hd.stream_id, Closed::kRefused);
+    }
     return 0;
   }
   static ssize_t read_body(nghttp2_session* session, int32_t id, uint8_t*, size_t at_most,
@@ -185,6 +194,7 @@ struct Http2Framing::Callbacks {
       nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data);
       nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, on_sent);
       nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_close);
+      nghttp2_session_callbacks_set_on_frame_not_send_callback(callbacks, on_not_sent);
       nghttp2_session_callbacks_set_send_data_callback(callbacks, write_body);
       return callbacks;
     }();
@@ -211,19 +221,26 @@ void Http2Framing::Deleter::operator()(nghttp2_session* session) const {
   nghttp2_session_del(session);
 }
 
-Http2Framing::Http2Framing(const SessionLimits& limits, Events& events) : events_(events) {
+Http2Framing::Http2Framing(Role role, const SessionLimits& limits, Events& events)
+    : events_(events) {
   nghttp2_session* session = nullptr;
-  CHECK(nghttp2_session_server_new2(&session, Callbacks::table(), this, Callbacks::options()) == 0);
+  const bool server = role == Role::kServer;
+  const auto make = server ? nghttp2_session_server_new2 : nghttp2_session_client_new2;
+  CHECK(make(&session, Callbacks::table(), this, Callbacks::options()) == 0);
   session_.reset(session);
   // RFC 9113, 6.5.2: a field counts 32 bytes more than its text.
   const auto head = static_cast<uint32_t>(limits.http1.head + 32 * limits.http1.fields);
-  const std::array<nghttp2_settings_entry, 5> settings{{
-      {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, limits.http2.streams},
+  std::vector<nghttp2_settings_entry> settings{
       {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, limits.http2.stream_window},
       {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, head},
-      {NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1},
       {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
-  }};
+  };
+  if (server) {
+    settings.push_back({NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, limits.http2.streams});
+    settings.push_back({NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1});
+  } else {
+    settings.push_back({NGHTTP2_SETTINGS_ENABLE_PUSH, 0});
+  }
   CHECK(nghttp2_submit_settings(session, NGHTTP2_FLAG_NONE, settings.data(), settings.size()) == 0);
   CHECK(nghttp2_session_set_local_window_size(session, NGHTTP2_FLAG_NONE, 0,
                                               limits.http2.connection_window) == 0);
@@ -279,6 +296,31 @@ void Http2Framing::reset(StreamId id, Reset why) {
 
 void Http2Framing::consume(StreamId id, size_t bytes) {
   if (bytes > 0) nghttp2_session_consume(session_.get(), id, bytes);
+}
+
+void Http2Framing::consume_connection(size_t bytes) {
+  if (bytes > 0) nghttp2_session_consume_connection(session_.get(), bytes);
+}
+
+void Http2Framing::consume_stream(StreamId id, size_t bytes) {
+  if (bytes > 0) nghttp2_session_consume_stream(session_.get(), id, bytes);
+}
+
+Http2Framing::StreamId Http2Framing::request(const HeaderList& head, bool has_body) {
+  const auto list = fields(head);
+  nghttp2_data_provider body{};
+  body.read_callback = Callbacks::read_body;
+  return nghttp2_submit_request(session_.get(), nullptr, list.data(), list.size(),
+                                has_body ? &body : nullptr, nullptr);
+}
+
+bool Http2Framing::may_request() const {
+  return nghttp2_session_check_request_allowed(session_.get()) != 0;
+}
+
+size_t Http2Framing::max_streams() const {
+  return nghttp2_session_get_remote_settings(session_.get(),
+                                             NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
 }
 
 void Http2Framing::announce_end() {

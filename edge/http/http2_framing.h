@@ -11,14 +11,21 @@ struct nghttp2_session;
 
 namespace latchkey::edge {
 
-// Frames and header compression of the server's side of an HTTP/2 connection (RFC 9113, 7541), by
-// nghttp2: bytes in, events out, and the other way. It knows what a stream is, not what it is for.
+// Frames and header compression of one side of an HTTP/2 connection (RFC 9113, 7541), by nghttp2:
+// bytes in, events out, and the other way. It knows what a stream is, not what it is for.
 // Knows no clock and does no I/O. Worker thread.
 class Http2Framing {
  public:
   using StreamId = int32_t;
+  enum class Role { kServer, kClient };
+  // How a stream ended.
+  enum class Closed {
+    kDone,     // both sides have said all, or ours has reset it
+    kRefused,  // the peer has done nothing of it (RFC 9113, 8.7)
+    kReset,    // by the peer, or with the connection
+  };
 
-  // What is ready to be sent of a response's body.
+  // What is ready to be sent of a message's body.
   struct BodyReady {
     size_t bytes = 0;
     bool last = false;                     // nothing comes behind it but...
@@ -28,28 +35,29 @@ class Http2Framing {
   // Called from within receive() and send(), and not to destroy the framing.
   class Events {
    public:
-    // A request's fields, or its trailers', begin, come one by one, and are whole.
+    // A head's fields, or those of trailers, begin, come one by one, and are whole. To a client
+    // only ":status" tells the two apart.
     virtual void on_head_begin(StreamId id, bool trailers) = 0;
     // False: it is so large that no more of it is looked at; the stream is reset.
     virtual bool on_field(StreamId id, std::string_view name, std::string_view value) = 0;
-    virtual void on_head(StreamId id, bool trailers, bool request_ends) = 0;
+    virtual void on_head(StreamId id, bool trailers, bool message_ends) = 0;
     // They count against both windows until consume() is called for them.
     virtual void on_data(StreamId id, std::string_view bytes) = 0;
-    virtual void on_request_end(StreamId id) = 0;
-    virtual void on_closed(StreamId id) = 0;  // whoever closed it; comes last, and once
+    virtual void on_message_end(StreamId id) = 0;         // of the peer's
+    virtual void on_closed(StreamId id, Closed how) = 0;  // comes last, and once
     virtual BodyReady body_ready(StreamId id, size_t at_most) = 0;
     virtual void move_body(StreamId id, size_t bytes, Outbox& out) = 0;  // of what was ready
-    virtual void on_response_sent(StreamId id) = 0;
+    virtual void on_message_sent(StreamId id) = 0;                       // ours
     // A frame that serves no purpose. Bounded by who counts them.
     virtual void on_idle_frame(IdleFrame kind) = 0;
-    // The client was told of an error: the connection ends.
+    // The peer was told of an error: the connection ends.
     virtual void on_broken() = 0;
 
    protected:
     ~Events() = default;
   };
 
-  Http2Framing(const SessionLimits& limits, Events& events);
+  Http2Framing(Role role, const SessionLimits& limits, Events& events);
   ~Http2Framing();
   Http2Framing(const Http2Framing&) = delete;
 
@@ -59,7 +67,7 @@ class Http2Framing {
   bool send(Outbox& out);
   // Neither side has anything to say any more; a GOAWAY of ours has been sent where it is due.
   bool over() const;
-  // The client's preface and SETTINGS have come.
+  // The peer's SETTINGS have come, and a client's preface.
   bool greeted() const { return greeted_; }
 
   // Answers. A stream that is gone is no error.
@@ -68,8 +76,15 @@ class Http2Framing {
   void resume(StreamId id);  // body_ready() has something now
   enum class Reset { kNoError, kInternalError, kCancel, kRefused };
   void reset(StreamId id, Reset why);
-  // Of on_data: the client may send as much more.
+  // Of on_data: the peer may send as much more; on the whole connection, or on the stream, only.
   void consume(StreamId id, size_t bytes);
+  void consume_connection(size_t bytes);
+  void consume_stream(StreamId id, size_t bytes);
+
+  // A client's: pseudo-header fields first. Negative: this connection opens no streams any more.
+  StreamId request(const HeaderList& fields, bool has_body);
+  bool may_request() const;
+  size_t max_streams() const;  // that the peer takes at once
 
   // Streams that come from now on may be refused soon (RFC 9113, 6.8).
   void announce_end();

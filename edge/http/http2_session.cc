@@ -40,7 +40,7 @@ Http2Session::Http2Session(Transport& transport, const SessionContext& context, 
       client_(std::move(client)),
       on_end_(std::move(on_end)),
       out_(transport),
-      framing_(context.limits, *this),
+      framing_(Http2Framing::Role::kServer, context.limits, *this),
       opened_(context.clock.now()),
       progress_(opened_),
       rest_since_(opened_),
@@ -208,11 +208,11 @@ void Http2Session::on_data(StreamId id, std::string_view bytes) {
   framing_.consume(id, bytes.size());
 }
 
-void Http2Session::on_request_end(StreamId id) {
+void Http2Session::on_message_end(StreamId id) {
   if (Http2Stream* const stream = find(id)) stream->take_end();
 }
 
-void Http2Session::on_closed(StreamId id) {
+void Http2Session::on_closed(StreamId id, Http2Framing::Closed) {
   const auto found = streams_.find(id);
   if (found == streams_.end()) return;
   if (head_of_ == id) head_of_ = 0;
@@ -252,7 +252,7 @@ void Http2Session::move_body(StreamId id, size_t bytes, Outbox& out) {
   if (Http2Stream* const stream = find(id)) stream->move_body(bytes, out);
 }
 
-void Http2Session::on_response_sent(StreamId id) {
+void Http2Session::on_message_sent(StreamId id) {
   if (Http2Stream* const stream = find(id)) stream->response_sent();
 }
 

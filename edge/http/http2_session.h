@@ -48,11 +48,11 @@ class Http2Session final : public HttpSession,
   bool on_field(StreamId id, std::string_view name, std::string_view value) override;
   void on_head(StreamId id, bool trailers, bool request_ends) override;
   void on_data(StreamId id, std::string_view bytes) override;
-  void on_request_end(StreamId id) override;
-  void on_closed(StreamId id) override;
+  void on_message_end(StreamId id) override;
+  void on_closed(StreamId id, Http2Framing::Closed how) override;
   Http2Framing::BodyReady body_ready(StreamId id, size_t at_most) override;
   void move_body(StreamId id, size_t bytes, Outbox& out) override;
-  void on_response_sent(StreamId id) override;
+  void on_message_sent(StreamId id) override;
   void on_idle_frame(IdleFrame kind) override;
   void on_broken() override;
 

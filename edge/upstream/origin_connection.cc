@@ -12,8 +12,8 @@ constexpr unsigned kMaxInterims = 100;
 
 }  // namespace
 
-OriginConnection::OriginConnection(std::unique_ptr<Transport> transport, Origin origin)
-    : transport_(std::move(transport)), origin_(std::move(origin)), out_(*transport_) {
+OriginConnection::OriginConnection(std::unique_ptr<Transport> transport, EndpointPtr endpoint)
+    : transport_(std::move(transport)), endpoint_(std::move(endpoint)), out_(*transport_) {
   transport_->set_events(this);
 }
 
@@ -199,7 +199,7 @@ void OriginConnection::on_end() {
 }
 
 void OriginConnection::fail(const std::string& why) {
-  handler_->on_origin_failure(why, began_);
+  handler_->on_origin_failure({why, began_});
 }
 
 }  // namespace latchkey::edge

@@ -6,13 +6,10 @@
 namespace latchkey::edge {
 namespace {
 
-bool is_numeric(const std::string& host) {
-  sockaddr_in v4;
-  sockaddr_in6 v6;
-  return uv_ip4_addr(host.c_str(), 0, &v4) == 0 || uv_ip6_addr(host.c_str(), 0, &v6) == 0;
+std::unique_ptr<OriginStream> on_http1(std::unique_ptr<Transport> transport,
+                                       const EndpointPtr& endpoint) {
+  return std::make_unique<OriginConnection>(std::move(transport), endpoint);
 }
-
-constexpr Millis kPatience{1'000};
 
 }  // namespace
 
@@ -20,20 +17,33 @@ size_t fair_max_idle(size_t max_descriptors, size_t workers) {
   return std::clamp<size_t>(max_descriptors / 8 / std::max<size_t>(1, workers), 16, 1024);
 }
 
-OriginPool::OriginPool(uv_loop_t& loop, Clock& clock, Resolve resolve, OriginLimits limits)
-    : loop_(loop), clock_(clock), resolve_(std::move(resolve)), limits_(limits) {}
+OriginPool::OriginPool(uv_loop_t& loop, Clock& clock, OriginLimits limits)
+    : loop_(loop), clock_(clock), limits_(limits) {}
 
-OriginPool::~OriginPool() = default;
-
-std::unique_ptr<OriginConnection> OriginPool::take(const Origin& origin) {
-  const auto found = shelves_.find(origin.text());
-  if (found == shelves_.end()) return nullptr;
-  return remove(found->first, *found->second.back()->connection);
+OriginPool::~OriginPool() {
+  for (auto& [key, shared] : shared_) {
+    for (const auto& connection : shared.connections) connection->on_over(nullptr);
+  }
 }
 
-void OriginPool::give_back(std::unique_ptr<OriginConnection> connection) {
-  if (!connection->reusable()) return;
-  const std::string key = connection->origin().text();
+std::unique_ptr<OriginStream> OriginPool::take(const Endpoint& endpoint, bool surely) {
+  if (const auto found = shared_.find(endpoint.key); found != shared_.end()) {
+    for (const auto& connection : found->second.connections) {
+      if (connection->has_room()) return connection->open();
+    }
+  }
+  for (;;) {
+    const auto found = shelves_.find(endpoint.key);
+    if (found == shelves_.end()) return nullptr;
+    auto resting = remove(found->first, *found->second.back()->connection);
+    if (!surely || !resting->stale()) return resting;
+  }
+}
+
+void OriginPool::give_back(std::unique_ptr<OriginStream> stream) {
+  if (!stream->reusable()) return;
+  std::unique_ptr<OriginConnection> connection(static_cast<OriginConnection*>(stream.release()));
+  const std::string key = connection->endpoint().key;
   OriginConnection* const raw = connection.get();
   raw->rest([this, key, raw] { remove(key, *raw); });
   rest_.push_back({std::move(connection), clock_.now()});
@@ -47,9 +57,9 @@ void OriginPool::give_back(std::unique_ptr<OriginConnection> connection) {
   if (sweep_ == nullptr) arm();
 }
 
-std::unique_ptr<OriginConnection> OriginPool::remove(const std::string& origin,
+std::unique_ptr<OriginConnection> OriginPool::remove(const std::string& key,
                                                      const OriginConnection& which) {
-  const auto found = shelves_.find(origin);
+  const auto found = shelves_.find(key);
   Shelf& shelf = found->second;
   // Mostly it is the last one, for take().
   const auto at =
@@ -65,7 +75,7 @@ std::unique_ptr<OriginConnection> OriginPool::remove(const std::string& origin,
 
 void OriginPool::close_oldest() {
   const OriginConnection& oldest = *rest_.front().connection;
-  remove(oldest.origin().text(), oldest);
+  remove(oldest.endpoint().key, oldest);
 }
 
 void OriginPool::arm() {
@@ -77,60 +87,108 @@ void OriginPool::sweep() {
   const Alarm fired = std::move(sweep_);
   const TimePoint oldest = clock_.now() - limits_.idle_time / 2;
   while (!rest_.empty() && rest_.front().since <= oldest) close_oldest();
-  if (!rest_.empty()) arm();
+  for (auto next = shared_.begin(); next != shared_.end();) {
+    Shared& shared = next->second;
+    std::erase_if(shared.connections, [&](const std::shared_ptr<Http2Origin>& connection) {
+      return connection->streams() == 0 && connection->idle_since() <= oldest;
+    });
+    next = shared.empty() ? shared_.erase(next) : std::next(next);
+  }
+  if (!rest_.empty() || !shared_.empty()) arm();
 }
 
-std::unique_ptr<OriginPool::Connecting> OriginPool::connect(const Origin& origin, Done done) {
-  return std::make_unique<Connecting>(*this, origin, std::move(done));
+std::unique_ptr<OriginPool::Connecting> OriginPool::connect(EndpointPtr endpoint,
+                                                            std::string greeting, Millis limit,
+                                                            Done done) {
+  return std::make_unique<Connecting>(*this, std::move(endpoint), std::move(greeting), limit,
+                                      std::move(done));
 }
 
-OriginPool::Connecting::Connecting(OriginPool& pool, const Origin& origin, Done done)
-    : pool_(pool), origin_(origin), done_(std::move(done)) {
-  limit_ = pool_.clock_.after(pool_.limits_.connect_time, [this] {
-    report(Error{ErrorCode::kTimeout, "connecting to " + origin_.text() + " took over " +
-                                          std::to_string(pool_.limits_.connect_time.count()) +
-                                          " ms"});
+void OriginPool::share(Connecting& waiting) {
+  Shared& shared = shared_[waiting.endpoint_->key];
+  shared.waiting.push_back(waiting);
+  if (sweep_ == nullptr) arm();
+  if (shared.connector != nullptr) return;
+  shared.connector = std::make_unique<Connector>(
+      loop_, clock_, waiting.endpoint_, std::string(), waiting.limit_,
+      [this, endpoint = waiting.endpoint_](Result<Connector::Connected> result) {
+        on_shared(endpoint, std::move(result));
+      });
+}
+
+void OriginPool::on_shared(const EndpointPtr& endpoint, Result<Connector::Connected> result) {
+  Shared& shared = shared_[endpoint->key];
+  const auto connector = std::move(shared.connector);
+  Link waiting;
+  waiting.take(shared.waiting);
+  std::shared_ptr<Http2Origin> http2;
+  if (result && result->http2) {
+    http2 = adopt(std::move(result->transport), endpoint);
+  } else if (shared.empty()) {
+    shared_.erase(endpoint->key);
+  }
+  while (!waiting.alone()) {
+    auto& next = static_cast<Connecting&>(waiting.next());
+    next.unlink();
+    if (!result) {
+      next.report(Error(result.error()));
+    } else if (http2 != nullptr && http2->has_room()) {
+      next.report(http2->open());
+    } else if (http2 == nullptr && result->transport != nullptr) {
+      next.report(on_http1(std::move(result->transport), endpoint));
+    } else {
+      next.start_alone();  // the upstream speaks HTTP/1.1, where nothing is shared; or it is full
+    }
+  }
+}
+
+std::shared_ptr<Http2Origin> OriginPool::adopt(std::unique_ptr<Transport> transport,
+                                               const EndpointPtr& endpoint) {
+  auto http2 = std::make_shared<Http2Origin>(std::move(transport), clock_, endpoint);
+  http2->on_over([this, key = endpoint->key, raw = http2.get()] { retire(key, *raw); });
+  shared_[endpoint->key].connections.push_back(http2);
+  return http2;
+}
+
+void OriginPool::retire(const std::string& key, const Http2Origin& which) {
+  const auto found = shared_.find(key);
+  if (found == shared_.end()) return;
+  std::erase_if(found->second.connections, [&](const std::shared_ptr<Http2Origin>& connection) {
+    return connection.get() == &which;
   });
-  if (is_numeric(origin_.host)) {
-    addresses_ = {origin_.host};
-    try_next();
-    return;
+  if (found->second.empty()) shared_.erase(found);
+}
+
+OriginPool::Connecting::Connecting(OriginPool& pool, EndpointPtr endpoint, std::string greeting,
+                                   Millis limit, Done done)
+    : pool_(pool),
+      endpoint_(std::move(endpoint)),
+      greeting_(std::move(greeting)),
+      limit_(limit),
+      done_(std::move(done)) {
+  if (endpoint_->http2) {
+    pool_.share(*this);
+  } else {
+    start_alone();
   }
-  lookup_ = pool_.resolve_(origin_.host,
-                           [this](Addresses addresses) { on_addresses(std::move(addresses)); });
 }
 
-void OriginPool::Connecting::on_addresses(Addresses addresses) {
-  const auto lookup = std::move(lookup_);
-  if (!addresses) return report(std::move(addresses).error());
-  addresses_ = *std::move(addresses);
-  if (addresses_.empty()) {
-    return report(Error{ErrorCode::kNotFound, origin_.host + " has no address"});
+void OriginPool::Connecting::start_alone() {
+  connector_ = std::make_unique<Connector>(
+      pool_.loop_, pool_.clock_, endpoint_, greeting_, limit_,
+      [this](Result<Connector::Connected> result) { on_connected(std::move(result)); });
+}
+
+void OriginPool::Connecting::on_connected(Result<Connector::Connected> result) {
+  const auto connector = std::move(connector_);
+  if (!result) return report(std::move(result).error());
+  if (!result->http2) {
+    return report(on_http1(std::move(result->transport), endpoint_));
   }
-  try_next();
+  report(pool_.adopt(std::move(result->transport), endpoint_)->open());
 }
 
-void OriginPool::Connecting::try_next() {
-  patience_.reset();
-  // An address that says nothing must not use up the others' time.
-  if (next_ + 1 < addresses_.size()) {
-    patience_ = pool_.clock_.after(kPatience, [this] { try_next(); });
-  }
-  dial_ = std::make_unique<Dial>(
-      pool_.loop_, addresses_[next_++], origin_.port,
-      [this](Result<std::unique_ptr<PlainSocket>> socket) { on_dial(std::move(socket)); });
-}
-
-void OriginPool::Connecting::on_dial(Result<std::unique_ptr<PlainSocket>> socket) {
-  const auto dial = std::move(dial_);
-  if (!socket && next_ < addresses_.size()) return try_next();
-  if (!socket) return report(std::move(socket).error());
-  report(std::make_unique<OriginConnection>(*std::move(socket), origin_));
-}
-
-void OriginPool::Connecting::report(Result<std::unique_ptr<OriginConnection>> result) {
-  limit_.reset();
-  patience_.reset();
+void OriginPool::Connecting::report(Result<std::unique_ptr<OriginStream>> result) {
   const Done done = std::move(done_);
   done(std::move(result));
 }

@@ -10,22 +10,17 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/link.h"
 #include "base/result.h"
-#include "edge/plain_socket.h"
+#include "edge/upstream/connector.h"
+#include "edge/upstream/http2_origin.h"
 #include "edge/upstream/origin_connection.h"
 
 namespace latchkey::edge {
 
-// Host name -> numeric addresses, answered from the loop; what it returns ends the question when
-// it is destroyed. main gives Resolver::lookup.
-using Addresses = Result<std::vector<std::string>>;
-using Resolve =
-    std::function<std::shared_ptr<void>(const std::string& host, std::function<void(Addresses)>)>;
-
 struct OriginLimits {
-  Millis connect_time{5'000};  // look-up and all addresses together
   Millis idle_time{60'000};    // that a connection rests before it is closed
-  size_t max_idle = 64;        // resting connections for each origin
+  size_t max_idle = 64;        // resting connections for each endpoint
   size_t max_idle_all = 1024;  // ... for all: names may have an upstream each
 };
 
@@ -33,25 +28,29 @@ struct OriginLimits {
 // clients and upstreams may have, as long as that is 16 for each; 1024 at most.
 size_t fair_max_idle(size_t max_descriptors, size_t workers);
 
-// One worker's connections to upstreams: makes new ones, keeps those that rest.
+// One worker's connections to upstreams: makes new ones, keeps those that rest, and shares those
+// that speak HTTP/2.
 class OriginPool {
  public:
-  OriginPool(uv_loop_t& loop, Clock& clock, Resolve resolve, OriginLimits limits = {});
+  OriginPool(uv_loop_t& loop, Clock& clock, OriginLimits limits = {});
   ~OriginPool();
   OriginPool(const OriginPool&) = delete;
 
-  // The one that rested last, or null.
-  std::unique_ptr<OriginConnection> take(const Origin& origin);
+  // A place on a connection that is there: the one that rested last, or a stream of a shared one.
+  // `surely`: not on one that its upstream may be closing just now, as far as that can be seen.
+  // Null: none.
+  std::unique_ptr<OriginStream> take(const Endpoint& endpoint, bool surely);
   // Keeps it if it is reusable and there is room.
-  void give_back(std::unique_ptr<OriginConnection> connection);
+  void give_back(std::unique_ptr<OriginStream> stream);
   size_t resting() const { return rest_.size(); }
 
-  // A connection being made: the addresses in turn. Destroying it gives up.
+  // A connection being made, or one that somebody else has begun to make and that can be shared.
+  // Destroying it gives up.
   class Connecting;
-  using Done = std::function<void(Result<std::unique_ptr<OriginConnection>>)>;
-  // `done` comes once, from the loop, and may destroy the Connecting. kTimeout, or as the last
-  // address failed; the message names the origin.
-  std::unique_ptr<Connecting> connect(const Origin& origin, Done done);
+  using Done = std::function<void(Result<std::unique_ptr<OriginStream>>)>;
+  // `done` comes once, from the loop, and may destroy the Connecting. Errors: see Connector.
+  std::unique_ptr<Connecting> connect(EndpointPtr endpoint, std::string greeting, Millis limit,
+                                      Done done);
 
  private:
   struct Resting {
@@ -61,41 +60,52 @@ class OriginPool {
   using Rest = std::list<Resting>;
   using Shelf = std::deque<Rest::iterator>;  // the most recently used last; <= limits_.max_idle
 
-  std::unique_ptr<OriginConnection> remove(const std::string& origin,
-                                           const OriginConnection& which);
+  // Connections to one endpoint that offers HTTP/2.
+  struct Shared {
+    std::vector<std::shared_ptr<Http2Origin>> connections;
+    std::unique_ptr<Connector> connector;  // the one that is being made
+    Link waiting;                          // Connecting: for it
+
+    bool empty() const { return connections.empty() && connector == nullptr && waiting.alone(); }
+  };
+
+  std::unique_ptr<OriginConnection> remove(const std::string& key, const OriginConnection& which);
   void close_oldest();
   void sweep();
   void arm();
+  void share(Connecting& waiting);
+  std::shared_ptr<Http2Origin> adopt(std::unique_ptr<Transport> transport,
+                                     const EndpointPtr& endpoint);
+  void on_shared(const EndpointPtr& endpoint, Result<Connector::Connected> result);
+  void retire(const std::string& key, const Http2Origin& which);
 
   uv_loop_t& loop_;
   Clock& clock_;
-  const Resolve resolve_;
   const OriginLimits limits_;
   Rest rest_;  // the most recently used last; <= limits_.max_idle_all
-  std::unordered_map<std::string, Shelf> shelves_;  // of rest_, by Origin::text(); none is empty
+  std::unordered_map<std::string, Shelf> shelves_;  // of rest_, by Endpoint::key; none is empty
+  std::unordered_map<std::string, Shared> shared_;  // by Endpoint::key; none is empty
   Alarm sweep_;
 };
 
-class OriginPool::Connecting {
+class OriginPool::Connecting : private Link {
  public:
-  Connecting(OriginPool& pool, const Origin& origin, Done done);
+  Connecting(OriginPool& pool, EndpointPtr endpoint, std::string greeting, Millis limit, Done done);
   Connecting(const Connecting&) = delete;
 
  private:
-  void on_addresses(Addresses addresses);
-  void try_next();
-  void on_dial(Result<std::unique_ptr<PlainSocket>> socket);
-  void report(Result<std::unique_ptr<OriginConnection>> result);
+  friend class OriginPool;
+
+  void start_alone();
+  void on_connected(Result<Connector::Connected> result);
+  void report(Result<std::unique_ptr<OriginStream>> result);
 
   OriginPool& pool_;
-  const Origin origin_;
+  const EndpointPtr endpoint_;
+  const std::string greeting_;
+  const Millis limit_;
   Done done_;
-  std::vector<std::string> addresses_;  // <= 32, as the resolver gives them
-  size_t next_ = 0;
-  Alarm limit_;     // for all of it
-  Alarm patience_;  // for one address, if there are others
-  std::shared_ptr<void> lookup_;
-  std::unique_ptr<Dial> dial_;
+  std::unique_ptr<Connector> connector_;  // null: it waits for a shared one
 };
 
 }  // namespace latchkey::edge

@@ -157,7 +157,7 @@ TEST(ConfigFilesTest, ExportNeedsAFolder) {
 }
 
 TEST(ConfigFilesTest, TheChallengeUpstreamIsOneUrlBehindPort80) {
-  expect_mistake(with(R"("challenge_upstream": "https://127.0.0.1")"), "challenge_upstream");
+  expect_mistake(with(R"("challenge_upstream": "ftp://127.0.0.1")"), "challenge_upstream");
   expect_mistake(with(R"("challenge_upstream": "http://127.0.0.1/certbot")"), "challenge_upstream");
   expect_mistake(with(R"("listen": {"http": []}, "challenge_upstream": "http://127.0.0.1:1")"),
                  "listen.http");
@@ -166,9 +166,9 @@ TEST(ConfigFilesTest, TheChallengeUpstreamIsOneUrlBehindPort80) {
   const auto route = make_challenge_route(*config);
   ASSERT_TRUE(route && *route != nullptr);
   for (const char* host : {"any.test", "203.0.113.7", "", "not a name"}) {
-    const Route* const found = (*route)->find(host);
+    const Route* const found = (*route)->find(host, "/");
     ASSERT_NE(found, nullptr) << host;
-    EXPECT_EQ(found->upstreams.front().text(), "127.0.0.1:8888");
+    EXPECT_EQ(found->group->origins.front().text(), "127.0.0.1:8888");
   }
   EXPECT_EQ(*make_challenge_route(*parse_config(with(""), "")), nullptr);
 }

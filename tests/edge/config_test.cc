@@ -243,6 +243,7 @@ TEST(ConfigTest, TheShippedSchemaNamesTheSameKeys) {
   const char kHook[] = R"("dns": {"hook": {"program": "p"}},)";
   full.insert(full.rfind('}'), std::string(kHook) + R"("certificates": [{"dir": "d"},
       {"cert_file": "c", "key_file": "k"}], "export": {"dir": "d", "hook": {"program": "p"}},
+    "groups": [{"name": "g", "upstreams": ["https://a"], "health": {}}],
     "events": {"webhook": {"url": "https://h.test/"},
     "hook": {"program": "p"}}, "fallback": {
     "default_certificate": {"cert_file": "c", "key_file": "k"},

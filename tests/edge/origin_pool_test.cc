@@ -14,26 +14,32 @@ using namespace std::chrono_literals;
 
 class OriginPoolTest : public testing::Test {
  protected:
-  std::unique_ptr<OriginConnection> connect(const ScriptedUpstream& to) {
-    std::unique_ptr<OriginConnection> made;
+  std::unique_ptr<OriginStream> connect(const ScriptedUpstream& to) {
+    std::unique_ptr<OriginStream> made;
     const auto connecting =
-        pool.connect(origin(to), [&](Result<std::unique_ptr<OriginConnection>> result) {
+        pool.connect(endpoint(to), "", 5s, [&](Result<std::unique_ptr<OriginStream>> result) {
           ASSERT_TRUE(result);
           made = *std::move(result);
         });
     loop.run_until([&] { return made != nullptr; });
     return made;
   }
-  static Origin origin(const ScriptedUpstream& to) { return {"127.0.0.1", to.port()}; }
+  static EndpointPtr endpoint(const ScriptedUpstream& to) {
+    auto made = std::make_shared<Endpoint>();
+    made->address = "127.0.0.1";
+    made->port = to.port();
+    made->host = "127.0.0.1:" + std::to_string(to.port());
+    made->set_key();
+    return made;
+  }
+  std::unique_ptr<OriginStream> take(const ScriptedUpstream& from) {
+    return pool.take(*endpoint(from), false);
+  }
 
   ManualClock clock;
   test::TestLoop loop;
   ScriptedUpstream a{loop.uv()}, b{loop.uv()}, c{loop.uv()};
-  OriginPool pool{
-      loop.uv(),
-      clock,
-      [](const std::string&, std::function<void(Addresses)>) { return std::shared_ptr<void>(); },
-      {.idle_time = 60s, .max_idle = 2, .max_idle_all = 3}};
+  OriginPool pool{loop.uv(), clock, {.idle_time = 60s, .max_idle = 2, .max_idle_all = 3}};
 };
 
 TEST(FairMaxIdleTest, TheWorkersShareAnEighthOfTheDescriptors) {
@@ -46,20 +52,20 @@ TEST(FairMaxIdleTest, TheWorkersShareAnEighthOfTheDescriptors) {
 
 TEST_F(OriginPoolTest, TheOneThatRestedLastIsTakenFirst) {
   auto one = connect(a), two = connect(a);
-  const OriginConnection* const last = two.get();
+  const OriginStream* const last = two.get();
   pool.give_back(std::move(one));
   pool.give_back(std::move(two));
-  EXPECT_EQ(pool.take(origin(b)), nullptr);
-  EXPECT_EQ(pool.take(origin(a)).get(), last);
+  EXPECT_EQ(take(b), nullptr);
+  EXPECT_EQ(take(a).get(), last);
   EXPECT_EQ(pool.resting(), 1u);
-  EXPECT_NE(pool.take(origin(a)), nullptr);
-  EXPECT_EQ(pool.take(origin(a)), nullptr);
+  EXPECT_NE(take(a), nullptr);
+  EXPECT_EQ(take(a), nullptr);
   EXPECT_EQ(pool.resting(), 0u);
 }
 
 TEST_F(OriginPoolTest, OverABoundTheOneThatRestedLongestIsClosed) {
   auto a1 = connect(a), a2 = connect(a), a3 = connect(a);
-  const OriginConnection* const second = a2.get();
+  const OriginStream* const second = a2.get();
   pool.give_back(std::move(a1));
   pool.give_back(std::move(a2));
   pool.give_back(std::move(a3));
@@ -67,10 +73,10 @@ TEST_F(OriginPoolTest, OverABoundTheOneThatRestedLongestIsClosed) {
   pool.give_back(connect(b));
   pool.give_back(connect(c));
   EXPECT_EQ(pool.resting(), 3u) << "three in all";
-  EXPECT_NE(pool.take(origin(a)).get(), second) << "it was the oldest";
-  EXPECT_EQ(pool.take(origin(a)), nullptr);
-  EXPECT_NE(pool.take(origin(b)), nullptr);
-  EXPECT_NE(pool.take(origin(c)), nullptr);
+  EXPECT_NE(take(a).get(), second) << "it was the oldest";
+  EXPECT_EQ(take(a), nullptr);
+  EXPECT_NE(take(b), nullptr);
+  EXPECT_NE(take(c), nullptr);
 }
 
 TEST_F(OriginPoolTest, WhatHasRestedForItsTimeIsClosed) {
@@ -78,7 +84,7 @@ TEST_F(OriginPoolTest, WhatHasRestedForItsTimeIsClosed) {
   clock.advance(31s);
   pool.give_back(connect(b));
   clock.advance(29s);
-  EXPECT_EQ(pool.take(origin(a)), nullptr);
+  EXPECT_EQ(take(a), nullptr);
   EXPECT_EQ(pool.resting(), 1u);
   clock.advance(60s);
   EXPECT_EQ(pool.resting(), 0u);
@@ -92,7 +98,7 @@ TEST_F(OriginPoolTest, WhatItsUpstreamClosesIsForgotten) {
   loop.run_until([&] { return pool.resting() == 1; });
   a.connections.back().hang_up();
   loop.run_until([&] { return pool.resting() == 0; });
-  EXPECT_EQ(pool.take(origin(a)), nullptr);
+  EXPECT_EQ(take(a), nullptr);
 }
 
 }  // namespace

@@ -77,5 +77,22 @@ TEST(ProxyHeaderTest, WhatIsNoneIsRefused) {
   }
 }
 
+TEST(WriteProxyHeaderTest, WhatIsWrittenIsReadTheSame) {
+  for (const bool binary : {false, true}) {
+    for (const char* address : {"192.0.2.7", "2001:db8::7"}) {
+      const std::string written = write_proxy_header(binary, address, 443);
+      const ProxyHeader read = read_proxy_header(written + "GET /");
+      EXPECT_EQ(read.state, ProxyHeader::State::kDone) << read.why;
+      EXPECT_EQ(read.size, written.size());
+      EXPECT_EQ(read.source, address);
+    }
+    const std::string unknown = write_proxy_header(binary, "nobody", 443);
+    const ProxyHeader read = read_proxy_header(unknown);
+    EXPECT_EQ(read.state, ProxyHeader::State::kDone) << read.why;
+    EXPECT_EQ(read.source, "");
+  }
+  EXPECT_EQ(write_proxy_header(false, "192.0.2.7", 80), "PROXY TCP4 192.0.2.7 0.0.0.0 0 80\r\n");
+}
+
 }  // namespace
 }  // namespace latchkey::edge

@@ -39,7 +39,9 @@ class ProxyStreamTest : public testing::Test {
   void route(std::vector<uint16_t> ports, string host = "127.0.0.1") {
     Route made;
     made.hosts = {"a.test", "*.a.test"};
-    for (const uint16_t port : ports) made.upstreams.push_back({host, port});
+    Group group = rules;
+    for (const uint16_t port : ports) group.origins.push_back({host, port});
+    made.group = std::make_shared<const Group>(std::move(group));
     made.request_headers = {{"X-Edge", "1"}};
     made.response_headers = {{"Server", std::nullopt}};
     proxy.routes = *RoutingTable::make({made});
@@ -95,14 +97,18 @@ class ProxyStreamTest : public testing::Test {
   }
   test::Fd log_file{::memfd_create("log", MFD_CLOEXEC)};
   Log log{log_file.get(), Log::Format::kText, LogLevel::kError};
-  Addresses addresses{Error{ErrorCode::kNotFound, "no such host"}};
+  Result<Located> located{Error{ErrorCode::kNotFound, "no such host"}};
   bool silent_resolver = false;
-  OriginPool pool{
-      loop.uv(), clock, [this](const string&, std::function<void(Addresses)> done) {
-        if (silent_resolver) return std::make_shared<Alarm>();
-        return std::make_shared<Alarm>(clock.after(0ms, [this, done] { done(addresses); }));
-      }};
-  ProxyContext proxy{clock, log, pool, nullptr};
+  Group rules;  // of the next route()
+  OriginPool pool{loop.uv(), clock};
+  Balancers balancers{
+      {clock, log,
+       [this](const Origin&, std::function<void(Result<Located>)> done) {
+         if (silent_resolver) return std::make_shared<Alarm>();
+         return std::make_shared<Alarm>(clock.after(0ms, [this, done] { done(located); }));
+       }},
+      pool};
+  ProxyContext proxy{clock, log, pool, balancers, nullptr};
   SessionContext sessions{clock, [this](RequestHead head, ResponseStream& to) {
                             return std::make_unique<ProxyStream>(proxy, std::move(head), to);
                           }};
@@ -311,10 +317,80 @@ TEST_F(ProxyStreamTest, UpstreamsTakeTurns) {
   EXPECT_EQ(upstream.heard, other.heard);
 }
 
+TEST_F(ProxyStreamTest, AServerThatBreaksOffIsReplacedOnlyForWhatMayBeRepeated) {
+  ScriptedUpstream bad(loop.uv());
+  bad.on_bytes = [](Connection& c) {
+    if (c.heard.ends_with("body")) c.hang_up();
+  };
+  upstream.on_bytes = [this](Connection& c) {
+    if (c.heard.ends_with("body")) c.say(reply);
+  };
+  const auto with_body = [](const string& method) {
+    return method + " / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 4\r\n\r\nbody";
+  };
+  route({bad.port(), upstream.port()});
+  EXPECT_TRUE(fetch(with_body("PUT"), "ok").ends_with("ok"));
+  EXPECT_EQ(bad.connections.size(), 1u);
+  const string once = std::exchange(upstream.heard, "");
+  EXPECT_TRUE(contains(once, "PUT /"));
+  balancers.take({});  // nothing is known: the first one is first
+  route({bad.port(), upstream.port()});
+  EXPECT_TRUE(fetch(with_body("POST"), "</html>\n").starts_with("HTTP/1.1 502 "));
+  EXPECT_EQ(upstream.heard, "");
+}
+
+TEST_F(ProxyStreamTest, NoMoreServersAreTriedThanRetriesSay) {
+  std::list<ScriptedUpstream> bad;
+  std::vector<uint16_t> ports;
+  for (int i = 0; i < 4; ++i) {
+    bad.emplace_back(loop.uv()).on_bytes = [](Connection& c) { c.hang_up(); };
+    ports.push_back(bad.back().port());
+  }
+  rules.retries = 2;
+  route(ports);
+  EXPECT_TRUE(fetch(kGet, "</html>\n").starts_with("HTTP/1.1 502 "));
+  size_t tried = 0;
+  for (const ScriptedUpstream& one : bad) tried += one.connections.size();
+  EXPECT_EQ(tried, 3u);
+}
+
+TEST_F(ProxyStreamTest, WhoFailsAgainAndAgainIsLeftAlone) {
+  ScriptedUpstream bad(loop.uv());
+  bad.on_bytes = [](Connection& c) {
+    if (!c.heard.ends_with("\r\n\r\n")) return;
+    c.heard.clear();
+    c.say("HTTP/1.1 503 Busy\r\nContent-Length: 2\r\n\r\nno");
+  };
+  rules.ejection = Ejection{.failures = 2, .time = 10s};
+  route({bad.port(), upstream.port()});
+  int refused = 0;
+  for (int i = 0; i < 10; ++i) {
+    open();
+    transport.say(kGet);
+    turn_until([&] { return transport.sent.ends_with("ok") || transport.sent.ends_with("no"); });
+    refused += transport.sent.ends_with("no") ? 1 : 0;
+  }
+  EXPECT_EQ(refused, 2);
+}
+
+TEST_F(ProxyStreamTest, TheAskEndpointMayNameAGroup) {
+  ScriptedUpstream own(loop.uv());
+  own.on_bytes = [this](Connection& c) { answer(c); };
+  auto group = std::make_shared<Group>();
+  group->name = "own";
+  group->origins = {{"127.0.0.1", own.port()}};
+  proxy.routes = *RoutingTable::make(proxy.routes->routes(), {group});
+  granted["a.test"] = "own";
+  EXPECT_TRUE(fetch(kGet, "ok").ends_with("ok"));
+  EXPECT_TRUE(contains(own.heard, "GET /x?y"));
+  EXPECT_EQ(upstream.heard, "");
+}
+
 TEST_F(ProxyStreamTest, NamesAreLookedUpAndAddressesTriedInTurn) {
   route({upstream.port()}, "app.internal");
   EXPECT_TRUE(fetch(kGet, "</html>\n").starts_with("HTTP/1.1 502 "));
-  addresses = std::vector<string>{"127.0.0.2", "127.0.0.1"};
+  located = Located{{{"127.0.0.2", upstream.port()}, {"127.0.0.1", upstream.port()}}, 60s};
+  clock.advance(2s);
   EXPECT_EQ(fetch(kGet, "ok"), kOk);
 }
 

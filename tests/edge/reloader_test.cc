@@ -140,7 +140,7 @@ TEST_F(ReloaderTest, ConfiguredCertificatesAndTheChallengeUpstreamAreTaken) {
   EXPECT_THAT(outcome->needs_restart, IsEmpty());
   EXPECT_EQ(certificates_, 1u);
   ASSERT_NE(challenge_route_, nullptr);
-  EXPECT_EQ(challenge_route_->find("x.test")->upstreams.front().text(), "127.0.0.1:8888");
+  EXPECT_EQ(challenge_route_->find("x.test", "/")->group->origins.front().text(), "127.0.0.1:8888");
   on_disk_->challenge_upstream.reset();
   ASSERT_TRUE(reload());
   EXPECT_EQ(challenge_route_, nullptr);

@@ -40,7 +40,9 @@ class WorkerTest : public testing::Test {
     http_port = static_cast<uint16_t>(plain.port);
     Route route;
     route.hosts = {"*"};
-    route.upstreams = {{"127.0.0.1", upstream.port()}};
+    auto group = std::make_shared<Group>();
+    group->origins = {{"127.0.0.1", upstream.port()}};
+    route.group = std::move(group);
     Worker::Settings settings{*RoutingTable::make({route}), 5s, 5s};
     auto made = std::make_shared<Fallback>();
     made->no_sni = ca.issue({"default.test", "*.default.test"});

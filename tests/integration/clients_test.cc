@@ -30,6 +30,12 @@ class ClientsTest : public ::testing::Test {
     const auto line = node_->wait_for_line("port ", Millis(20'000));
     return line ? "http://127.0.0.1:" + line->substr(5) : "";
   }
+  // The same by HTTP/2 without TLS.
+  std::string start_node_http2() {
+    if (start_node().empty()) return "";
+    const auto line = node_->wait_for_line("h2c ", Millis(1'000));
+    return line ? "h2c://127.0.0.1:" + line->substr(4) : "";
+  }
   std::string start_nginx() {
     const ReservedPort port(ReservedPort::Hold::kFree);
     const auto root = site_.folder / "pages";
@@ -124,6 +130,25 @@ TEST_F(ClientsTest, CurlAndH2loadGetPagesOfNode) {
 
 TEST_F(ClientsTest, AnExchangeInTheShapeOfGrpcGoesBothWaysAtOnceAndEndsInTrailers) {
   start_edge(start_node());
+  const auto ended = node_client("grpc");
+  EXPECT_EQ(ended.code, 0) << ended.output;
+  EXPECT_THAT(ended.output, HasSubstr("status 200 application/grpc, 100031 bytes, grpc-status 0, "
+                                      "100031 bytes"));
+}
+
+TEST_F(ClientsTest, BothGoByHttp2ToAnUpstreamThatSpeaksIt) {
+  start_edge(start_node_http2());
+  std::string body;
+  for (size_t i = 0; body.size() < 8 << 20; ++i) body += std::to_string(i) + "\n";
+  write_text(site_.folder / "up", body);
+  for (const char* version : {"--http1.1", "--http2"}) {
+    SCOPED_TRACE(version);
+    EXPECT_EQ(curl({version, url("/x?y")}).output, "page /x?y");
+    const auto ended = curl({version, "--data-binary", "@up", "-o", "got", url("/echo")});
+    EXPECT_EQ(ended.code, 0) << ended.output;
+    EXPECT_TRUE(read_text(site_.folder / "got") == body);
+  }
+  expect_h2load();
   const auto ended = node_client("grpc");
   EXPECT_EQ(ended.code, 0) << ended.output;
   EXPECT_THAT(ended.output, HasSubstr("status 200 application/grpc, 100031 bytes, grpc-status 0, "

@@ -128,9 +128,11 @@ std::string EdgeSettings::json() const {
         JsonObject().raw("hosts", list({"*"})).raw("upstreams", list({upstream})).str();
     all.raw("routes", "[" + route + "]");
   }
-  if (!response_timeout.empty()) {
-    all.raw("upstream", JsonObject().text("response_timeout", response_timeout).str());
-  }
+  raw_if(all, "groups", groups);
+  JsonObject upstream_keys;
+  text_if(upstream_keys, "response_timeout", response_timeout);
+  if (!resolvers.empty()) upstream_keys.raw("resolvers", list({resolvers}));
+  if (upstream_keys.str() != "{}") all.raw("upstream", upstream_keys.str());
   text_if(all, "shutdown_grace", shutdown_grace);
   text_if(all, "upgrade_timeout", upgrade_timeout);
   text_if(all, "upgrade_grace", upgrade_grace);

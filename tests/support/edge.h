@@ -64,6 +64,8 @@ struct EdgeSettings {
   // For host "*". Or the routes as JSON.
   std::string upstream{};
   std::string routes{};
+  std::string groups{};            // JSON: an array
+  std::string resolvers{};         // of upstreams' names: a server's address
   std::string response_timeout{};  // of upstreams
   std::string shutdown_grace{};
   std::string upgrade_timeout{}, upgrade_grace{};

@@ -1,8 +1,10 @@
 // An upstream of Node's: pages, echoes, a WebSocket, and an exchange in the shape of gRPC.
-// Says "port N" when it listens, and then what it was told at /report.
+// Says "port N" when it listens, and "h2c N" for HTTP/2 without TLS; then what it was told at
+// /report.
 'use strict';
 const crypto = require('crypto');
 const http = require('http');
+const http2 = require('http2');
 
 // A page that tries what a browser can do, and reports.
 const page = `<!doctype html><title>a page</title><script>
@@ -28,7 +30,7 @@ const by = performance.getEntriesByType('navigation')[0].nextHopProtocol;
 })().catch((e) => report('failed: ' + e));
 </script>`;
 
-const server = http.createServer((request, response) => {
+const serve = (request, response) => {
   const path = request.url.split('?')[0];
   if (path === '/browser') {
     response.setHeader('content-type', 'text/html');
@@ -52,7 +54,9 @@ const server = http.createServer((request, response) => {
   } else {
     response.end('page ' + request.url);
   }
-});
+};
+const server = http.createServer(serve);
+const server2 = http2.createServer(serve);
 
 // Frames of a client are sent back unmasked as they come (RFC 6455, 5.2); a close is answered.
 server.on('upgrade', (request, socket) => {
@@ -95,4 +99,7 @@ server.on('upgrade', (request, socket) => {
   });
 });
 
-server.listen(0, '127.0.0.1', () => console.log('port ' + server.address().port));
+server2.listen(0, '127.0.0.1', () => {
+  console.log('h2c ' + server2.address().port);
+  server.listen(0, '127.0.0.1', () => console.log('port ' + server.address().port));
+});
