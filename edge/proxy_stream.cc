@@ -60,6 +60,7 @@ void ProxyStream::start() {
     return answer_page(stream_, 404, "There is no site by this name here.");
   }
   forward_request(head_, stream_.client(), request_rules());
+  if (waits_for_switch()) stream_.pause_body();
   connect_by_ = context_.clock.now() + context_.limits.connect_time;
   if (balancer_->ready()) return attempt();
   limit_ = context_.clock.after(context_.limits.connect_time, [this] {
@@ -140,6 +141,12 @@ EndpointPtr ProxyStream::endpoint() const {
   return plain;
 }
 
+// A WebSocket over HTTP/2 (RFC 8441) may send before the upstream has switched: to an upstream that
+// does not, it would be another request.
+bool ProxyStream::waits_for_switch() const {
+  return head_.http2 && !head_.upgrade.empty() && !tunnel_;
+}
+
 const std::string& ProxyStream::client_address() const {
   return head_.client_address.empty() ? stream_.client().address : head_.client_address;
 }
@@ -196,6 +203,7 @@ void ProxyStream::use(std::unique_ptr<OriginStream> stream) {
   // HTTP/2 tells whether a request was touched (RFC 9113, 8.7): it may come again, whatever it is.
   if (!idempotent_ && !origin_->endpoint().http2) spend();
   if (ended_) return request_complete();
+  if (waits_for_switch()) return expect_progress();
   if (head_.expect_continue) expect_progress();
   if (!origin_->full()) stream_.resume_body();
 }
@@ -258,6 +266,7 @@ void ProxyStream::expect_progress() {
 }
 
 void ProxyStream::on_request_writable() {
+  if (waits_for_switch()) return;
   stream_.resume_body();
 }
 
@@ -285,6 +294,7 @@ void ProxyStream::on_response_head(ResponseHead& head) {
   // RFC 6797, 7.2: it does not belong into what comes without TLS.
   if (!stream_.client().secure) head.headers.remove("strict-transport-security");
   stream_.send_head(head);
+  if (tunnel_) stream_.resume_body();
 }
 
 void ProxyStream::on_response_body(std::string_view bytes) {

@@ -60,6 +60,7 @@ class ProxyStream final : public Exchange, private OriginStream::Handler {
   void leave_server();
   EndpointPtr endpoint() const;
   const std::string& client_address() const;
+  bool waits_for_switch() const;
   std::string greeting() const;
   void request_complete();
   void expect_progress();

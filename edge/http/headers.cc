@@ -60,14 +60,17 @@ bool is_forwarded_field(std::string_view name) {
 }
 
 bool is_spoof(std::string_view name, const HeaderRules& rules) {
-  if (name.find('_') == std::string_view::npos) return is_claim(name);
   const std::string plain = dashed(name);
-  if (is_claim(plain) || is_hop_by_hop(plain) || is_kept(plain) || plain == "via" ||
-      plain == "x-request-id") {
+  if (is_claim(plain)) return true;
+  const bool other = plain != name;
+  if (other &&
+      (is_hop_by_hop(plain) || is_kept(plain) || plain == "via" || plain == "x-request-id")) {
     return true;
   }
-  return std::any_of(rules.begin(), rules.end(),
-                     [&](const auto& rule) { return same_text(rule.first, plain); });
+  // A rule's own spelling is its own matter: it is set or removed.
+  return std::any_of(rules.begin(), rules.end(), [&](const auto& rule) {
+    return !same_text(rule.first, name) && same_text(dashed(rule.first), plain);
+  });
 }
 
 // Of the client's certificate, where the host asks for one.

@@ -21,6 +21,8 @@ class Http2Request {
   // Beyond what is worth an answer: a few bytes of HPACK can stand for megabytes, and looking at
   // each field costs.
   bool far_too_large() const { return size_ > 2 * limits_.head; }
+  // Its answer has no body. Before finish().
+  bool is_head() const { return method_ == "HEAD"; }
   // Once all are there. `has_body`: the stream goes on. Null: `head` is whole but for its scheme.
   std::optional<Refusal> finish(bool has_body, RequestHead& head);
 

@@ -42,11 +42,11 @@ bool Http2Stream::take_field(std::string_view name, std::string_view value) {
 void Http2Stream::take_head(bool request_ends) {
   if (!request_) return;  // trailers: their end is the request's
   RequestHead head;
+  head_request_ = request_->is_head();
   const auto refusal = request_->finish(!request_ends, head);
   request_.reset();
   if (refusal) return refuse(*refusal);
   head.scheme = client().secure ? "https" : "http";
-  head_request_ = head.method == "HEAD";
   websocket_ = !head.upgrade.empty();
   expects_ = head.expect_continue;
   exchange_ = owner_.context().serve(std::move(head), *this);

@@ -2,7 +2,18 @@
 
 #include <utility>
 
+#include "edge/proxy_header.h"
+
 namespace latchkey::edge {
+
+namespace {
+
+// We ask for nobody.
+std::string greeting(ProxyOut version) {
+  return version == ProxyOut::kNone ? "" : write_proxy_header(version == ProxyOut::kV2, "", 0);
+}
+
+}  // namespace
 
 // One question to one server.
 class HealthChecks::Check final : private OriginStream::Handler {
@@ -18,7 +29,7 @@ class HealthChecks::Check final : private OriginStream::Handler {
       return;
     }
     connecting_ = owner_.pool_.connect(
-        server_->endpoint, {}, owner_.rule_.timeout,
+        server_->endpoint, greeting(server_->endpoint->proxy_protocol), owner_.rule_.timeout,
         [this](Result<std::unique_ptr<OriginStream>> result) { on_connected(std::move(result)); });
   }
 

@@ -36,7 +36,8 @@ void OriginConnection::send_head(Handler& handler, const RequestHead& head) {
 }
 
 void OriginConnection::send_body(std::string_view bytes) {
-  if (bytes.empty()) return;
+  // What no head has announced would be the next request.
+  if (bytes.empty() || (!tunnel_ && request_body_ == Body::Kind::kNone)) return;
   const bool chunked = !tunnel_ && request_body_ == Body::Kind::kChunked;
   if (chunked) write_chunk_head(out_.gathered(), bytes.size());
   out_.put(bytes);

@@ -41,7 +41,8 @@ std::unique_ptr<OriginStream> OriginPool::take(const Endpoint& endpoint, bool su
 }
 
 void OriginPool::give_back(std::unique_ptr<OriginStream> stream) {
-  if (!stream->reusable()) return;
+  // One that has said which client it is for carries nobody else's requests.
+  if (!stream->reusable() || stream->endpoint().proxy_protocol != ProxyOut::kNone) return;
   std::unique_ptr<OriginConnection> connection(static_cast<OriginConnection*>(stream.release()));
   const std::string key = connection->endpoint().key;
   OriginConnection* const raw = connection.get();

@@ -55,6 +55,12 @@ TEST(ForwardRequestTest, HopByHopFieldsStayBehind) {
   EXPECT_EQ(forwarded({{"TE", "trailers, gzip"}}), "te: trailers\n" + kOurs);
 }
 
+TEST(ForwardRequestTest, ARuleWithUnderscoresIsNotForgedByAnotherSpelling) {
+  const HeaderRules rules{{"X_Auth_User", "edge"}};
+  EXPECT_EQ(forwarded({{"X-Auth-User", "a"}, {"x-auth_user", "b"}, {"X_Auth_User", "c"}}, rules),
+            kOurs + "x_auth_user: edge\n");
+}
+
 TEST(ForwardRequestTest, ConnectionCannotStripWhatMatters) {
   EXPECT_EQ(forwarded({{"Connection",
                         "close, X-Forwarded-For, X-Forwarded-Proto, Host, "

@@ -256,6 +256,8 @@ std::vector<Form> bodies() {
   };
 }
 
+constexpr char kSmuggled[] = "GET /smuggled HTTP/1.1\r\nhost: b.test\r\n\r\n";
+
 std::vector<Form> connects() {
   const Fields connect{{":method", "CONNECT"}, {":authority", "a.test:443"}};
   const Fields socket{{":method", "CONNECT"},
@@ -271,6 +273,12 @@ std::vector<Form> connects() {
       head("a WebSocket that ends at once", socket, "502", "GET /chat a.test none",
            "upgrade: websocket"),
       {"a WebSocket", begun(socket), "502", "GET /chat a.test none", "connection: upgrade"},
+      {"a WebSocket that speaks before it is one",
+       begun(socket) + frame(http2::kData, 0, 1, kSmuggled), "502", "GET /chat a.test none",
+       "connection: upgrade"},
+      {"a WebSocket that speaks and ends before it is one",
+       begun(socket) + frame(http2::kData, http2::kEndStream, 1, kSmuggled), "502",
+       "GET /chat a.test none", "connection: upgrade"},
       {"a WebSocket with a length", begun(add("content-length", "5", socket)), "502",
        "GET /chat a.test none", "", "content-length"},
       {"a WebSocket with a key", begun(add("sec-websocket-key", "mine", socket)), "502",

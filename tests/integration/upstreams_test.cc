@@ -67,7 +67,8 @@ class UpstreamsTest : public ::testing::Test {
                       (more.empty() ? "" : ", " + more) + "}]";
     settings.routes = R"([{"group": "app"}])";
     ASSERT_TRUE(site_.edge.start());
-    client_.emplace(site_.connect("a.test"));
+    http_.reset();
+    client_.reset(new TlsClient(site_.connect("a.test")));
     ASSERT_TRUE(client_->handshake().done) << client_->handshake().error;
     http_.emplace(*client_);
   }
@@ -86,7 +87,7 @@ class UpstreamsTest : public ::testing::Test {
   }
 
   Site site_;
-  std::optional<TlsClient> client_;
+  std::unique_ptr<TlsClient> client_;  // of the last start()
   std::optional<HttpConversation> http_;
   int next_id_ = 0;
 };
@@ -98,7 +99,6 @@ TEST_F(UpstreamsTest, AKilledOneCostsNoRequestAndIsLeftAlone) {
   Backend b("b");
   start({a->url(), b.url()});
   EXPECT_EQ(tally("POST", 10), (Tally{{"a", 5}, {"b", 5}}));
-  const ReservedPort port(ReservedPort::Hold::kFree);
   a.reset();
   EXPECT_EQ(tally("POST", 30), (Tally{{"b", 30}}));
   EXPECT_EQ(site_.edge.count("upstream_ejected"), 1u);
@@ -221,12 +221,14 @@ class SecureUpstreamsTest : public UpstreamsTest {
   // `listen`: what stands behind the address.
   void start_nginx(const std::string& listen, const std::string& more = "") {
     const std::string folder = site_.folder.path().string();
-    nginx_.emplace(site_.folder / "nginx",
-                   "server { listen 127.0.0.1:" + std::to_string(port_.number()) + " " + listen +
-                       "; ssl_certificate " + folder + "/ca.pem; ssl_certificate_key " + folder +
-                       "/key.pem; " + more + " location / { proxy_pass " + site_.upstream.url() +
-                       "; proxy_set_header Host $host;"
-                       " add_header X-Spoke \"$server_protocol $ssl_client_verify\"; } }\n");
+    nginx_.emplace(
+        site_.folder / "nginx",
+        "server { listen 127.0.0.1:" + std::to_string(port_.number()) + " " + listen +
+            "; ssl_certificate " + folder + "/ca.pem; ssl_certificate_key " + folder +
+            "/key.pem; " + more + " location / { proxy_pass " + site_.upstream.url() +
+            "; proxy_set_header Host $host;"
+            " add_header X-Client $proxy_protocol_addr; add_header X-Connection $connection; "
+            "add_header X-Spoke \"$server_protocol $ssl_client_verify\"; } }\n");
   }
   std::string url(const std::string& scheme, const std::string& host = "127.0.0.1") const {
     return scheme + "://" + host + ":" + std::to_string(port_.number());
@@ -310,12 +312,17 @@ TEST_F(SecureUpstreamsTest, TheProxyProtocolSaysWhoCame) {
   for (const char* version : {"v1", "v2"}) {
     SCOPED_TRACE(version);
     nginx_.reset();
-    start_nginx("proxy_protocol", "add_header X-Client $proxy_protocol_addr always;");
-    // The header of the server is inherited only where a location has none: ask for a page of its.
+    start_nginx("proxy_protocol");
     start({url("http")}, R"("proxy_protocol": ")" + std::string(version) + "\"");
-    const HttpAnswer answer = http_->get("a.test", "/x");
-    EXPECT_EQ(answer.status, 200) << site_.edge.log();
-    EXPECT_EQ(answer.body, "page of a.test /x");
+    std::set<std::string> connections;
+    for (int i = 0; i < 3; ++i) {
+      const HttpAnswer answer = http_->get("a.test", "/x");
+      EXPECT_EQ(answer.status, 200) << site_.edge.log();
+      EXPECT_EQ(answer.body, "page of a.test /x");
+      EXPECT_EQ(answer.header("x-client"), "127.0.0.1");
+      connections.insert(answer.header("x-connection"));
+    }
+    EXPECT_EQ(connections.size(), 3u) << "a connection is for one request of one client";
     ASSERT_TRUE(site_.edge.terminate());
   }
 }
