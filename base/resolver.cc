@@ -107,6 +107,10 @@ std::optional<Resolver::Service> service_of(const std::string& text) {
   in >> service.priority >> service.weight >> service.port >> service.host;
   // RFC 2782: the root means that there is no such service.
   if (service.host.empty() || service.port == 0) return std::nullopt;
+  // A name that needs escapes is no host's.
+  if (service.host.size() > 253 || service.host.find('\\') != std::string::npos) {
+    return std::nullopt;
+  }
   return service;
 }
 

@@ -25,7 +25,7 @@ bool is_path(std::string_view text) {
   return text.starts_with('/') && is_header_value(text) && text.find(' ') == std::string_view::npos;
 }
 bool is_host(std::string_view text) {
-  return is_header_name(text.substr(0, 1)) && is_header_value(text) &&
+  return text.size() <= 253 && is_header_name(text.substr(0, 1)) && is_header_value(text) &&
          text.find_first_of(" /@") == std::string_view::npos;
 }
 // The ask endpoint may name a group: what has a scheme is an upstream.

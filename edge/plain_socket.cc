@@ -142,7 +142,9 @@ void Dial::on_poll(int status) {
   poll_.reset();
   soon_.reset();
   if (error != 0) {
-    return report(Error{ErrorCode::kIo, "connecting to " + where_ + ": " + std::strerror(error)});
+    const bool ours = error == EMFILE || error == ENFILE;
+    return report(Error{ours ? ErrorCode::kThrottled : ErrorCode::kIo,
+                        "connecting to " + where_ + ": " + std::strerror(error)});
   }
   report(std::make_unique<PlainSocket>(loop_, std::exchange(fd_, -1)));
 }

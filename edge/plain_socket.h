@@ -42,7 +42,8 @@ class Dial {
  public:
   using Done = std::function<void(Result<std::unique_ptr<PlainSocket>>)>;
 
-  // Calls `done` once, from the loop; it may destroy this. It bounds no time: who dials does.
+  // Calls `done` once, from the loop; it may destroy this. Errors: kIo; kThrottled: we are out of
+  // descriptors. It bounds no time: who dials does.
   Dial(uv_loop_t& loop, const std::string& address, uint16_t port, Done done);
   ~Dial();
   Dial(const Dial&) = delete;

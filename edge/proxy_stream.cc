@@ -65,6 +65,10 @@ void ProxyStream::start() {
   if (balancer_->ready()) return attempt();
   limit_ = context_.clock.after(context_.limits.connect_time, [this] {
     waiting_.reset();
+    if (!balancer_->servers().empty()) {  // those that were there
+      connect_by_ = context_.clock.now() + context_.limits.connect_time;
+      return attempt();
+    }
     give_up(504, "The server behind this site cannot be reached at the moment.",
             "no answer from DNS");
   });
@@ -173,6 +177,10 @@ void ProxyStream::on_connected(Result<std::unique_ptr<OriginStream>> result) {
   if (result) return use(*std::move(result));
   trouble_ = result.error().message;
   late_ = result.error().code == ErrorCode::kTimeout;
+  // Out of descriptors: that is our fault, and would be so with all others.
+  if (result.error().code == ErrorCode::kThrottled) {
+    return give_up(503, "There are too many connections at the moment.", trouble_);
+  }
   judge(false, trouble_);
   context_.log.warning("upstream_unreachable", trouble_,
                        {{"host", head_.authority}, {"request", head_.id}});
@@ -201,10 +209,10 @@ void ProxyStream::use(std::unique_ptr<OriginStream> stream) {
   origin_->send_head(*this, head_);
   origin_->send_body(kept_);
   // HTTP/2 tells whether a request was touched (RFC 9113, 8.7): it may come again, whatever it is.
-  if (!idempotent_ && !origin_->endpoint().http2) spend();
+  if (!idempotent_ && !origin_->tells_untouched()) spend();
   if (ended_) return request_complete();
   if (waits_for_switch()) return expect_progress();
-  if (head_.expect_continue) expect_progress();
+  if (head_.expect_continue || origin_->full()) expect_progress();
   if (!origin_->full()) stream_.resume_body();
 }
 
@@ -267,6 +275,7 @@ void ProxyStream::expect_progress() {
 
 void ProxyStream::on_request_writable() {
   if (waits_for_switch()) return;
+  if (!ended_) limit_.reset();  // now we wait for the client
   stream_.resume_body();
 }
 
@@ -277,6 +286,7 @@ void ProxyStream::on_writable() {
 }
 
 void ProxyStream::on_response_interim(const ResponseHead& head) {
+  if (head.status == 100 && !ended_) limit_.reset();  // now we wait for the client
   ResponseHead clean = head;
   forward_response(clean, {});
   stream_.send_interim(clean);
@@ -329,7 +339,7 @@ void ProxyStream::on_origin_failure(const OriginFailure& failure) {
   const bool again = !spent_ && (failure.untouched || (idempotent_ && !failure.began));
   connect_by_ = context_.clock.now() + context_.limits.connect_time;
   // The upstream closed a kept connection just as we took it: that says nothing about it.
-  if (again && failed->reused() && !failed->endpoint().http2) return connect();
+  if (again && failed->reused() && tries_++ <= balancer_->group().retries) return connect();
   trouble_ = upstream + ": " + failure.why;
   late_ = false;
   if (!failure.untouched) judge(false, trouble_);

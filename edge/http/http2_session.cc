@@ -133,8 +133,12 @@ void Http2Session::write() {
     return;
   }
   const size_t before = out_.size();
-  if (!framing_.send(out_)) over_ = true;
-  out_.flush();
+  for (bool more = true; more;) {
+    if (!framing_.send(out_)) over_ = true;
+    more = out_.full();  // it stopped there
+    out_.flush();
+    more = more && out_.empty() && !over_;  // the client has read meanwhile
+  }
   if (out_.size() != before) progress_ = context_.clock.now();
   if (out_.broken()) over_ = true;
 }

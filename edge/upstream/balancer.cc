@@ -12,9 +12,10 @@ namespace {
 
 constexpr Millis kShortestLife{1'000};  // of a DNS answer, whatever it says
 constexpr Millis kLongestLife{3'600'000};
-constexpr Millis kUnknownLife{10'000};  // of one that does not say
-constexpr Millis kAgainAfter{2'000};    // a question that failed
-constexpr Millis kStaleFor{30'000};     // an answer that has run out still serves meanwhile
+constexpr Millis kUnknownLife{2'000};  // of one that does not say, or says that it has none
+constexpr Millis kPatience{1'000};     // with a question, where servers are known
+constexpr Millis kAgainAfter{2'000};   // a question that failed
+constexpr Millis kStaleFor{30'000};    // an answer that has run out still serves meanwhile
 constexpr unsigned kLongestEjection = 30;
 
 bool is_numeric(const std::string& host) {
@@ -53,7 +54,8 @@ bool Balancer::ready() {
   bool asking = false;
   for (Source& source : sources_) {
     if (source.named && now >= source.good_until && !source.asking) ask(source);
-    known = known || (!source.servers.empty() && !(source.asking && now >= source.stale_from));
+    const bool stale = source.asking && now >= source.stale_from && now < source.asked + kPatience;
+    known = known || (!source.servers.empty() && !stale);
     asking = asking || source.asking;
   }
   return known || !asking;
@@ -67,6 +69,7 @@ std::unique_ptr<Balancer::Waiting> Balancer::wait(std::function<void()> go) {
 
 void Balancer::ask(Source& source) {
   source.asking = true;
+  source.asked = context_.clock.now();
   source.question = context_.locate(*source.origin, [this, &source](Result<Located> found) {
     on_located(source, std::move(found));
   });
@@ -100,7 +103,7 @@ void Balancer::take(Source& source, const Located& found) {
   for (const Located::Place& place : found.places) {
     const auto same = [&](const ServerPtr& server) {
       return server->endpoint->address == place.address && server->endpoint->port == place.port &&
-             server->tier == place.tier;
+             server->tier == place.tier && server->endpoint->host == shown(place.host, place.port);
     };
     if (std::any_of(fresh.begin(), fresh.end(), same)) continue;
     const auto known = std::find_if(source.servers.begin(), source.servers.end(), same);
@@ -176,6 +179,9 @@ void Balancer::succeeded(Server& server) {
 void Balancer::failed(Server& server, const std::string& why) {
   const TimePoint now = context_.clock.now();
   if (!group_->ejection || now < server.ejected_until) return;
+  // A connection that breaks takes many requests with it: that is one failure.
+  if (server.failed_at == now) return;
+  server.failed_at = now;
   const Ejection& rule = *group_->ejection;
   if (++server.failures < rule.failures) return;
   // One that comes back is out again by its first failure.

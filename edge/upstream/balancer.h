@@ -71,6 +71,7 @@ class Balancer : public std::enable_shared_from_this<Balancer> {
     TimePoint stale_from{};            // then nobody relies on it any more, unless DNS is down
     std::shared_ptr<void> question{};  // the last one; its answer may have come
     bool asking = false;
+    TimePoint asked{};
   };
 
   void ask(Source& source);

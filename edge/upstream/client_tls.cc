@@ -143,9 +143,13 @@ ssl_st* ClientTls::make_ssl(const std::string& host, bool offer_http2) const {
   }
   // RFC 9525, 6.4: what is in the subject counts no more.
   X509_VERIFY_PARAM_set_hostflags(verify, X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
-  CHECK(X509_VERIFY_PARAM_set1_host(verify, host.data(), host.size()) == 1);
-  CHECK(SSL_set_tlsext_host_name(ssl, host.c_str()) == 1);
-  return ssl;
+  if (X509_VERIFY_PARAM_set1_host(verify, host.data(), host.size()) == 1 &&
+      SSL_set_tlsext_host_name(ssl, host.c_str()) == 1) {
+    return ssl;
+  }
+  ERR_clear_error();
+  SSL_free(ssl);
+  return nullptr;
 }
 
 }  // namespace latchkey::edge

@@ -30,7 +30,8 @@ class ClientTls {
   ClientTls(const ClientTls&) = delete;
 
   // REQUIRES: no trouble(). A client's SSL for `host` (a name, or an address without brackets). It
-  // offers HTTP/1.1 by ALPN, and before it, where asked to, HTTP/2.
+  // offers HTTP/1.1 by ALPN, and before it, where asked to, HTTP/2. Null: `host` is none that TLS
+  // can name.
   ssl_st* make_ssl(const std::string& host, bool offer_http2) const;
   // The name to verify where it is not the upstream's host; "" elsewhere.
   const std::string& server_name() const { return server_name_; }

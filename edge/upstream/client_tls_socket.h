@@ -16,8 +16,8 @@ namespace latchkey::edge {
 // Transport. Worker thread.
 class ClientTlsSocket final : public Transport, private Transport::Events {
  public:
-  ClientTlsSocket(std::unique_ptr<Transport> under, Clock& clock, const ClientTls& tls,
-                  const std::string& server_name, bool offer_http2);
+  // `ssl`: of ClientTls.
+  ClientTlsSocket(std::unique_ptr<Transport> under, Clock& clock, ssl_st& ssl);
   ~ClientTlsSocket() override;
 
   // `done` comes once, from the loop; it may destroy this. "": it is established; else what is

@@ -36,8 +36,11 @@ void Connector::on_dial(Result<std::unique_ptr<PlainSocket>> socket) {
   if (endpoint_->tls == nullptr) {
     return report(Connected{std::move(transport), endpoint_->http2});
   }
-  tls_ = std::make_unique<ClientTlsSocket>(std::move(transport), clock_, *endpoint_->tls,
-                                           endpoint_->server_name, endpoint_->http2);
+  ssl_st* const ssl = endpoint_->tls->make_ssl(endpoint_->server_name, endpoint_->http2);
+  if (ssl == nullptr) {
+    return report(Error{ErrorCode::kIo, endpoint_->text() + ": TLS cannot name this host"});
+  }
+  tls_ = std::make_unique<ClientTlsSocket>(std::move(transport), clock_, *ssl);
   tls_->handshake([this](const std::string& why) {
     if (!why.empty()) return report(Error{ErrorCode::kIo, endpoint_->text() + ": " + why});
     const bool http2 = tls_->speaks_http2();

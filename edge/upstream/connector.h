@@ -24,7 +24,8 @@ class Connector {
   using Done = std::function<void(Result<Connected>)>;
 
   // Calls `done` once, from the loop; it may destroy this. `limit` is for all of it. Errors are
-  // kTimeout or kIo and name the endpoint. `greeting` goes before everything else.
+  // kTimeout, kIo, or kThrottled (we are out of descriptors), and name the endpoint. `greeting`
+  // goes before everything else.
   Connector(uv_loop_t& loop, Clock& clock, EndpointPtr endpoint, std::string greeting, Millis limit,
             Done done);
   Connector(const Connector&) = delete;

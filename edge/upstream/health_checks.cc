@@ -36,6 +36,7 @@ class HealthChecks::Check final : private OriginStream::Handler {
  private:
   void on_connected(Result<std::unique_ptr<OriginStream>> result) {
     const auto connecting = std::move(connecting_);
+    if (!result && result.error().code == ErrorCode::kThrottled) return end(std::nullopt, "");
     if (!result) return end(false, result.error().message);
     stream_ = *std::move(result);
     ask();
@@ -64,7 +65,7 @@ class HealthChecks::Check final : private OriginStream::Handler {
   void on_origin_failure(const OriginFailure& failure) override { end(false, failure.why); }
 
   // Destroys us.
-  void end(bool well, const std::string& why) {
+  void end(std::optional<bool> well, const std::string& why) {
     const std::string reason = why;
     owner_.ended(server_, well, reason);
   }
@@ -97,12 +98,13 @@ void HealthChecks::round() {
   }
 }
 
-void HealthChecks::ended(const ServerPtr& server, bool well, const std::string& why) {
+void HealthChecks::ended(const ServerPtr& server, std::optional<bool> well,
+                         const std::string& why) {
   const auto found = under_way_.find(server);
   const auto check = std::move(found->second);  // destroyed at the end: it is on the stack
   const ServerPtr kept = server;
   under_way_.erase(found);
-  balancer_.checked(*kept, well, why);
+  if (well) balancer_.checked(*kept, *well, why);
 }
 
 }  // namespace latchkey::edge

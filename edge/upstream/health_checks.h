@@ -1,6 +1,8 @@
 #pragma once
 #include <list>
 #include <memory>
+#include <optional>
+#include <string>
 #include <unordered_map>
 
 #include "base/clock.h"
@@ -22,7 +24,8 @@ class HealthChecks {
   class Check;
 
   void round();
-  void ended(const ServerPtr& server, bool well, const std::string& why);
+  // `well`: nullopt, nobody knows.
+  void ended(const ServerPtr& server, std::optional<bool> well, const std::string& why);
 
   Clock& clock_;
   OriginPool& pool_;

@@ -58,7 +58,9 @@ void Http2Origin::remove(Http2OriginStream& stream, StreamId id, bool unheard) {
   const auto found = streams_.find(id);
   if (found != streams_.end() && found->second == &stream) streams_.erase(found);
   suspect_ = suspect_ || unheard;
-  if (--open_ == 0) idle_since_ = clock_.now();
+  if (--open_ > 0) return;
+  idle_since_ = clock_.now();
+  if (suspect_ && over_ != nullptr) std::exchange(over_, nullptr)();  // `stream` still holds us
 }
 
 Http2OriginStream* Http2Origin::find(StreamId id) {
@@ -104,9 +106,10 @@ void Http2Origin::on_writable() {
 
 void Http2Origin::pump() {
   if (!framing_.send(out_)) return fail("HTTP/2 broke down");
+  const bool more = out_.full();  // it stopped there
   out_.flush();
   if (out_.broken()) return fail(transport_->error());
-  wants_to_send_ = false;
+  wants_to_send_ = more;
   settle();
   if (framing_.over() || (!framing_.may_request() && open_ == 0)) {
     return fail("the upstream has ended the connection");

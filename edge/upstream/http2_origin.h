@@ -51,6 +51,7 @@ class Http2Origin final : public std::enable_shared_from_this<Http2Origin>,
   void remove(Http2OriginStream& stream, StreamId id, bool unheard) override;
   void send_soon() override;
   uint64_t heard() const override { return heard_; }
+  TimePoint now() const override { return clock_.now(); }
 
   void on_readable() override;
   void on_writable() override;

@@ -1,10 +1,15 @@
 #include "edge/upstream/http2_origin_stream.h"
 
+#include <openssl/base64.h>
+#include <openssl/sha.h>
+
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <utility>
 
 #include "base/check.h"
+#include "edge/http/http1_body.h"
 #include "edge/http/http1_syntax.h"
 #include "edge/http/outbox.h"
 
@@ -15,6 +20,7 @@ namespace {
 constexpr size_t kMaxHead = 32 << 10;
 constexpr size_t kMaxFields = 100;
 constexpr unsigned kMaxInterims = 100;
+constexpr Millis kUnheardFor{1'000};
 
 // RFC 9113, 8.3.1; RFC 8441, 4 for protocols.
 HeaderList fields_of(const RequestHead& head) {
@@ -35,6 +41,16 @@ HeaderList fields_of(const RequestHead& head) {
   return fields;
 }
 
+// RFC 6455, 4.2.2: what an HTTP/1.1 client waits for.
+std::string websocket_accept(const std::string& key) {
+  const std::string text = key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+  std::array<uint8_t, SHA_DIGEST_LENGTH> hash{};
+  SHA1(reinterpret_cast<const uint8_t*>(text.data()), text.size(), hash.data());
+  std::array<uint8_t, 29> coded{};
+  const size_t size = EVP_EncodeBlock(coded.data(), hash.data(), hash.size());
+  return {reinterpret_cast<const char*>(coded.data()), size};
+}
+
 }  // namespace
 
 Http2OriginStream::Http2OriginStream(std::shared_ptr<Owner> owner, bool reused)
@@ -47,7 +63,8 @@ Http2OriginStream::~Http2OriginStream() {
                             done_ ? Http2Framing::Reset::kNoError : Http2Framing::Reset::kCancel);
     owner_->send_soon();
   }
-  const bool waited = id_ >= 0 && !answering_ && !closed_;
+  const bool waited =
+      id_ >= 0 && !answering_ && !closed_ && owner_->now() - sent_at_ >= kUnheardFor;
   owner_->remove(*this, id_, waited && owner_->heard() == heard_at_);
 }
 
@@ -58,6 +75,8 @@ void Http2OriginStream::send_head(Handler& handler, const RequestHead& head) {
   head_request_ = head.method == "HEAD";
   upgrade_ = !head.upgrade.empty();
   heard_at_ = owner_->heard();
+  sent_at_ = owner_->now();
+  if (upgrade_) websocket_key_ = head.headers.get("sec-websocket-key");
   const bool body = upgrade_ || head.body.kind == Body::Kind::kChunked ||
                     (head.body.kind == Body::Kind::kLength && head.body.length > 0);
   finished_ = !body;
@@ -75,7 +94,8 @@ void Http2OriginStream::send_body(std::string_view bytes) {
 }
 
 void Http2OriginStream::finish_request(const HeaderList& trailers) {
-  if (finished_ || closed_) return;
+  // The handshake of HTTP/1.1 ends here, the stream does not.
+  if (finished_ || closed_ || (upgrade_ && !tunnel_)) return;
   finished_ = true;
   request_trailers_ = trailers;
   owner_->framing().resume(id_);
@@ -169,6 +189,7 @@ void Http2OriginStream::take_head(bool message_ends) {
     tunnel_ = true;
     head.status = 101;
     head.upgrade = "websocket";
+    head.headers.set("sec-websocket-accept", websocket_accept(websocket_key_));
   }
   handler_->on_response_head(head);
 }
@@ -194,7 +215,8 @@ void Http2OriginStream::resume_response() {
 void Http2OriginStream::take_end() {
   if (done_ || !answering_ || !why_not_.empty()) return;
   done_ = true;
-  const HeaderList trailers = std::exchange(fields_, {});
+  HeaderList trailers = std::exchange(fields_, {});
+  trailers.remove_if([](const HeaderList::Field& field) { return !may_trail(field.name); });
   handler_->on_response_end(trailers);
 }
 

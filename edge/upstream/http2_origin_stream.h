@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/clock.h"
 #include "edge/http/http2_framing.h"
 #include "edge/upstream/origin_stream.h"
 
@@ -18,10 +19,11 @@ class Http2OriginStream final : public OriginStream {
     virtual Http2Framing& framing() = 0;
     virtual const Endpoint& endpoint() const = 0;
     virtual void add(Http2Framing::StreamId id, Http2OriginStream& stream) = 0;
-    // `unheard`: it waited for a response, and the upstream said nothing at all meanwhile.
+    // `unheard`: it waited for a response for a while, and the upstream said nothing at all.
     virtual void remove(Http2OriginStream& stream, Http2Framing::StreamId id, bool unheard) = 0;
     virtual void send_soon() = 0;
     virtual uint64_t heard() const = 0;
+    virtual TimePoint now() const = 0;
 
    protected:
     ~Owner() = default;
@@ -40,6 +42,7 @@ class Http2OriginStream final : public OriginStream {
   void pause_response() override { paused_ = true; }
   void resume_response() override;
   bool reused() const override { return reused_; }
+  bool tells_untouched() const override { return true; }
   bool reusable() const override { return false; }
 
   // From the framing. Those that may destroy the stream are its last calls.
@@ -75,6 +78,8 @@ class Http2OriginStream final : public OriginStream {
   size_t fields_size_ = 0;  // <= kMaxHead
   size_t held_ = 0;         // bytes delivered while paused: the stream's window is not refilled
   uint64_t heard_at_ = 0;
+  TimePoint sent_at_{};
+  std::string websocket_key_;  // of an HTTP/1.1 handshake
   unsigned interims_ = 0;
   bool head_request_ = false;
   bool upgrade_ = false;

@@ -28,6 +28,7 @@ class OriginConnection final : public OriginStream, private Transport::Events {
   void pause_response() override { pause(true); }
   void resume_response() override { pause(false); }
   bool reused() const override { return requests_ > 1; }
+  bool tells_untouched() const override { return false; }
   // The response is whole, the request too, and the next one may follow.
   bool reusable() const override;
 

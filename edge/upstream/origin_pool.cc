@@ -6,6 +6,9 @@
 namespace latchkey::edge {
 namespace {
 
+// A connection that several wait for, each by his own limit, goes on for the others.
+constexpr Millis kSharedLimit{5'000};
+
 std::unique_ptr<OriginStream> on_http1(std::unique_ptr<Transport> transport,
                                        const EndpointPtr& endpoint) {
   return std::make_unique<OriginConnection>(std::move(transport), endpoint);
@@ -108,10 +111,11 @@ std::unique_ptr<OriginPool::Connecting> OriginPool::connect(EndpointPtr endpoint
 void OriginPool::share(Connecting& waiting) {
   Shared& shared = shared_[waiting.endpoint_->key];
   shared.waiting.push_back(waiting);
+  waiting.patience_ = clock_.after(waiting.limit_, [&waiting] { waiting.give_up(); });
   if (sweep_ == nullptr) arm();
   if (shared.connector != nullptr) return;
   shared.connector = std::make_unique<Connector>(
-      loop_, clock_, waiting.endpoint_, std::string(), waiting.limit_,
+      loop_, clock_, waiting.endpoint_, std::string(), std::max(waiting.limit_, kSharedLimit),
       [this, endpoint = waiting.endpoint_](Result<Connector::Connected> result) {
         on_shared(endpoint, std::move(result));
       });
@@ -135,10 +139,12 @@ void OriginPool::on_shared(const EndpointPtr& endpoint, Result<Connector::Connec
       next.report(Error(result.error()));
     } else if (http2 != nullptr && http2->has_room()) {
       next.report(http2->open());
-    } else if (http2 == nullptr && result->transport != nullptr) {
+    } else if (http2 != nullptr) {
+      share(next);  // it is full: another one
+    } else if (result->transport != nullptr) {
       next.report(on_http1(std::move(result->transport), endpoint));
     } else {
-      next.start_alone();  // the upstream speaks HTTP/1.1, where nothing is shared; or it is full
+      next.start_alone();  // the upstream speaks HTTP/1.1, where nothing is shared
     }
   }
 }
@@ -148,6 +154,7 @@ std::shared_ptr<Http2Origin> OriginPool::adopt(std::unique_ptr<Transport> transp
   auto http2 = std::make_shared<Http2Origin>(std::move(transport), clock_, endpoint);
   http2->on_over([this, key = endpoint->key, raw = http2.get()] { retire(key, *raw); });
   shared_[endpoint->key].connections.push_back(http2);
+  if (sweep_ == nullptr) arm();
   return http2;
 }
 
@@ -174,7 +181,14 @@ OriginPool::Connecting::Connecting(OriginPool& pool, EndpointPtr endpoint, std::
   }
 }
 
+void OriginPool::Connecting::give_up() {
+  unlink();
+  report(Error{ErrorCode::kTimeout, "connecting to " + endpoint_->text() + " took over " +
+                                        std::to_string(limit_.count()) + " ms"});
+}
+
 void OriginPool::Connecting::start_alone() {
+  patience_.reset();
   connector_ = std::make_unique<Connector>(
       pool_.loop_, pool_.clock_, endpoint_, greeting_, limit_,
       [this](Result<Connector::Connected> result) { on_connected(std::move(result)); });
@@ -190,6 +204,7 @@ void OriginPool::Connecting::on_connected(Result<Connector::Connected> result) {
 }
 
 void OriginPool::Connecting::report(Result<std::unique_ptr<OriginStream>> result) {
+  patience_.reset();
   const Done done = std::move(done_);
   done(std::move(result));
 }

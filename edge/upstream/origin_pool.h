@@ -96,6 +96,7 @@ class OriginPool::Connecting : private Link {
  private:
   friend class OriginPool;
 
+  void give_up();
   void start_alone();
   void on_connected(Result<Connector::Connected> result);
   void report(Result<std::unique_ptr<OriginStream>> result);
@@ -106,6 +107,7 @@ class OriginPool::Connecting : private Link {
   const Millis limit_;
   Done done_;
   std::unique_ptr<Connector> connector_;  // null: it waits for a shared one
+  Alarm patience_;                        // with that
 };
 
 }  // namespace latchkey::edge

@@ -53,6 +53,8 @@ class OriginStream {
 
   // Whether its connection had served a request before: the upstream may be closing it right now.
   virtual bool reused() const = 0;
+  // Its failures say where nothing was done of the request (OriginFailure::untouched): HTTP/2.
+  virtual bool tells_untouched() const = 0;
   // It may carry another request once this one is done: an HTTP/1.1 connection.
   virtual bool reusable() const = 0;
 };

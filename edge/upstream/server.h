@@ -17,7 +17,8 @@ struct Server {
   size_t active = 0;  // requests under way
   double credit = 0;  // in round robin: who has the most is next
   // What requests have shown.
-  unsigned failures = 0;      // in a row
+  unsigned failures = 0;  // in a row
+  std::optional<TimePoint> failed_at{};
   unsigned ejections = 0;     // since the last success
   TimePoint ejected_until{};  // gets no requests before
   // What health checks have shown.

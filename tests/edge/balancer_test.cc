@@ -43,6 +43,12 @@ class BalancerTest : public testing::Test {
     clock.advance(0ms);
   }
 
+  void fail(Server& server) {
+    clock.advance(1ms);
+    balancer->failed(server, "x");
+    balancer->failed(server, "with the same connection");
+  }
+
   ManualClock clock;
   Log log{STDERR_FILENO, Log::Format::kText, LogLevel::kError};
   std::map<std::string, std::function<void(Result<Located>)>> questions;
@@ -83,8 +89,12 @@ TEST_F(BalancerTest, TheFirstRequestsWaitForDnsAndNoneAfterThem) {
   clock.advance(1s);
   EXPECT_TRUE(balancer->ready()) << "what has run out serves while it is asked again";
   EXPECT_EQ(asked, 2u);
-  clock.advance(30s);
-  EXPECT_FALSE(balancer->ready()) << "but not for long";
+  answer("a.test", Located{{{"192.0.2.1", 1}}, 20s});
+  clock.advance(51s);
+  EXPECT_FALSE(balancer->ready()) << "but not what has run out long ago";
+  clock.advance(1s);
+  EXPECT_TRUE(balancer->ready()) << "unless DNS says nothing";
+  EXPECT_EQ(asked, 3u);
 }
 
 TEST_F(BalancerTest, ServersThatStayKeepWhatIsKnownOfThem) {
@@ -141,24 +151,24 @@ TEST_F(BalancerTest, WhoFailsAgainAndAgainIsEjectedForLongerEachTime) {
   group.ejection = Ejection{.failures = 3, .time = 10s};
   make(std::move(group));
   const ServerPtr bad = one(1);
-  for (int i = 0; i < 2; ++i) balancer->failed(*bad, "x");
+  for (int i = 0; i < 2; ++i) fail(*bad);
   balancer->succeeded(*bad);
-  for (int i = 0; i < 2; ++i) balancer->failed(*bad, "x");
+  for (int i = 0; i < 2; ++i) fail(*bad);
   EXPECT_TRUE(bad->well(clock.now())) << "not in a row";
-  balancer->failed(*bad, "x");
+  fail(*bad);
   EXPECT_FALSE(bad->well(clock.now()));
   balancer->succeeded(*bad);  // one that had begun before
   clock.advance(9'999ms);
   EXPECT_FALSE(bad->well(clock.now()));
   clock.advance(1ms);
   EXPECT_TRUE(bad->well(clock.now()));
-  balancer->failed(*bad, "x");
+  fail(*bad);
   EXPECT_FALSE(bad->well(clock.now())) << "one failure is enough now";
   clock.advance(19'999ms);
   EXPECT_FALSE(bad->well(clock.now())) << "twice as long";
   clock.advance(1ms);
   balancer->succeeded(*bad);
-  for (int i = 0; i < 2; ++i) balancer->failed(*bad, "x");
+  for (int i = 0; i < 2; ++i) fail(*bad);
   EXPECT_TRUE(bad->well(clock.now()));
 }
 
@@ -168,7 +178,7 @@ TEST_F(BalancerTest, NeverMoreThanHalfAreEjected) {
     for (int i = 1; i <= count; ++i) urls.push_back("http://127.0.0.1:" + std::to_string(i));
     make(named(urls));
     for (const ServerPtr& server : balancer->servers()) {
-      for (int i = 0; i < 10; ++i) balancer->failed(*server, "x");
+      for (int i = 0; i < 10; ++i) fail(*server);
     }
     int out = 0;
     for (const ServerPtr& server : balancer->servers()) out += server->well(clock.now()) ? 0 : 1;

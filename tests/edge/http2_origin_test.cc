@@ -362,8 +362,18 @@ TEST_F(Http2OriginTest, AConnectionThatSaysNothingGetsNoMoreRequests) {
   Caller& caller = send(get("/a"));
   ours->deliver();  // it leaves, and nobody hears it
   ours->sent.clear();
+  clock.advance(1s);
   caller.stream.reset();
   EXPECT_FALSE(origin->has_room());
+  EXPECT_TRUE(over);
+}
+
+TEST_F(Http2OriginTest, WhoLeavesSoonSaysNothingOfTheConnection) {
+  Caller& caller = send(get("/a"));
+  ours->deliver();
+  clock.advance(999ms);
+  caller.stream.reset();
+  EXPECT_TRUE(origin->has_room());
 }
 
 TEST_F(Http2OriginTest, HeadsThatAreTooLargeAreRefused) {
@@ -391,9 +401,12 @@ TEST_F(Http2OriginTest, AWebSocketIsAnExtendedConnect) {
   on_end = nullptr;
   RequestHead head = get("/socket");
   head.upgrade = "websocket";
-  Caller& caller = send(head, false);
+  head.headers.add("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==");
+  Caller& caller = send(head);  // an HTTP/1.1 client's request is whole
   talk();
   EXPECT_EQ(caller.status, 101);
+  EXPECT_EQ(caller.headers.get("sec-websocket-accept"), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")
+      << "RFC 6455, 1.3";
   EXPECT_EQ(caller.body, "hello");
   caller.stream->send_body("and back");
   talk();
