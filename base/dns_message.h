@@ -11,7 +11,15 @@ namespace latchkey {
 // DNS messages (RFC 1035; updates: RFC 2136) as bytes. Pure functions; what they read may be
 // anything.
 
-enum class DnsType : uint16_t { kNs = 2, kCname = 5, kSoa = 6, kTxt = 16, kSrv = 33, kTsig = 250, kAny = 255 };
+enum class DnsType : uint16_t {
+  kNs = 2,
+  kCname = 5,
+  kSoa = 6,
+  kTxt = 16,
+  kSrv = 33,
+  kTsig = 250,
+  kAny = 255
+};
 enum class DnsClass : uint16_t { kIn = 1, kNone = 254, kAny = 255 };
 enum class DnsOpcode : uint8_t { kQuery = 0, kUpdate = 5 };
 

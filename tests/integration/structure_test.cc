@@ -59,7 +59,7 @@ TEST(StructureTest, ForeignHeadersStayBehindTheirFiles) {
   const std::map<std::string, std::string> owners = {
       {"<curl/", "base/curl_http_client"}, {"<rapidjson/", "base/json"},
       {"<ares", "base/resolver"},          {"<sqlite3", "cache/sqlite"},
-      {"<llhttp", "edge/http/http1"},       {"<nghttp2/", "edge/http/http2_framing"},
+      {"<llhttp", "edge/http/http1"},      {"<nghttp2/", "edge/http/http2_framing"},
   };
   each_include(
       [&](const std::string&, const std::filesystem::path& file, const std::string& include) {
