@@ -33,9 +33,9 @@ void Control::stop_accepting(std::function<void()> done) {
   if (admin_ != nullptr) admin_->pause();
   auto left = std::make_shared<size_t>(workers_.size());
   for (const auto& worker : workers_) {
-    worker->post([this, left, done, to_control = loop_.address()](Worker& w) {
+    worker->post([left, done, to_control = loop_.address()](Worker& w) {
       w.stop_listening();
-      to_control.post([this, left, done] {
+      to_control.post([left, done] {
         if (--*left == 0) done();
       });
     });
