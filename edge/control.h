@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/job_thread.h"
 #include "base/log.h"
 #include "base/loop.h"
 #include "edge/admin_server.h"
@@ -60,7 +61,14 @@ class Control {
     std::string name;  // as Upgrade::Passed
   };
 
+  // control_open.cc
+  static size_t worker_count(const Config& config);
   std::shared_ptr<const TlsContext> make_tls(const TlsPolicy& policy);
+  WorkerShared make_shared_state();
+  void open_admin();
+  void open_reloader();
+  Result<std::shared_ptr<const FrontOptions>> load_front(const Config& config);
+
   // Each worker's own (control_sockets.cc).
   Result<std::vector<Worker::Sockets>> open_sockets(size_t workers);
   Result<> open_all(std::vector<std::string>& addresses, const char* name, SocketList list,
@@ -70,10 +78,6 @@ class Control {
   void listen_again();
 
   Result<> open_plane();
-  WorkerShared make_shared_state();
-  void open_admin();
-  void open_reloader();
-  Result<std::shared_ptr<const FrontOptions>> load_front(const Config& config);
   void on_signal(int number);
   void reload(Reloader::Told told);
   void drain();
@@ -105,6 +109,7 @@ class Control {
   HandshakeCounts counts_;
   ProtectionCounts protections_;
   const std::shared_ptr<FrontCounts> front_counts_ = std::make_shared<FrontCounts>();
+  JobThread closing_{loop_.address()};         // where files that nobody uses any more are closed
   std::shared_ptr<const FrontOptions> front_;  // in force
   const size_t max_descriptors_;
   ParkingBounds parking_;

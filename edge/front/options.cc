@@ -7,7 +7,8 @@ namespace latchkey::edge {
 Result<std::shared_ptr<const FrontOptions>> FrontOptions::load(const FrontConfig& config,
                                                                const Resolve& file,
                                                                const FrontOptions* before, Log& log,
-                                                               FrontCounts& counts) {
+                                                               FrontCounts& counts,
+                                                               JobThread& closing) {
   auto out = std::make_shared<FrontOptions>();
   out->request_id_to_client = config.request_id_to_client;
   out->forwarded = config.forwarded;
@@ -37,7 +38,8 @@ Result<std::shared_ptr<const FrontOptions>> FrontOptions::load(const FrontConfig
     } else {
       auto opened = AccessLog::open(path, log, counts.access_log_dropped);
       if (!opened) return std::move(opened).error();
-      out->access_log = *std::move(opened);
+      out->access_log = std::shared_ptr<AccessLog>(
+          opened->release(), [&closing](AccessLog* old) { closing.push([old] { delete old; }); });
     }
   }
   return std::shared_ptr<const FrontOptions>(std::move(out));

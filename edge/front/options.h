@@ -5,6 +5,7 @@
 #include <string>
 
 #include "base/address_ranges.h"
+#include "base/job_thread.h"
 #include "base/log.h"
 #include "base/result.h"
 #include "edge/front/access_log.h"
@@ -27,13 +28,14 @@ struct FrontOptions {
   std::shared_ptr<const ErrorPages> error_pages{};  // likewise
 
   // Paths are relative to what `file` makes of them. What of `before` (null: none) need not change
-  // is taken over: the access log that is open, the clients that have asked. The error names the
-  // key.
+  // is taken over: the access log that is open, the clients that have asked. An access log that
+  // nobody uses any more ends on `closing`, which outlives all options: it may wait for a disk. The
+  // error names the key.
   using Resolve = std::function<std::filesystem::path(const std::string&)>;
   static Result<std::shared_ptr<const FrontOptions>> load(const FrontConfig& config,
                                                           const Resolve& file,
                                                           const FrontOptions* before, Log& log,
-                                                          FrontCounts& counts);
+                                                          FrontCounts& counts, JobThread& closing);
 };
 
 }  // namespace latchkey::edge

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/json.h"
+#include "base/loop.h"
 #include "edge/http/headers.h"
 #include "edge/http/http1_session.h"
 #include "edge/pages.h"
@@ -52,7 +53,7 @@ class FrontTest : public testing::Test {
   void use(const FrontConfig& config) {
     auto loaded = FrontOptions::load(
         config, [this](const std::string& file) { return folder / file; }, options.get(), log,
-        counts);
+        counts, closing);
     ASSERT_TRUE(loaded) << loaded.error().message;
     options = *loaded;
     front.replace(options);
@@ -102,6 +103,8 @@ class FrontTest : public testing::Test {
   test::TempFolder folder;
   Log log{2, Log::Format::kText, LogLevel::kError};
   FrontCounts counts;
+  Loop loop;
+  JobThread closing{loop.address()};
   std::shared_ptr<const FrontOptions> options;
   Front front{clock, counts, nullptr};
   std::function<void(ResponseStream&)> answer = [](ResponseStream& to) {
@@ -394,12 +397,12 @@ TEST_F(FrontTest, FilesThatCannotBeReadAreNamed) {
   FrontConfig config;
   config.error_pages = {{"404", "missing.html"}};
   const auto resolve = [this](const std::string& file) { return folder / file; };
-  const auto pages = FrontOptions::load(config, resolve, nullptr, log, counts);
+  const auto pages = FrontOptions::load(config, resolve, nullptr, log, counts, closing);
   ASSERT_FALSE(pages);
   EXPECT_TRUE(contains(pages.error().message, "error_pages.404")) << pages.error().message;
   config.error_pages.clear();
   config.access_log = AccessLogConfig{"no/folder/access.log"};
-  const auto logs = FrontOptions::load(config, resolve, nullptr, log, counts);
+  const auto logs = FrontOptions::load(config, resolve, nullptr, log, counts, closing);
   ASSERT_FALSE(logs);
   EXPECT_TRUE(contains(logs.error().message, "access_log.file")) << logs.error().message;
 }
