@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdlib>
+#include <cstring>
 
 #include "edge/socket_address.h"
 
@@ -54,8 +55,7 @@ std::string bound_address(int fd) {
     const auto& address = reinterpret_cast<const sockaddr_un&>(storage);
     constexpr size_t kPath = offsetof(sockaddr_un, sun_path);
     if (size <= kPath || address.sun_path[0] == '\0') return "";
-    const std::string path(address.sun_path, size - kPath);
-    return path.c_str();  // up to its zero
+    return {address.sun_path, ::strnlen(address.sun_path, size - kPath)};
   }
   ListenAddress out;
   out.host = address_text(storage);

@@ -12,8 +12,6 @@
 #include "base/file.h"
 #include "base/subprocess.h"
 
-extern char** environ;
-
 namespace latchkey::edge {
 namespace {
 

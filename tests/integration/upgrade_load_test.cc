@@ -48,7 +48,7 @@ class Load {
   const std::filesystem::path folder_;
   const std::vector<std::string> args_;
   std::atomic<bool> over_ = false;
-  int runs_ = 0;
+  std::atomic<int> runs_ = 0;
   std::string trouble_;
   std::thread thread_;
 };
