@@ -66,6 +66,7 @@ class HealthChecks::Check final : private OriginStream::Handler {
 
   // Destroys us.
   void end(std::optional<bool> well, const std::string& why) {
+    // NOLINTNEXTLINE(performance-unnecessary-copy-initialization): it may die with us
     const std::string reason = why;
     owner_.ended(server_, well, reason);
   }
@@ -102,6 +103,7 @@ void HealthChecks::ended(const ServerPtr& server, std::optional<bool> well,
                          const std::string& why) {
   const auto found = under_way_.find(server);
   const auto check = std::move(found->second);  // destroyed at the end: it is on the stack
+  // NOLINTNEXTLINE(performance-unnecessary-copy-initialization): `server` is the check's
   const ServerPtr kept = server;
   under_way_.erase(found);
   if (well) balancer_.checked(*kept, *well, why);
