@@ -226,7 +226,8 @@ void Http2OriginStream::closed(Http2Framing::Closed how, const std::string& why)
   OriginFailure failure;
   failure.why = !why_not_.empty() ? why_not_ : why;
   failure.began = answering_;
-  failure.untouched = how == Http2Framing::Closed::kRefused;
+  // Not where it had begun to answer, whatever it says.
+  failure.untouched = how == Http2Framing::Closed::kRefused && !answering_ && interims_ == 0;
   handler_->on_origin_failure(failure);
 }
 
