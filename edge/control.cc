@@ -199,6 +199,8 @@ void Control::reload(Reloader::Told told) {
 }
 
 void Control::drain() {
+  // One that has been replaced is ending already: this one was still under way, and held orders.
+  if (upgrade_ != nullptr) plane_->release_orders();
   upgrade_.reset();
   service_.stopping();
   kept_.clear();

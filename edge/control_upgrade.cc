@@ -1,4 +1,6 @@
 // Handing over to a new process, and taking over from an old one.
+#include <unistd.h>
+
 #include "edge/control.h"
 
 namespace latchkey::edge {
@@ -7,6 +9,13 @@ void Control::begin_upgrade() {
   if (stopping_ || upgrade_ != nullptr) {
     log_.warning("upgrade_refused",
                  stopping_ ? "this process is ending already" : "another upgrade is under way");
+    return;
+  }
+  if (::getpid() == 1) {
+    log_.warning(
+        "upgrade_refused",
+        "this process is the first of its container, which would end with it: run it under "
+        "an init (docker run --init), or replace the container");
     return;
   }
   std::vector<Upgrade::Passed> sockets;

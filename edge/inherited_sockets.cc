@@ -11,8 +11,6 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "edge/socket_address.h"
-
 namespace latchkey::edge {
 namespace {
 
@@ -57,12 +55,8 @@ std::string bound_address(int fd) {
     if (size <= kPath || address.sun_path[0] == '\0') return "";
     return {address.sun_path, ::strnlen(address.sun_path, size - kPath)};
   }
-  ListenAddress out;
-  out.host = address_text(storage);
-  if (out.host.empty()) return "";
-  // The port lies at the same place for both families.
-  out.port = ntohs(reinterpret_cast<const sockaddr_in&>(storage).sin_port);
-  return out.text();
+  const bool inet = storage.ss_family == AF_INET || storage.ss_family == AF_INET6;
+  return inet ? ListenAddress::of(storage).text() : "";
 }
 
 InheritedSockets InheritedSockets::from_systemd() {

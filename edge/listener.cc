@@ -60,6 +60,20 @@ Result<ListenAddress> ListenAddress::parse(const std::string& text) {
   sockaddr_storage storage{};
   socklen_t size = 0;
   if (!fill(out, storage, size) || (storage.ss_family == AF_INET6) != brackets) return bad;
+  return of(storage);
+}
+
+ListenAddress ListenAddress::of(const sockaddr_storage& address) {
+  const bool v6 = address.ss_family == AF_INET6;
+  const void* const raw =
+      v6 ? static_cast<const void*>(&reinterpret_cast<const sockaddr_in6&>(address).sin6_addr)
+         : &reinterpret_cast<const sockaddr_in&>(address).sin_addr;
+  char text[INET6_ADDRSTRLEN] = "";
+  CHECK(inet_ntop(address.ss_family, raw, text, sizeof text) != nullptr);
+  ListenAddress out;
+  out.host = text;
+  // The port lies at the same place for both families.
+  out.port = ntohs(reinterpret_cast<const sockaddr_in&>(address).sin_port);
   return out;
 }
 

@@ -1,4 +1,5 @@
 #pragma once
+#include <sys/socket.h>
 #include <uv.h>
 
 #include <functional>
@@ -13,10 +14,12 @@ namespace latchkey::edge {
 
 // An address to listen on: "0.0.0.0:443", "[::]:443", "127.0.0.1:0".
 struct ListenAddress {
-  std::string host;  // numeric, without brackets
+  std::string host;  // numeric, without brackets; in its one canonical spelling
   int port = 0;
 
   static Result<ListenAddress> parse(const std::string& text);
+  // REQUIRES: one of IPv4 or IPv6.
+  static ListenAddress of(const sockaddr_storage& address);
   std::string text() const;
 };
 

@@ -122,7 +122,12 @@ Result<> Upgrade::spawn(const Program& program, int channel, int lock,
     self->how_ = signal != 0 ? "it was ended by signal " + std::to_string(signal)
                              : "it ended with code " + std::to_string(code);
     if (self->step_ == Step::kFailed) return self->conclude();
-    if (self->step_ != Step::kReplaced) self->fail("");
+    if (self->step_ != Step::kReplaced) return self->fail("");
+    if (code == 0 && signal == 0) return;  // it was told to
+    self->log_.error("successor_ended",
+                     "the process that took over has ended, and this one accepts nothing any more: "
+                     "start the service again",
+                     {{"pid", int64_t{self->pid_}}, {"how", self->how_}});
   };
   options.file = program.file.c_str();
   options.args = const_cast<char**>(argument_pointers.data());
