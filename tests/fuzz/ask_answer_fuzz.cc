@@ -19,6 +19,22 @@ bool is_clean(std::string_view text, size_t max) {
   return text.size() <= max;
 }
 
+bool is_url(std::string_view text) {
+  for (const char* scheme : {"http://", "https://", "h2c://", "srv+http://", "srv+https://"}) {
+    if (text.starts_with(scheme)) return true;
+  }
+  return false;
+}
+
+bool is_group_name(std::string_view text) {
+  for (const char c : text) {
+    const bool alphanumeric =
+        (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+    if (!alphanumeric && c != '-' && c != '_') return false;
+  }
+  return text.size() <= 100;
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
@@ -32,7 +48,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     require(!answer.ttl || (*answer.ttl >= Millis(0) && *answer.ttl <= longest));
     require(is_clean(grant.upstream, 2048));
     require(grant.upstream.empty() || grant.upstream == kUnusableUpstream ||
-            grant.upstream.starts_with("http://"));
+            is_url(grant.upstream) || is_group_name(grant.upstream));
     require(grant.upstream.find(' ') == std::string::npos);
     require(is_clean(grant.tenant, 256) && is_clean(grant.issuer, 256));
     require(is_clean(grant.profile, 256));
