@@ -36,20 +36,25 @@ Result<StateLock> StateLock::acquire(const fs::path& state_dir) {
     return Error{ErrorCode::kIo, "cannot open " + file.string() + ": " + errno_text(errno) +
                                      "; the state folder must be ours to write"};
   }
-  if (::flock(lock.fd_, LOCK_EX | LOCK_NB) != 0) {
+  if (auto locked = lock.lock(state_dir); !locked) return locked.error();
+  return lock;
+}
+
+Result<> StateLock::lock(const fs::path& state_dir) const {
+  const fs::path file = state_dir / "lock";
+  if (::flock(fd_, LOCK_EX | LOCK_NB) != 0) {
     if (errno != EWOULDBLOCK) {
       return Error{ErrorCode::kIo, "cannot lock " + file.string() + ": " + errno_text(errno)};
     }
     return Error{ErrorCode::kIo, "the state folder " + state_dir.string() +
-                                     " is in use by another instance" + holder(lock.fd_) +
+                                     " is in use by another instance" + holder(fd_) +
                                      "; stop that one first, or give this one a state_dir of "
                                      "its own"};
   }
-  if (auto written = lock.write_pid(file); !written) return written.error();
-  return lock;
+  return note_holder(file);
 }
 
-Result<> StateLock::write_pid(const fs::path& file) const {
+Result<> StateLock::note_holder(const fs::path& file) const {
   const std::string pid = std::to_string(::getpid()) + "\n";
   if (::ftruncate(fd_, 0) != 0 ||
       ::pwrite(fd_, pid.data(), pid.size(), 0) != static_cast<ssize_t>(pid.size())) {
@@ -65,7 +70,8 @@ Result<StateLock> StateLock::take(const fs::path& state_dir, StateLock inherited
                     ::stat((state_dir / "lock").c_str(), &there) == 0 &&
                     ours.st_dev == there.st_dev && ours.st_ino == there.st_ino;
   if (!same) return acquire(state_dir);
-  if (auto written = inherited.write_pid(state_dir / "lock"); !written) return written.error();
+  // The other one's lock is ours already; should it not have had it, we have to get it.
+  if (auto locked = inherited.lock(state_dir); !locked) return locked.error();
   return inherited;
 }
 

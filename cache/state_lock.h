@@ -27,12 +27,16 @@ class StateLock {
   }
   ~StateLock();
 
+  // Writes our PID down: after a process that shared the lock has written its own.
+  Result<> take_back(const std::filesystem::path& state_dir) const { return lock(state_dir); }
+
   // The locked descriptor: a process that inherits it (it is close-on-exec) shares the lock.
   int descriptor() const { return fd_; }
 
  private:
   explicit StateLock(int fd) : fd_(fd) {}
-  Result<> write_pid(const std::filesystem::path& file) const;
+  Result<> lock(const std::filesystem::path& state_dir) const;
+  Result<> note_holder(const std::filesystem::path& file) const;
   int fd_ = -1;
 };
 

@@ -135,6 +135,7 @@ Result<> Control::start() {
     auto ready = origin_.predecessor->ready(config_.upgrade_timeout + kPredecessorTime);
     if (!ready) return ready;
   }
+  if (auto listens = start_listening(); !listens) return listens;
   workers_.reserve(sockets.size());
   for (Worker::Sockets& mine : sockets) {
     workers_.push_back(std::make_unique<WorkerThread>(*shared_, settings, std::move(mine)));
@@ -190,7 +191,9 @@ void Control::on_signal(int number) {
   }
 }
 
+// Who is about to take over may have read the old configuration.
 void Control::reload(Reloader::Told told) {
+  if (upgrade_ != nullptr && !stopping_) pass_reload_on_ = true;
   service_.reloading();
   reloader_->reload([this, told = std::move(told)](const Result<Reloaded>& outcome) {
     service_.ready();

@@ -75,6 +75,7 @@ class Control {
                     std::vector<Worker::Sockets>& out);
   Result<> spread(ListenAddress& address, std::vector<Socket> given, const std::string& name,
                   SocketList list, std::vector<Worker::Sockets>& out);
+  Result<> start_listening();
   void listen_again();
 
   Result<> open_plane();
@@ -129,6 +130,7 @@ class Control {
   size_t draining_ = 0;  // workers that still have connections
   bool stopping_ = false;
   std::vector<Kept> kept_;            // <= the workers of all processes since the start
+  bool pass_reload_on_ = false;       // there was one during the upgrade
   bool accepting_ = true;             // false: the workers were told to listen no more
   std::unique_ptr<Upgrade> upgrade_;  // null: none is under way, nor has one been
 };

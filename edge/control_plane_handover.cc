@@ -34,6 +34,10 @@ void ControlPlane::look_whether_quiet(TimePoint until) {
 }
 
 void ControlPlane::release_orders() {
+  // The other process may have written its own PID down.
+  if (auto ours = lock_->take_back(config_.state("")); !ours) {
+    log_.warning("state_lock", ours.error().message);
+  }
   quiet_look_.reset();
   quiet_ = nullptr;
   queue_->set_doors(OrderQueue::Doors::kOpen);

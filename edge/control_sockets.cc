@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <map>
+#include <utility>
 
 #include "base/file.h"
 #include "edge/control.h"
@@ -25,7 +27,8 @@ bool shares_its_port(int fd) {
 
 }  // namespace
 
-// The first worker settles which ports a port 0 stands for.
+// The first worker settles which ports a port 0 stands for. What is opened here is bound only:
+// see start_listening().
 Result<std::vector<Worker::Sockets>> Control::open_sockets(size_t workers) {
   std::vector<Worker::Sockets> out(workers);
   if (auto ok = open_all(config_.https, "https", &Worker::Sockets::https, out); !ok) {
@@ -85,7 +88,7 @@ Result<> Control::spread(ListenAddress& address, std::vector<Socket> given, cons
       shared.push_back(socket.get());
     } else {
       if (may_join) {
-        auto fd = open_listener(address);
+        auto fd = bind_listener(address);
         if (!fd && sockets == 0) return fd.error();
         if (fd) socket = Socket(*fd);
       }
@@ -106,18 +109,34 @@ Result<> Control::spread(ListenAddress& address, std::vector<Socket> given, cons
   return Unit{};
 }
 
-// After stop_accepting(), when nobody has taken over.
+// Once workers are certain to come: until then what the kernel put into the queue of a socket of
+// ours alone would be lost with us, while a predecessor serves.
+Result<> Control::start_listening() {
+  for (const Kept& kept : kept_) {
+    if (auto listens = edge::start_listening(kept.socket.get()); !listens) return listens;
+  }
+  return Unit{};
+}
+
+// After stop_accepting(), when nobody has taken over, or nobody has any more: as spread() did it.
 void Control::listen_again() {
+  std::map<std::pair<bool, std::string>, std::vector<const Kept*>> groups;  // by list and address
+  for (const Kept& kept : kept_) {
+    const bool https = kept.list == &Worker::Sockets::https;
+    groups[{https, bound_address(kept.socket.get())}].push_back(&kept);
+  }
   std::vector<std::shared_ptr<Worker::Sockets>> sockets(workers_.size());
   for (auto& mine : sockets) mine = std::make_shared<Worker::Sockets>();
-  for (size_t i = 0; i < std::max(kept_.size(), workers_.size()); ++i) {
-    const Kept& kept = kept_[i % kept_.size()];
-    auto copy = duplicate(kept.socket.get(), bound_address(kept.socket.get()));
-    if (!copy) {
-      log_.error("accept_failed", copy.error().message);
-      continue;
+  for (const auto& [what, group] : groups) {
+    for (size_t i = 0; i < std::max(group.size(), workers_.size()); ++i) {
+      const Kept& kept = *group[i % group.size()];
+      auto copy = duplicate(kept.socket.get(), what.second);
+      if (!copy) {
+        log_.error("accept_failed", copy.error().message);
+        continue;
+      }
+      ((*sockets[i % sockets.size()]).*kept.list).push_back(*std::move(copy));
     }
-    ((*sockets[i % sockets.size()]).*kept.list).push_back(*std::move(copy));
   }
   for (size_t i = 0; i < workers_.size(); ++i) {
     workers_[i]->post([mine = sockets[i]](Worker& w) { w.listen(std::move(*mine)); });

@@ -1,4 +1,5 @@
 // Handing over to a new process, and taking over from an old one.
+#include <signal.h>
 #include <unistd.h>
 
 #include "edge/control.h"
@@ -32,6 +33,7 @@ void Control::begin_upgrade() {
   hooks.stop_accepting = [this](std::function<void()> done) { stop_accepting(std::move(done)); };
   hooks.replaced = [this](int pid, bool admin) { replaced(pid, admin); };
   hooks.failed = [this] { upgrade_failed(); };
+  pass_reload_on_ = false;
   upgrade_ = std::make_unique<Upgrade>(std::move(hooks), loop_, log_, config_.upgrade_timeout);
   upgrade_->begin(origin_.program, plane_->lock_descriptor(), sockets);
 }
@@ -60,6 +62,7 @@ void Control::replaced(int pid, bool admin) {
   plane_->hand_over([this](const ServerName& name, Slot slot, std::function<void(Result<>)> done) {
     upgrade_->want(name, slot, std::move(done));
   });
+  if (pass_reload_on_) ::kill(pid, SIGHUP);
   drain_workers(Worker::Drain::kGently, config_.upgrade_grace, "upgrade_grace");
 }
 

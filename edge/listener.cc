@@ -42,6 +42,15 @@ bool fill(const ListenAddress& address, sockaddr_storage& out, socklen_t& size) 
   return false;
 }
 
+Error listen_error(const std::string& address, const char* what, int code) {
+  std::string remedy;
+  if (code == EADDRINUSE) remedy = "; another program listens there: stop it or choose a port";
+  if (code == EACCES) remedy = "; ports below 1024 need CAP_NET_BIND_SERVICE or root";
+  if (code == EADDRNOTAVAIL) remedy = "; this machine has no such address";
+  return Error{ErrorCode::kIo,
+               "listening on " + address + ": " + what + ": " + std::strerror(code) + remedy};
+}
+
 }  // namespace
 
 Result<ListenAddress> ListenAddress::parse(const std::string& text) {
@@ -82,7 +91,7 @@ std::string ListenAddress::text() const {
   return (v6 ? "[" + host + "]" : host) + ":" + std::to_string(port);
 }
 
-Result<int> open_listener(ListenAddress& address) {
+Result<int> bind_listener(ListenAddress& address) {
   sockaddr_storage storage{};
   socklen_t size = 0;
   CHECK(fill(address, storage, size));
@@ -90,12 +99,7 @@ Result<int> open_listener(ListenAddress& address) {
   const auto fail = [&](const char* what) {
     const int code = errno;
     if (fd >= 0) ::close(fd);
-    std::string remedy;
-    if (code == EADDRINUSE) remedy = "; another program listens there: stop it or choose a port";
-    if (code == EACCES) remedy = "; ports below 1024 need CAP_NET_BIND_SERVICE or root";
-    if (code == EADDRNOTAVAIL) remedy = "; this machine has no such address";
-    return Error{ErrorCode::kIo, "listening on " + address.text() + ": " + what + ": " +
-                                     std::strerror(code) + remedy};
+    return listen_error(address.text(), what, code);
   };
   if (fd < 0) return fail("socket");
   const int on = 1;
@@ -108,7 +112,6 @@ Result<int> open_listener(ListenAddress& address) {
     return fail("IPV6_V6ONLY");
   }
   if (::bind(fd, reinterpret_cast<const sockaddr*>(&storage), size) != 0) return fail("bind");
-  if (::listen(fd, kBacklog) != 0) return fail("listen");
   if (address.port == 0) {
     size = sizeof storage;
     if (::getsockname(fd, reinterpret_cast<sockaddr*>(&storage), &size) != 0) {
@@ -116,6 +119,28 @@ Result<int> open_listener(ListenAddress& address) {
     }
     // The port lies at the same place for both families.
     address.port = ntohs(reinterpret_cast<const sockaddr_in&>(storage).sin_port);
+  }
+  return fd;
+}
+
+Result<> start_listening(int fd) {
+  int on = 0;
+  socklen_t size = sizeof on;
+  if (::getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &on, &size) == 0 && on != 0) return Unit{};
+  if (::listen(fd, kBacklog) == 0) return Unit{};
+  const int code = errno;
+  sockaddr_storage storage{};
+  size = sizeof storage;
+  const bool known = ::getsockname(fd, reinterpret_cast<sockaddr*>(&storage), &size) == 0;
+  return listen_error(known ? ListenAddress::of(storage).text() : "a socket", "listen", code);
+}
+
+Result<int> open_listener(ListenAddress& address) {
+  auto fd = bind_listener(address);
+  if (!fd) return fd;
+  if (auto listens = start_listening(*fd); !listens) {
+    ::close(*fd);
+    return listens.error();
   }
   return fd;
 }

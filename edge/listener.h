@@ -23,8 +23,13 @@ struct ListenAddress {
   std::string text() const;
 };
 
-// A bound and listening socket with SO_REUSEPORT (several may share an address: the kernel spreads
-// connections over them), non-blocking, close-on-exec. Port 0 is replaced by the real one.
+// A bound socket with SO_REUSEPORT (several may share an address: the kernel spreads connections
+// over those that listen), non-blocking, close-on-exec. Port 0 is replaced by the real one.
+Result<int> bind_listener(ListenAddress& address);
+// From then on connections come to it, and wait there until they are accepted. One that listens
+// already stays as it is.
+Result<> start_listening(int fd);
+// Both.
 Result<int> open_listener(ListenAddress& address);
 
 // Accepts on one such socket. Out of descriptors, or told that there is no room, it pauses instead

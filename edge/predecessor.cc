@@ -1,6 +1,7 @@
 #include "edge/predecessor.h"
 
 #include <fcntl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -20,13 +21,23 @@ std::string taken_out(const char* name) {
   return out;
 }
 
+bool is_channel(int fd) {
+  int domain = 0, type = 0;
+  socklen_t size = sizeof domain;
+  if (::getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) != 0) return false;
+  size = sizeof type;
+  if (::getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) != 0) return false;
+  return domain == AF_UNIX && type == SOCK_SEQPACKET;
+}
+
 }  // namespace
 
 std::unique_ptr<Predecessor> Predecessor::from_environment(InheritedSockets& sockets) {
   std::string names = taken_out(Upgrade::kVariable);
   if (names.empty()) return nullptr;
+  if (!is_channel(Upgrade::kChannel)) return nullptr;  // the variable is somebody's joke
   for (const int fd : {Upgrade::kChannel, Upgrade::kLock}) {
-    if (::fcntl(fd, F_SETFD, FD_CLOEXEC) != 0) return nullptr;  // the variable is somebody's joke
+    if (::fcntl(fd, F_SETFD, FD_CLOEXEC) != 0) return nullptr;
   }
   for (int fd = Upgrade::kSockets; !names.empty(); ++fd) {
     const size_t colon = names.find(':');
@@ -37,9 +48,9 @@ std::unique_ptr<Predecessor> Predecessor::from_environment(InheritedSockets& soc
       new Predecessor(Socket(Upgrade::kChannel), Socket(Upgrade::kLock)));
 }
 
-// One that has died leaves everything to us.
+// One that has died leaves everything to us; only the end of what it says tells that it has.
 Result<> Predecessor::tell(const char* what, std::string_view answer, Millis limit) {
-  if (!channel_.send(what)) return Unit{};
+  static_cast<void>(channel_.send(what));
   const auto said = channel_.wait(limit);
   if (!said && said.error().code == ErrorCode::kIo) return Unit{};
   if (!said) return said.error();

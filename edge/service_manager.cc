@@ -48,12 +48,21 @@ void ServiceManager::stopping() {
 }
 
 void ServiceManager::main_process(int pid) {
-  tell("MAINPID=" + std::to_string(pid));
+  // In one message: systemd may have heard READY=1 and WATCHDOG=1 from the new process before, when
+  // that was not yet the one that it listens to; and a reload of ours may be under way.
+  tell("MAINPID=" + std::to_string(pid) + "\nREADY=1" +
+       (watchdog_ > Millis(0) ? "\nWATCHDOG=1" : ""));
   silent_ = true;
 }
 
+void ServiceManager::main_process_again() {
+  silent_ = false;
+  tell("MAINPID=" + std::to_string(::getpid()) + "\nREADY=1");
+  show_life();
+}
+
 void ServiceManager::show_life() {
-  if (watchdog_ <= Millis(0)) return;
+  if (watchdog_ <= Millis(0) || silent_) return;
   tell("WATCHDOG=1");
   life_ = clock_.after(watchdog_, [this] { show_life(); });
 }

@@ -17,8 +17,10 @@ class ServiceManager {
   void ready();
   void reloading();  // until the next ready()
   void stopping();
-  // Another process is the service's main one from now on: it speaks for itself.
+  // Another process is the service's main one from now on, and serves: it speaks for itself.
   void main_process(int pid);
+  // It is no more; we are.
+  void main_process_again();
 
  private:
   void tell(const std::string& state) const;

@@ -1,5 +1,6 @@
 #include "cache/state_lock.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <signal.h>
 #include <sys/stat.h>
@@ -68,6 +69,28 @@ TEST_F(StateLockTest, ASecondProcessIsToldWhoHasItAndWhatToDo) {
   EXPECT_TRUE(StateLock::acquire(state).has_value()) << "a killed process holds nothing";
   ::close(ready[0]);
   ::close(ready[1]);
+}
+
+TEST_F(StateLockTest, WhatIsInheritedIsTakenOnlyWhereItIsLockedOrFree) {
+  {
+    const auto held = StateLock::acquire(state);
+    ASSERT_TRUE(held.has_value());
+    const auto open_it = [&] { return ::open((state / "lock").c_str(), O_RDWR | O_CLOEXEC); };
+    EXPECT_FALSE(StateLock::take(state, StateLock::adopt(open_it())).has_value());
+    test::write_text(state / "lock", "123\n");
+    const auto shared = StateLock::take(state, StateLock::adopt(::dup(held->descriptor())));
+    EXPECT_TRUE(shared.has_value());
+    EXPECT_EQ(test::read_text(state / "lock"), std::to_string(::getpid()) + "\n");
+  }
+  EXPECT_TRUE(StateLock::acquire(state).has_value());
+}
+
+TEST_F(StateLockTest, WhoseSuccessorFailedWritesItsPidDownAgain) {
+  const auto lock = StateLock::acquire(state);
+  ASSERT_TRUE(lock.has_value());
+  test::write_text(state / "lock", "1234567\n");
+  ASSERT_TRUE(lock->take_back(state));
+  EXPECT_EQ(test::read_text(state / "lock"), std::to_string(::getpid()) + "\n");
 }
 
 TEST_F(StateLockTest, AFileWhereTheFolderShouldBeIsAnError) {

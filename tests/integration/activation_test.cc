@@ -79,6 +79,14 @@ TEST_F(ActivationTest, OrByTheirAddresses) {
   expect_that_it_serves();
 }
 
+// By a variable that somebody has set, for whatever reason.
+TEST_F(ActivationTest, TheyAreNotTakenForThoseOfAnUpgrade) {
+  site_.edge.settings.listen_names = "http:https";
+  site_.edge.settings.env = {{"LATCHKEY_UPGRADE", "https"}};
+  ASSERT_TRUE(site_.edge.start());
+  expect_that_it_serves();
+}
+
 TEST_F(ActivationTest, WhatFitsNothingIsClosedAndTold) {
   site_.edge.settings.listen_names = "x:https";
   ASSERT_TRUE(site_.edge.start());

@@ -151,7 +151,7 @@ TEST_P(NotifyTest, ReloadsUpgradesAndSignsOfLife) {
   EXPECT_TRUE(hears("RELOADING=1\nMONOTONIC_USEC="));
   EXPECT_TRUE(hears("READY=1"));
   ASSERT_TRUE(site.edge.upgrade()) << site.edge.log();
-  EXPECT_TRUE(hears("MAINPID=" + std::to_string(site.edge.pid())));
+  EXPECT_TRUE(hears("MAINPID=" + std::to_string(site.edge.pid()) + "\nREADY=1\nWATCHDOG=1"));
   EXPECT_TRUE(hears("WATCHDOG=1"));  // the new one's: the old one is silent
   ASSERT_TRUE(site.edge.terminate());
   EXPECT_TRUE(hears("STOPPING=1"));

@@ -23,6 +23,12 @@ class UpgradeTest : public ::testing::Test {
     fs::create_hard_link(LATCHKEY_BINARY, binary_);
     site_.edge.settings.binary = binary_;
   }
+  // A program that becomes the right one once let_it_go() is called.
+  void put_a_slow_one_in_its_place() {
+    put_in_its_place("#!/bin/sh\nwhile [ ! -e " + (site_.folder / "go").string() +
+                     " ]; do sleep 0.05; done\nexec " + LATCHKEY_BINARY + " \"$@\"\n");
+  }
+  void let_it_go() { write_text(site_.folder / "go", ""); }
   void put_in_its_place(const std::string& script) {
     fs::remove(binary_);
     write_text(binary_, script);
@@ -195,7 +201,38 @@ TEST_F(UpgradeTest, ANewProcessThatDiesOnItsWayLeavesTheOldOne) {
     EXPECT_EQ(site.visit("a.test").answer.status, 200) << point;
     EXPECT_EQ(site.plain_get("a.test").status, 308) << point;
     EXPECT_EQ(site.edge.admin_json("GET", "/status").text_of("state"), "ready");
+    EXPECT_EQ(read_text(site.state_dir() / "lock"), std::to_string(site.edge.pid()) + "\n");
   }
+}
+
+// Its own sockets take none before it is certain.
+TEST_F(UpgradeTest, ANewProcessThatDiesTakesNoConnectionWithIt) {
+  site_.edge.settings.workers = 1;
+  site_.edge.settings.env = {{"LATCHKEY_FAULT_POINT", "upgrade.accept"}};
+  ASSERT_TRUE(site_.edge.start());
+  ASSERT_EQ(site_.visit("a.test").answer.status, 200);
+  site_.edge.settings.workers = 8;
+  std::atomic<bool> over = false;
+  auto visits = std::async(std::launch::async, [&] {
+    int lost = 0;
+    while (!over) lost += site_.visit("a.test").answer.status == 200 ? 0 : 1;
+    return lost;
+  });
+  for (int i = 0; i < 3; ++i) EXPECT_FALSE(site_.edge.upgrade());
+  over = true;
+  EXPECT_EQ(visits.get(), 0);
+}
+
+TEST_F(UpgradeTest, AReloadMeanwhileIsForBoth) {
+  use_a_copy();
+  ASSERT_TRUE(site_.edge.start());
+  put_a_slow_one_in_its_place();
+  site_.edge.signal(SIGUSR2);
+  ASSERT_TRUE(site_.edge.wait_for("upgrade_begins"));
+  EXPECT_EQ(site_.edge.reload(), "reloaded");
+  let_it_go();
+  EXPECT_TRUE(site_.edge.wait_for("upgraded"));
+  EXPECT_TRUE(site_.edge.wait_for("reloaded", 2)) << site_.edge.log();
 }
 
 TEST_F(UpgradeTest, ASecondOneMeanwhileIsRefused) {
