@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "cache/sqlite_accounts.h"
+#include "cache/sqlite_authority.h"
 #include "cache/sqlite_certificates.h"
 #include "cache/sqlite_meta.h"
 #include "cache/sqlite_orders.h"
@@ -15,7 +16,8 @@ namespace {
 
 constexpr std::string_view kProgress = "reseal";
 
-// The tables with sealed columns. select: the rows behind a key, of which 0 is the key to go on
+// The tables with sealed columns; a later one goes to the end, so that notes of progress hold.
+// select: the rows behind a key, of which 0 is the key to go on
 // from, 1 what a person calls the row, 2 what completes its context, 3 the sealed secret.
 struct Table {
   std::string_view name;
@@ -24,7 +26,7 @@ struct Table {
   std::string (*context)(std::string_view row, std::string_view more);
 };
 
-constexpr std::array<Table, 4> kTables{{
+constexpr std::array<Table, 5> kTables{{
     // The key is padded, so that it sorts as a text.
     {"certificate",
      "SELECT printf('%020d', id), name, leaf, sealed_key FROM certificate "
@@ -47,6 +49,11 @@ constexpr std::array<Table, 4> kTables{{
      "UPDATE order_state SET sealed_key = ?1 "
      "WHERE name = substr(?2, 2) AND slot = CAST(substr(?2, 1, 1) AS INTEGER)",
      order_context},
+    {"authority_key",
+     "SELECT printf('%020d', id), authority, certificate, sealed_key FROM authority_key "
+     "WHERE id > CAST(? AS INTEGER) ORDER BY id LIMIT ?",
+     "UPDATE authority_key SET sealed_key = ? WHERE id = CAST(? AS INTEGER)",
+     authority_key_context},
 }};
 
 // How far it has come: "<keys>\n<table's number>\n<last key>"; behind the last table it is done.

@@ -196,6 +196,59 @@ CREATE TABLE dns_proof (
   made       INTEGER NOT NULL
 );
 )sql"},
+    {5, R"sql(
+-- Embedded authorities; `authority` is a name in the configuration. Their CA keys, and the
+-- certificates about them.
+CREATE TABLE authority_key (
+  id          INTEGER PRIMARY KEY AUTOINCREMENT,  -- the higher is the newer
+  authority   TEXT NOT NULL,
+  root        INTEGER NOT NULL,
+  parent      INTEGER NOT NULL,     -- the root that signed it; 0 for a root
+  certificate BLOB NOT NULL,        -- DER
+  link        BLOB NOT NULL,        -- DER, or x''
+  not_before  INTEGER NOT NULL,
+  not_after   INTEGER NOT NULL,
+  sealed_key  BLOB NOT NULL         -- PKCS#8
+);
+
+-- With rowids: rows are large and keys are random, so the rows are appended and only small
+-- indexes are written in many places.
+CREATE TABLE issued_certificate (
+  authority  TEXT NOT NULL,
+  serial     TEXT NOT NULL,         -- hex, lower case
+  signer     INTEGER NOT NULL,      -- authority_key's id
+  holder     TEXT NOT NULL,         -- acme_account's id, or ''
+  not_before INTEGER NOT NULL,
+  not_after  INTEGER NOT NULL,
+  leaf       BLOB NOT NULL,         -- DER
+  revoked_at INTEGER,               -- NULL: it is not
+  reason     INTEGER NOT NULL,      -- RFC 5280, 5.3.1
+  PRIMARY KEY (authority, serial)
+);
+CREATE INDEX issued_certificate_not_after ON issued_certificate (authority, not_after);
+CREATE INDEX issued_certificate_revoked ON issued_certificate (authority, signer, serial)
+  WHERE revoked_at IS NOT NULL;
+
+CREATE TABLE acme_account (
+  authority  TEXT NOT NULL,
+  id         TEXT NOT NULL,
+  thumbprint TEXT NOT NULL,         -- RFC 7638
+  document   TEXT NOT NULL,         -- JSON
+  PRIMARY KEY (authority, id),
+  UNIQUE (authority, thumbprint)
+) WITHOUT ROWID;
+
+CREATE TABLE acme_order (           -- with rowids, see above
+  authority TEXT NOT NULL,
+  id        TEXT NOT NULL,
+  account   TEXT NOT NULL,
+  expires   INTEGER NOT NULL,
+  document  TEXT NOT NULL,          -- JSON, with the authorizations
+  PRIMARY KEY (authority, id)
+);
+CREATE INDEX acme_order_account ON acme_order (authority, account, id);
+CREATE INDEX acme_order_expires ON acme_order (authority, expires);
+)sql"},
 };
 
 // The version of the database: 0 for an empty one.

@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "base/mailbox.h"
+#include "cache/authority_store.h"
 #include "cache/secret_box.h"
 #include "cache/store.h"
 
@@ -39,6 +40,8 @@ class SqliteStore final : public Store {
 
   // See SecretBox::derive().
   std::string derive_secret(std::string_view purpose) const;
+  // The same file's part for embedded authorities. Lives as long as we do.
+  AuthorityStore& authority_store();
 
   Task<> self_test() override;
   Task<CertificatePtr> find_certificate(ServerName name, Slot slot = Slot::kMain) override;
@@ -84,6 +87,7 @@ class SqliteStore final : public Store {
 
  private:
   struct Impl;
+  class Authorities;
   explicit SqliteStore(std::unique_ptr<Impl> impl);
   static Result<std::unique_ptr<SqliteStore>> open_read_only(const Options& options,
                                                              Mailbox::Address home, Log& log);

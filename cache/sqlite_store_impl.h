@@ -9,6 +9,7 @@
 
 #include "base/job_thread.h"
 #include "base/log.h"
+#include "cache/group_commit.h"
 #include "cache/secret_box.h"
 #include "cache/sqlite.h"
 #include "cache/sqlite_orders.h"
@@ -52,6 +53,7 @@ struct SqliteStore::Impl {
   // Report what cannot be used and take it away.
   Task<> set_aside(sqlite::BadRow bad);
   Task<> set_aside(std::vector<sqlite::BadOrder> bad);
+  std::unique_ptr<AuthorityStore> make_authorities();
 
   const Mailbox::Address home;
   Log& log;
@@ -75,6 +77,8 @@ struct SqliteStore::Impl {
   // the gate's flights and the orders in progress.
   JobThread write_thread;
   std::array<JobThread, kReaders> read_threads;
+  GroupCommit group{write_thread, *write_connection, home};
+  const std::unique_ptr<AuthorityStore> authorities = make_authorities();
 };
 
 }  // namespace latchkey

@@ -40,6 +40,13 @@ class StoreFaultsTest : public StoreFixture {
   static Event event(std::string_view text) {
     return {.at = kNow, .kind = "k", .name = std::string(text), .keep_until = kNow};
   }
+  AuthorityStore& authorities() { return store->authority_store(); }
+  static IssuedCertificate issued(const std::string& serial) {
+    return {.authority = "local", .serial = serial, .not_after = kNow, .leaf = "l"};
+  }
+  static AcmeOrderRow acme_order() {
+    return {.authority = "local", .id = "o", .account = "a", .expires = kNow, .document = "{}"};
+  }
   static VerdictRecord verdict() { return {.asked = kNow, .until = kNow, .stale_until = kNow}; }
 
   struct Act {
@@ -100,6 +107,21 @@ class StoreFaultsTest : public StoreFixture {
            return ended(
                store->import_certificates({{name("imported.test"), imported, "imported"}}));
          }},
+        {"put_authority_key",
+         [this] {
+           return ended(authorities().put_authority_key(
+               {.authority = "local", .certificate = "new", .link = "", .key_der = "k"}));
+         }},
+        {"put_issued", [this] { return ended(authorities().put_issued(issued("0b"))); }},
+        {"revoke_issued",
+         [this] { return ended(authorities().revoke_issued("local", "0a", kNow, 1)); }},
+        {"put_acme_account",
+         [this] {
+           return ended(authorities().put_acme_account({"local", "a", "t", "{}"}));
+         }},
+        {"put_acme_order", [this] { return ended(authorities().put_acme_order(acme_order())); }},
+        {"sweep_authority",
+         [this] { return ended(authorities().sweep_authority("local", TestCa::now(), kNow)); }},
         {"delete_certificate_row", [this] { return ended(store->delete_certificate_row(3)); }},
         {"reseal", [this] { return ended(store->reseal()); }},
         {"delete_certificate", [this] { return ended(store->delete_certificate(name("b.test"))); }},
@@ -121,6 +143,7 @@ class StoreFaultsTest : public StoreFixture {
     done(store->put_staple({.leaf = "old", .name = "a.test", .end = kNow}));
     ASSERT_TRUE(run(store->put_dns_proof({.domain = "d", .value = "v"})).has_value());
     done(store->put_buckets({{"i", "k", "", 7, 0}}));
+    done(authorities().put_issued(issued("0a"), acme_order()));
     done(store->put_events({event("a.test")}));
   }
   void expect_sound() {
@@ -198,6 +221,16 @@ TEST_F(StoreFaultsTest, AReadErrorIsOneOfThatReadAndPasses) {
       {"find_events", [this] { return ended(store->find_events("a.test", 5)); }},
       {"load_buckets", [this] { return ended(store->load_buckets(WallTime(seconds(0)))); }},
       {"find_account", [this] { return ended(store->find_account("old")); }},
+      {"load_authority_keys", [this] { return ended(authorities().load_authority_keys("local")); }},
+      {"find_issued", [this] { return ended(authorities().find_issued("local", "0a")); }},
+      {"list_revoked", [this] { return ended(authorities().list_revoked("local", 0, kNow)); }},
+      {"find_acme_account", [this] { return ended(authorities().find_acme_account("l", "a")); }},
+      {"find_acme_account_by_key",
+       [this] { return ended(authorities().find_acme_account_by_key("l", "t")); }},
+      {"count_acme_accounts", [this] { return ended(authorities().count_acme_accounts("l")); }},
+      {"find_acme_order", [this] { return ended(authorities().find_acme_order("local", "o")); }},
+      {"list_acme_orders",
+       [this] { return ended(authorities().list_acme_orders("local", "a", "", 5)); }},
       {"count_certificates", [this] { return ended(store->count_certificates()); }},
   };
   for (const Act& act : reads) {
@@ -267,6 +300,41 @@ TEST_F(StoreFaultsTest, APowerCutInAnyWriteLosesNothingThatWasReportedDone) {
   }
   EXPECT_GT(rounds, 10);
   EXPECT_EQ(number("SELECT count(*) FROM quarantine"), 0);
+  std::printf("%d power cuts, %zu certificates were reported done, all are there\n", rounds,
+              kept.size());
+}
+
+// Many in a transaction, and the power goes in the middle of it, or of the one after it.
+TEST_F(StoreFaultsTest, APowerCutLosesNoCertificateThatAnAuthorityReportedAsStored) {
+  std::vector<std::string> kept, refused;
+  bool cut = true;
+  int rounds = 0;
+  for (int writes = 0; cut && rounds < 60; writes += rounds < 20 ? 1 : 3, ++rounds) {
+    faults.set(Fault::kPowerCut, writes);
+    std::vector<std::string> serials;
+    std::vector<Task<>> puts;
+    for (int i = 0; i < 20; ++i) {
+      serials.push_back(std::to_string(rounds) + "-" + std::to_string(i));
+      puts.push_back(authorities().put_issued(issued(serials.back()), acme_order()));
+    }
+    for (Task<>& one : puts) one.start();
+    cut = false;
+    for (size_t i = 0; i < puts.size(); ++i) {
+      while (!puts[i].done()) uv_run(&loop.uv(), UV_RUN_ONCE);
+      (puts[i].outcome() ? kept : refused).push_back(serials[i]);
+      cut = cut || !puts[i].outcome();
+    }
+    store.reset();
+    faults.set(Fault::kNone);
+    open();
+    for (const std::string& one : kept) {
+      const auto found = run(authorities().find_issued("local", one));
+      ASSERT_TRUE(found.has_value() && found->has_value()) << one << " after " << writes;
+    }
+    ASSERT_TRUE(test::StoreFile(database).sound()) << "after " << writes << " writes";
+  }
+  EXPECT_GT(rounds, 5);
+  EXPECT_GT(refused.size(), 20u);
   std::printf("%d power cuts, %zu certificates were reported done, all are there\n", rounds,
               kept.size());
 }

@@ -185,6 +185,31 @@ TEST_F(MigrationTest, VersionThreesRowsAreForEverybodyAndItsOrdersGoOn) {
   EXPECT_TRUE(test::StoreFile(database).sound());
 }
 
+TEST_F(MigrationTest, VersionFourGetsTheTablesOfAuthoritiesAndGoesOnResealing) {
+  make(4);
+  const auto made = ca().issue({"a.test"});
+  add("a.test", made, 1);
+  // All was sealed anew, as far as that version knew.
+  const std::string note = box_->key_ids() + "\n4\n";
+  ASSERT_TRUE(sqlite::put_meta(*old_, "reseal", note).has_value());
+  old_.reset();
+  open();
+  EXPECT_EQ(found_serial("a.test"), made->serial());
+  AuthorityStore& authorities = store->authority_store();
+  EXPECT_TRUE(run(authorities.load_authority_keys("local"))->empty());
+  ASSERT_TRUE(
+      run(authorities.put_authority_key({.authority = "local", .certificate = "c", .key_der = "k"}))
+          .has_value());
+  done(authorities.put_issued({.authority = "local", .serial = "0a", .leaf = "l"}));
+  EXPECT_TRUE(*run(store->reseal()));
+  EXPECT_EQ(test::StoreFile(database).query("SELECT value FROM meta WHERE key = 'reseal'")[0],
+            box_->key_ids() + "\n5\n")
+      << "the new table was looked at";
+  EXPECT_EQ((*run(authorities.load_authority_keys("local")))[0].key_der, "k");
+  store.reset();
+  EXPECT_TRUE(test::StoreFile(database).sound());
+}
+
 TEST_F(MigrationTest, AnUpgradeOfOrdersThatWasCutShortIsDoneAgain) {
   make(3);
   ASSERT_TRUE(old_->execute("INSERT INTO order_state VALUES ('a.test', '', '', '', '', x'', '', 1, "

@@ -45,6 +45,9 @@ class ResealTest : public StoreFixture {
                            .account = "a",
                            .url = "o",
                            .key_der = "order of " + prefix}));
+    const AuthorityKey key{
+        .authority = prefix, .certificate = "certificate", .key_der = "CA key of " + prefix};
+    ASSERT_TRUE(run(store->authority_store().put_authority_key(key)).has_value());
   }
   void expect_found(const std::string& prefix) {
     EXPECT_NE(find(prefix + ".test"), nullptr) << prefix;
@@ -55,6 +58,10 @@ class ResealTest : public StoreFixture {
     const auto order = look("ordered-" + prefix + ".test").order;
     ASSERT_TRUE(order.has_value());
     EXPECT_EQ(order->key_der, "order of " + prefix);
+    const auto keys = run(store->authority_store().load_authority_keys(prefix));
+    ASSERT_TRUE(keys.has_value()) << keys.error().message;
+    ASSERT_EQ(keys->size(), 1u);
+    EXPECT_EQ(keys->front().key_der, "CA key of " + prefix);
   }
   // Calls until it is done.
   int reseal() {
@@ -107,7 +114,7 @@ TEST_F(ResealTest, OnceItIsDoneItCostsNothing) {
   const std::string before =
       test::StoreFile(database).query("SELECT value FROM meta WHERE key = 'reseal'")[0];
   EXPECT_EQ(reseal(), 1) << "after a restart it is known";
-  EXPECT_THAT(before, HasSubstr("4"));
+  EXPECT_THAT(before, HasSubstr("\n5\n"));
   execute("CREATE TRIGGER t BEFORE UPDATE ON meta BEGIN SELECT raise(ABORT, 'no'); END");
   EXPECT_TRUE(*run(store->reseal())) << "nothing is written";
 }
@@ -203,7 +210,7 @@ TEST_F(ResealTest, ADamagedNoteBeginsAnew) {
   fill("one");
   reseal();
   for (const char* damage : {"x''", "'junk'", "7", "value || 'x' || char(10)",
-                             "replace(value, char(10) || '4', char(10) || '9')"}) {
+                             "replace(value, char(10) || '5', char(10) || '9')"}) {
     execute("UPDATE meta SET value = " + std::string(damage) + " WHERE key = 'reseal'");
     restart();
     reseal();

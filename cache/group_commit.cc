@@ -1,0 +1,57 @@
+#include "cache/group_commit.h"
+
+#include <algorithm>
+
+namespace latchkey {
+
+GroupCommit::GroupCommit(JobThread& writer, sqlite::Connection& connection, Mailbox::Address home)
+    : writer_(writer), connection_(connection), home_(std::move(home)) {}
+
+GroupCommit::~GroupCommit() {
+  flush();
+}
+
+void GroupCommit::flush() {
+  while (!gathered_.empty()) hand_over();
+}
+
+void GroupCommit::gather(std::unique_ptr<Put> put) {
+  gathered_.push_back(std::move(put));
+  if (in_writing_ == 0) hand_over();
+}
+
+void GroupCommit::hand_over() {
+  const auto count = static_cast<std::ptrdiff_t>(std::min(gathered_.size(), kMaxPuts));
+  const auto end = gathered_.begin() + count;
+  const auto puts = std::make_shared<const Puts>(std::make_move_iterator(gathered_.begin()),
+                                                 std::make_move_iterator(end));
+  gathered_.erase(gathered_.begin(), end);
+  ++in_writing_;
+  ++transactions_;
+  writer_.push([puts, &connection = connection_, home = home_, self = std::weak_ptr(self_)] {
+    if (const auto done = write_all(connection, *puts); !done) {
+      for (const auto& put : *puts) put->fail(done.error());
+    }
+    home.post([puts, self] {
+      if (const auto us = self.lock()) (*us)->written(*puts);
+    });
+  });
+}
+
+Result<> GroupCommit::write_all(sqlite::Connection& connection, const Puts& puts) {
+  sqlite::Transaction transaction(connection);
+  if (auto begun = transaction.begin(); !begun) return begun;
+  for (const auto& put : puts) {
+    if (auto done = put->write(connection); !done) return done;
+  }
+  return transaction.commit();
+}
+
+void GroupCommit::written(const Puts& puts) {
+  --in_writing_;
+  // First, so that the disk works while we tell.
+  if (in_writing_ == 0 && !gathered_.empty()) hand_over();
+  for (const auto& put : puts) put->tell();  // the last of them may end us
+}
+
+}  // namespace latchkey
