@@ -1,21 +1,18 @@
 // What clients that abuse HTTP cost a client that behaves: a page asked for 200 times a second over
 // a kept connection, beside nobody, beside 500 slow clients, and beside floods of HTTP/2 frames, a
 // million rapid resets among them. Server on one core, clients and upstream on another.
-#include <sched.h>
 #include <signal.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
-#include <fstream>
 #include <optional>
-#include <sstream>
 #include <string>
 #include <thread>
 
 #include "base/check.h"
+#include "bench/cpu.h"
 #include "tests/support/http2_flood.h"
 #include "tests/support/scripted_ca.h"
 #include "tests/support/site.h"
@@ -28,19 +25,6 @@ constexpr double kRate = 200;        // polite requests a second
 constexpr size_t kUnits = 1'500;     // frames of a flood's connection; the edge takes 1000
 constexpr double kConnections = 40;  // of a flood, a second: 60 000 frames
 constexpr double kAim = 2;           // of the p99s
-constexpr int kServerCpu = 0, kClientCpu = 1;
-
-// User and system time of a process, in seconds.
-double cpu_of(pid_t pid) {
-  std::ifstream in("/proc/" + std::to_string(pid) + "/stat");
-  std::string text((std::istreambuf_iterator<char>(in)), {});
-  std::istringstream fields(text.substr(text.rfind(')') + 2));
-  std::string skipped;
-  for (int i = 0; i < 11; ++i) fields >> skipped;
-  double user = 0, system = 0;
-  fields >> user >> system;
-  return (user + system) / static_cast<double>(sysconf(_SC_CLK_TCK));
-}
 
 class Abused {
  public:
@@ -99,12 +83,7 @@ class Abused {
 int run(int percent) {
   setenv("LATCHKEY_NO_PUBLIC_CA", "1", 1);
   signal(SIGPIPE, SIG_IGN);
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  CPU_SET(kClientCpu, &set);
-  if (sched_setaffinity(0, sizeof set, &set) != 0) {
-    std::fprintf(stderr, "there is no core %d: the figures are worth little\n", kClientCpu);
-  }
+  stay_on(kClientCpu);
   const auto time = [percent](int all) {
     return std::chrono::milliseconds(std::max(1, all * percent / 100));
   };

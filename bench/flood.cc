@@ -1,7 +1,6 @@
 // What strangers cost the names that are served: handshakes of cached names, beside as many
 // handshakes of random unknown names a second, and beside the same number of cached ones. Server on
 // one core, client and ask endpoint on another. Open loop.
-#include <sched.h>
 #include <signal.h>
 #include <sys/resource.h>
 
@@ -9,13 +8,12 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
-#include <sstream>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "base/check.h"
+#include "bench/cpu.h"
 #include "bench/open_loop.h"
 #include "tests/support/scripted_ca.h"
 #include "tests/support/site.h"
@@ -29,7 +27,6 @@ using std::chrono::seconds;
 constexpr size_t kCachedNames = 200;
 constexpr double kWanted = 500, kBackground = 2000;  // handshakes a second
 constexpr double kAim = 1.2;                         // of the p99s
-constexpr int kServerCpu = 0, kClientCpu = 1;
 
 std::string cached_name(size_t i) {
   return "c" + std::to_string(i % kCachedNames) + ".cached.test";
@@ -42,18 +39,6 @@ double client_cpu() {
     return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6;
   };
   return s(usage.ru_utime) + s(usage.ru_stime);
-}
-
-// User and system time of a process, in seconds.
-double cpu_of(pid_t pid) {
-  std::ifstream in("/proc/" + std::to_string(pid) + "/stat");
-  std::string text((std::istreambuf_iterator<char>(in)), {});
-  std::istringstream fields(text.substr(text.rfind(')') + 2));
-  std::string skipped;
-  for (int i = 0; i < 11; ++i) fields >> skipped;
-  double user = 0, system = 0;
-  fields >> user >> system;
-  return (user + system) / static_cast<double>(sysconf(_SC_CLK_TCK));
 }
 
 // All that a write to the store would change.
@@ -197,15 +182,6 @@ class Flood {
   const bool with_ask_;
   size_t strangers_ = 0;  // names so far
 };
-
-void stay_on(int cpu) {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  CPU_SET(cpu, &set);
-  if (sched_setaffinity(0, sizeof set, &set) != 0) {
-    std::fprintf(stderr, "there is no core %d: the figures are worth little\n", cpu);
-  }
-}
 
 int run(int percent) {
   setenv("LATCHKEY_NO_PUBLIC_CA", "1", 1);

@@ -44,6 +44,7 @@ class Pebble {
   std::string status_of(const std::string& serial) const;
 
   bool running() { return pebble_ && pebble_->running(); }
+  pid_t pid() const { return pebble_->pid(); }
   std::string log() const { return pebble_ ? pebble_->output() : ""; }
   void stop();
   void start();  // again: same address, new root
