@@ -280,18 +280,18 @@ TEST_F(SqliteAuthorityTest, AnotherProcessReadsAndWritesNothing) {
 
 TEST_F(SqliteAuthorityTest, EveryLookUsesAnIndex) {
   const auto connection = *sqlite::Connection::open(database);
+  const std::string certificates = "FROM issued_certificate WHERE authority = 'a' AND ";
+  const std::string accounts = "FROM acme_account WHERE authority = 'a'";
+  const std::string orders = "FROM acme_order WHERE authority = 'a' AND ";
   const std::vector<std::string> looks{
-      "SELECT leaf FROM issued_certificate WHERE authority = 'a' AND serial = 's'",
-      "SELECT serial FROM issued_certificate WHERE authority = 'a' AND signer = 1 AND revoked_at "
-      "IS NOT NULL AND +not_after >= 5 ORDER BY serial",
-      "SELECT rowid FROM issued_certificate WHERE authority = 'a' AND not_after < 5 ORDER BY "
-      "not_after LIMIT 5",
-      "SELECT document FROM acme_account WHERE authority = 'a' AND thumbprint = 't'",
-      "SELECT count(*) FROM acme_account WHERE authority = 'a'",
-      "SELECT id FROM acme_order WHERE authority = 'a' AND account = 'b' AND id > 'c' ORDER BY id "
-      "LIMIT 5",
-      "SELECT rowid FROM acme_order WHERE authority = 'a' AND expires < 5 ORDER BY expires LIMIT "
-      "5"};
+      "SELECT leaf " + certificates + "serial = 's'",
+      "SELECT serial " + certificates +
+          "signer = 1 AND revoked_at IS NOT NULL AND +not_after >= 5 ORDER BY serial",
+      "SELECT rowid " + certificates + "not_after < 5 ORDER BY not_after LIMIT 5",
+      "SELECT document " + accounts + " AND thumbprint = 't'",
+      "SELECT count(*) " + accounts,
+      "SELECT id " + orders + "account = 'b' AND id > 'c' ORDER BY id LIMIT 5",
+      "SELECT rowid " + orders + "expires < 5 ORDER BY expires LIMIT 5"};
   for (const std::string& look : looks) {
     const std::string plan = "EXPLAIN QUERY PLAN " + look;
     sqlite::Query query = connection->query(plan);
