@@ -18,12 +18,12 @@ acme::ChallengeType challenge_type(const std::string& word) {
   return word == "dns-01" ? acme::ChallengeType::kDns01 : acme::ChallengeType::kTlsAlpn01;
 }
 
-bool has_dns(const Config::Acme& issuer) {
+bool has_dns(const Config::Issuer& issuer) {
   return std::find(issuer.challenges.begin(), issuer.challenges.end(), "dns-01") !=
          issuer.challenges.end();
 }
 
-acme::IssuerOptions issuer_options(const Config::Acme& from, std::string eab_key,
+acme::IssuerOptions issuer_options(const Config::Issuer& from, std::string eab_key,
                                    acme::Pacer& pacer, Loop& loop) {
   acme::IssuerOptions out;
   out.name = from.name;
@@ -85,7 +85,7 @@ AcmeSource::AcmeSource(const Config& config, size_t index, std::string eab_key, 
     : index_(index),
       parts_(parts),
       proves_wildcards_(parts.dns != nullptr && has_dns(config.issuers[index])) {
-  const Config::Acme& from = config.issuers[index];
+  const Config::Issuer& from = config.issuers[index];
   CurlHttpClient::Options http;
   http.user_agent = user_agent();
   http.max_connections_per_host = kConnectionsPerCa;

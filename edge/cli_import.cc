@@ -35,8 +35,8 @@ struct Target {
 };
 
 // The issuers of a start without a file (latchkey run --issuer), which leaves none behind.
-std::vector<Config::Acme> well_known_issuers() {
-  Config::Acme production, staging;
+std::vector<Config::Issuer> well_known_issuers() {
+  Config::Issuer production, staging;
   production.name = "letsencrypt";
   production.directory = "https://acme-v02.api.letsencrypt.org/directory";
   staging.name = "letsencrypt-staging";

@@ -54,14 +54,26 @@ IssuerLimits LimitsConfig::limits() const {
   return out;
 }
 
-LimitsConfig limits_of(const Config::Acme& issuer) {
+LimitsConfig limits_of(const Config::Issuer& issuer) {
   if (issuer.limits) return *issuer.limits;
+  if (issuer.authority) return LimitsConfig{.table = "none"};
   const std::string host = host_of(issuer.directory);
   LimitsConfig out;
   out.table = host == "acme-v02.api.letsencrypt.org"           ? "letsencrypt"
               : host == "acme-staging-v02.api.letsencrypt.org" ? "letsencrypt-staging"
                                                                : "none";
   return out;
+}
+
+bool all_embedded(const Config& config) {
+  return !config.issuers.empty() &&
+         std::all_of(config.issuers.begin(), config.issuers.end(),
+                     [](const Config::Issuer& issuer) { return issuer.authority.has_value(); });
+}
+
+std::optional<RateConfig> default_bound(const Config& config) {
+  if (all_embedded(config)) return std::nullopt;
+  return Config::OnDemand().per_registered_domain;
 }
 
 Result<ServerName> parse_managed(std::string_view text) {
@@ -81,6 +93,12 @@ std::vector<ServerName> managed_names(const Config& config) {
   for (const std::string& text : config.managed) {
     auto name = parse_managed(text);
     if (name && seen.insert(*name).second) out.push_back(*std::move(name));
+  }
+  if (config.acme_server) {
+    for (const std::string& host : config.acme_server->hosts) {
+      auto name = parse_managed(host);
+      if (name && seen.insert(*name).second) out.push_back(*std::move(name));
+    }
   }
   return out;
 }
@@ -130,8 +148,8 @@ std::vector<std::string> keys_for_restart(const Config& before, const Config& af
     return key == "routes" || key == "groups" || key == "on_demand.allow" ||
            key == "on_demand.allow_files" || key.starts_with("fallback.") ||
            key.starts_with("tls.") || key == "log.level" || key == "certificates" ||
-           key == "challenge_upstream" || is_front_key(key) || key == "shutdown_grace" ||
-           key == "upgrade_timeout" || key == "upgrade_grace";
+           key == "challenge_upstream" || key == "acme_server.allow" || is_front_key(key) ||
+           key == "shutdown_grace" || key == "upgrade_timeout" || key == "upgrade_grace";
   });
   return out;
 }

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/result.h"
 #include "base/server_name.h"
+#include "edge/config_authority.h"
 #include "edge/front/config.h"
 #include "edge/routes.h"
 #include "ondemand/limits.h"
@@ -41,12 +42,6 @@ struct RateConfig {
 // A certificate in files.
 struct CertificateFiles {
   std::string cert_file, key_file;
-};
-
-// What a CA gave the operator to bind his account there to.
-struct EabConfig {
-  std::string kid;
-  std::string hmac_key_file;  // base64url, as the CA gave it
 };
 
 // Where events go beside the table.
@@ -173,8 +168,9 @@ struct Config {
     std::optional<RateConfig> throttle{};
     std::optional<RateConfig> per_registered_domain{RateConfig{50, Millis(604'800'000)}};
   };
-  struct Acme {
+  struct Issuer {
     std::string name;
+    std::optional<AuthorityConfig> authority{};  // embedded; none: a CA, by the keys below
     std::string directory;
     std::string email;
     bool accept_terms = false;
@@ -212,9 +208,10 @@ struct Config {
   OnDemand on_demand;
   FallbackKeys fallback;
   TlsConfig tls;
-  std::vector<Acme> issuers;
+  std::vector<Issuer> issuers;
   // Names, wildcards and IP addresses that get certificates without a visit, and keep them.
   std::vector<std::string> managed;
+  std::optional<AcmeServerConfig> acme_server{};
   std::vector<ConfiguredFiles> certificates;
   RsaTwins rsa = RsaTwins::kOnDemand;
   bool ocsp = true;  // ocsp.enabled
@@ -257,12 +254,24 @@ Result<Config> parse_config(std::string_view text, const std::string& file_name)
 Result<Config> load_config(const std::filesystem::path& file);
 
 // The limits that hold for an issuer: its own, else those that its directory's host is known for.
-LimitsConfig limits_of(const Config::Acme& issuer);
+LimitsConfig limits_of(const Config::Issuer& issuer);
+
+// Is there no issuer but embedded authorities?
+bool all_embedded(const Config& config);
+// on_demand.per_registered_domain where the configuration does not say: none where all issuers are
+// embedded, whose certificates cost nobody anything.
+std::optional<RateConfig> default_bound(const Config& config);
 
 // One entry of `managed`. The error (kInvalid) names the rule that `text` breaks.
 Result<ServerName> parse_managed(std::string_view text);
-// `managed` of a configuration that was judged good, each once.
+// `managed` and acme_server.hosts of a configuration that was judged good, each once.
 std::vector<ServerName> managed_names(const Config& config);
+
+// The embedded authority that acme_server is about, by its place among the issuers; nullopt: there
+// is no acme_server. REQUIRES: a configuration that was judged good.
+std::optional<size_t> served_authority(const Config& config);
+// Where certificates of that issuer say that revocation is asked about; "": nowhere.
+std::string status_url(const Config& config, const Config::Issuer& issuer);
 
 // The rules that span keys; "" when it is complete enough to run. Also for the short start.
 std::string check_config(const Config& config);
@@ -283,7 +292,7 @@ Result<std::shared_ptr<const RoutingTable>> make_challenge_route(const Config& c
 std::vector<std::string> changed_keys(const Config& before, const Config& after);
 // The keys that differ and that a running process does not take over. It does take routes,
 // groups, on_demand.allow, on_demand.allow_files, fallback.*, tls.*, certificates,
-// challenge_upstream, all of FrontConfig and log.level.
+// acme_server.allow, challenge_upstream, all of FrontConfig and log.level.
 std::vector<std::string> keys_for_restart(const Config& before, const Config& after);
 
 // The effective configuration as JSON. Holds no secrets: those are in files that it names.

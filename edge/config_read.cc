@@ -78,7 +78,8 @@ void read_ask(Section& section, Config::Ask& out) {
   require(section, "url", "the endpoint to ask");
 }
 
-void read_on_demand(Section section, Config::OnDemand& out) {
+// False: it leaves per_registered_domain to its default.
+bool read_on_demand(Section section, Config::OnDemand& out) {
   section.texts("allow", out.allow, "a list of names and \"*.suffix\" patterns", is_allow_entry);
   section.texts("allow_files", out.allow_files, "a list of file paths", is_not_empty);
   read_optional(section, "ask",
@@ -95,6 +96,7 @@ void read_on_demand(Section section, Config::OnDemand& out) {
   section.integer("max_orders", 1, 1000, out.max_orders);
   read_rate(section, "throttle", out.throttle);
   read_rate(section, "per_registered_domain", out.per_registered_domain);
+  return section.has("per_registered_domain");
 }
 
 void read_certificate_files(Section& section, CertificateFiles& out) {
@@ -132,7 +134,7 @@ void read_own_limits(Section section, LimitsConfig& out) {
   read_rate(section, "name_failures", out.name_failures);
 }
 
-void read_limits(Section& section, Config::Acme& issuer) {
+void read_limits(Section& section, Config::Issuer& issuer) {
   constexpr char kKey[] = "limits";
   if (section.is_object(kKey)) {
     LimitsConfig limits = limits_of(issuer);
@@ -162,39 +164,44 @@ void read_limits(Section& section, Config::Acme& issuer) {
   }
 }
 
-void read_eab(Section& section, EabConfig& out) {
-  section.text("kid", out.kid, "the key's id, as the CA gave it", is_not_empty);
-  section.text("hmac_key_file", out.hmac_key_file, "a file's path", is_not_empty);
-  require(section, "kid", "the key's id, as the CA gave it");
-  require(section, "hmac_key_file", "a file with the HMAC key, base64url, as the CA gave it");
+void read_acme(Section acme, Config::Issuer& issuer) {
+  acme.text("directory", issuer.directory, "an https:// URL", is_url);
+  acme.text("email", issuer.email);
+  acme.boolean("accept_terms", issuer.accept_terms);
+  acme.optional_text("ca_file", issuer.ca_file, "a file's path or null", is_not_empty);
+  acme.texts("challenges", issuer.challenges,
+             "a list of \"tls-alpn-01\", \"http-01\" and \"dns-01\"", is_challenge);
+  acme.boolean("must_staple", issuer.must_staple);
+  acme.optional_text("profile", issuer.profile, "a profile's name or null", is_not_empty);
+  acme.optional_text("preferred_chain", issuer.preferred_chain,
+                     "the common name of a root or intermediate, or null", is_not_empty);
+  read_optional(acme, "eab",
+                "an object like {\"kid\": \"id\", \"hmac_key_file\": \"eab-key\"}, or null",
+                issuer.eab, read_eab);
+  if (issuer.challenges.empty()) {
+    acme.complain_at("challenges", "expected at least one challenge");
+  }
+  require(acme, "directory", "the URL of the CA's ACME directory");
 }
 
-void read_issuer(Section& section, std::vector<Config::Acme>& out) {
-  Config::Acme& issuer = out.emplace_back();
+void read_issuer(Section& section, std::vector<Config::Issuer>& out) {
+  Config::Issuer& issuer = out.emplace_back();
   section.text("name", issuer.name, "a name", is_not_empty);
   require(section, "name", "a word of your choice");
-  require(section, "acme", "the only kind of issuer for now");
-  {
-    Section acme = section.section("acme");
-    acme.text("directory", issuer.directory, "an https:// URL", is_url);
-    acme.text("email", issuer.email);
-    acme.boolean("accept_terms", issuer.accept_terms);
-    acme.optional_text("ca_file", issuer.ca_file, "a file's path or null", is_not_empty);
-    acme.texts("challenges", issuer.challenges,
-               "a list of \"tls-alpn-01\", \"http-01\" and \"dns-01\"", is_challenge);
-    acme.boolean("must_staple", issuer.must_staple);
-    acme.optional_text("profile", issuer.profile, "a profile's name or null", is_not_empty);
-    acme.optional_text("preferred_chain", issuer.preferred_chain,
-                       "the common name of a root or intermediate, or null", is_not_empty);
-    read_optional(acme, "eab",
-                  "an object like {\"kid\": \"id\", \"hmac_key_file\": \"eab-key\"}, or null",
-                  issuer.eab, read_eab);
-    if (issuer.challenges.empty()) {
-      acme.complain_at("challenges", "expected at least one challenge");
-    }
-    if (section.has("acme")) require(acme, "directory", "the URL of the CA's ACME directory");
+  read_optional(section, "authority",
+                "an object like {\"leaf_lifetime\": \"12h\"}, with defaults for all of its keys",
+                issuer.authority, read_authority);
+  if (issuer.authority && section.has("acme")) {
+    section.complain("expected one of \"acme\" and \"authority\": another's CA, or one in here");
+  } else if (issuer.authority) {
+    if (section.has("limits")) section.complain_at("limits", "an authority in here has none");
+    issuer.challenges.clear();
+  } else if (section.has("acme")) {
+    read_acme(section.section("acme"), issuer);
+    read_limits(section, issuer);
+  } else {
+    section.complain("acme or authority is missing: another's CA, or one in here");
   }
-  read_limits(section, issuer);
   if (!section.is_null("max_orders")) section.integer("max_orders", 1, 1000, issuer.max_orders);
 }
 
@@ -244,6 +251,13 @@ void read_events(Section section, Config& out) {
 
 }  // namespace
 
+void read_eab(Section& section, EabConfig& out) {
+  section.text("kid", out.kid, "the key's id, as the CA gave it", is_not_empty);
+  section.text("hmac_key_file", out.hmac_key_file, "a file's path", is_not_empty);
+  require(section, "kid", "the key's id, as the CA gave it");
+  require(section, "hmac_key_file", "a file with the HMAC key, base64url, as the CA gave it");
+}
+
 void read_config(Section& top, Config& out) {
   {
     Section listen = top.section("listen");
@@ -260,14 +274,16 @@ void read_config(Section& top, Config& out) {
     admin.optional_text("socket", out.admin_socket, "a socket's path of at most 107 bytes, or null",
                         is_socket_path);
   }
-  read_on_demand(top.section("on_demand"), out.on_demand);
+  const bool bounds_new_names = read_on_demand(top.section("on_demand"), out.on_demand);
   read_fallback(top.section("fallback"), out.fallback);
   read_tls(top.section("tls"), out.tls);
   top.sections("issuers", [&](Section& section) { read_issuer(section, out.issuers); });
+  if (!bounds_new_names) out.on_demand.per_registered_domain = default_bound(out);
   top.texts("managed", out.managed,
             "a list of names, wildcards and IP addresses like \"shop.example.com\", "
             "\"*.example.com\" and \"203.0.113.7\"",
             is_managed);
+  read_acme_server(top, out);
   read_files_and_dns(top, out);
   read_front(top, out.front);
   read_renewal(top.section("renewal"), out);

@@ -54,6 +54,14 @@ inline bool is_not_empty(std::string_view text) {
 // `rsa`, `ocsp`, `dns`, `export`, `challenge_upstream`. In config_read_files.cc.
 void read_files_and_dns(Section& top, Config& out);
 
+// An issuer's `authority`; `acme_server`. In config_read_authority.cc.
+void read_authority(Section& section, AuthorityConfig& out);
+void read_acme_server(Section& top, Config& out);
+// Their rules that span keys; "": they are kept.
+std::string check_authorities(const Config& config);
+// Of a CA's account, or of ours. In config_read.cc.
+void read_eab(Section& section, EabConfig& out);
+
 // `tls`. In config_read_tls.cc.
 void read_tls(Section section, TlsConfig& out);
 

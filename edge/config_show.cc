@@ -57,6 +57,17 @@ std::string show_eab(const std::optional<EabConfig>& eab) {
   return JsonObject().text("kid", eab->kid).text("hmac_key_file", eab->hmac_key_file).str();
 }
 
+std::string show_authority(const AuthorityConfig& authority) {
+  const acme::Lifetimes& lifetimes = authority.lifetimes;
+  return JsonObject()
+      .text("root_lifetime", show_duration(lifetimes.root))
+      .text("intermediate_lifetime", show_duration(lifetimes.intermediate))
+      .text("leaf_lifetime", show_duration(lifetimes.leaf))
+      .raw("renewal_window_ratio", show_fraction(lifetimes.renewal_window_ratio))
+      .raw("allow", list(authority.allow))
+      .str();
+}
+
 std::string show_renewal(const Config& config) {
   const RenewalRules& rules = config.renewal;
   return JsonObject()
@@ -108,6 +119,23 @@ std::string show_resolvers(std::string_view servers) {
     servers.remove_prefix(std::min(end + 1, servers.size()));
   }
   return list(resolvers);
+}
+
+std::string show_acme_server(const std::optional<AcmeServerConfig>& server) {
+  if (!server) return "null";
+  return JsonObject()
+      .raw("hosts", list(server->hosts))
+      .raw("allow", list(server->allow))
+      .raw("authority", text_or_null(server->authority))
+      .boolean("eab_required", server->eab_required)
+      .raw("eab_keys", list(server->eab_keys, [](const EabConfig& key) { return show_eab(key); }))
+      .raw("validation", JsonObject()
+                             .number("http_port", server->http_port)
+                             .number("tls_port", server->tls_port)
+                             .raw("resolvers", show_resolvers(server->resolvers))
+                             .boolean("trusting", server->trusting)
+                             .str())
+      .str();
 }
 
 std::string show_dns(const std::optional<DnsConfig>& dns) {
@@ -247,7 +275,16 @@ class Writer {
         .str();
   }
 
-  std::string issuer(const Config::Acme& issuer) const {
+  std::string issuer(const Config::Issuer& issuer) const {
+    const std::string max_orders =
+        issuer.max_orders > 0 ? std::to_string(issuer.max_orders) : "null";
+    JsonObject out;
+    out.text("name", issuer.name);
+    if (issuer.authority) {
+      return out.raw("authority", show_authority(*issuer.authority))
+          .raw("max_orders", max_orders)
+          .str();
+    }
     JsonObject acme;
     acme.text("directory", url(issuer.directory)).text("email", issuer.email);
     acme.boolean("accept_terms", issuer.accept_terms);
@@ -256,11 +293,9 @@ class Writer {
     acme.raw("profile", text_or_null(issuer.profile));
     acme.raw("preferred_chain", text_or_null(issuer.preferred_chain));
     acme.raw("eab", show_eab(issuer.eab));
-    JsonObject out;
-    out.text("name", issuer.name).raw("acme", acme.str());
+    out.raw("acme", acme.str());
     out.raw("limits", show_limits(limits_of(issuer)));
-    out.raw("max_orders", issuer.max_orders > 0 ? std::to_string(issuer.max_orders) : "null");
-    return out.str();
+    return out.raw("max_orders", max_orders).str();
   }
 
  private:
@@ -311,6 +346,7 @@ std::string write_config(const Config& config, bool secrets) {
   out.raw("issuers",
           list(config.issuers, [&](const auto& issuer) { return writer.issuer(issuer); }));
   out.raw("managed", list(config.managed));
+  out.raw("acme_server", show_acme_server(config.acme_server));
   out.raw("certificates", list(config.certificates, show_certificate));
   out.text("rsa", kRsaWords[static_cast<size_t>(config.rsa)]);
   out.raw("ocsp", JsonObject().boolean("enabled", config.ocsp).str());

@@ -79,7 +79,7 @@ Result<> check_files(const Config& config) {
     auto token = read_token(config.file(*config.on_demand.ask->token_file));
     if (!token) return token.error();
   }
-  for (const Config::Acme& issuer : config.issuers) {
+  for (const Config::Issuer& issuer : config.issuers) {
     if (!issuer.ca_file) continue;
     auto pem = read_file(config.file(*issuer.ca_file), kMaxCaFile);
     if (!pem) return std::move(pem).error().in("issuer " + issuer.name + ": ca_file");
@@ -236,7 +236,7 @@ Result<> ControlPlane::open_issuers() {
   std::vector<Budget::Issuer> limited;
   OrderQueue::Options places;
   places.max_orders = static_cast<size_t>(on_demand.max_orders);
-  for (const Config::Acme& from : config_.issuers) {
+  for (const Config::Issuer& from : config_.issuers) {
     limited.push_back({from.name, limits_of(from).limits()});
     places.max_per_issuer.push_back(static_cast<size_t>(from.max_orders));
   }

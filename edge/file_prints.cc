@@ -18,10 +18,15 @@ FilePrints::Prints FilePrints::read(const Config& config) const {
     out[std::move(key)] = {file, text ? SipHash(key_)(*text) : 0};
   };
   if (config.on_demand.ask) add("on_demand.ask.token_file", config.on_demand.ask->token_file);
-  for (const Config::Acme& issuer : config.issuers) {
+  for (const Config::Issuer& issuer : config.issuers) {
     add("issuers[" + issuer.name + "].acme.ca_file", issuer.ca_file);
     if (!issuer.eab) continue;
     add("issuers[" + issuer.name + "].acme.eab.hmac_key_file", issuer.eab->hmac_key_file);
+  }
+  if (config.acme_server) {
+    for (const EabConfig& key : config.acme_server->eab_keys) {
+      add("acme_server.eab_keys[" + key.kid + "].hmac_key_file", key.hmac_key_file);
+    }
   }
   if (config.dns && config.dns->rfc2136) {
     add("dns.rfc2136.secret_file", config.dns->rfc2136->secret_file);

@@ -92,10 +92,16 @@ Result<std::string> read_tsig_key(const std::filesystem::path& file) {
 }
 
 Result<> check_secret_files(const Config& config) {
-  for (const Config::Acme& issuer : config.issuers) {
+  for (const Config::Issuer& issuer : config.issuers) {
     if (!issuer.eab) continue;
     const auto key = read_eab_key(config.file(issuer.eab->hmac_key_file));
     if (!key) return Error(key.error()).in("issuer " + issuer.name + ": acme.eab.hmac_key_file");
+  }
+  if (config.acme_server) {
+    for (const EabConfig& one : config.acme_server->eab_keys) {
+      const auto key = read_eab_key(config.file(one.hmac_key_file));
+      if (!key) return Error(key.error()).in("acme_server.eab_keys: \"" + one.kid + "\"");
+    }
   }
   if (config.dns && config.dns->rfc2136 && config.dns->rfc2136->secret_file) {
     const auto key = read_tsig_key(config.file(*config.dns->rfc2136->secret_file));

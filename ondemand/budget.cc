@@ -198,7 +198,7 @@ void Budget::each_taken(size_t issuer, const OrderPlan& plan, See see) const {
   if (plan.renewal) {
     visit(LimitKind::kRenewals, "", false);
   } else {
-    visit(LimitKind::kThrottle, "", true);
+    if (issuers_[issuer].throttled) visit(LimitKind::kThrottle, "", true);
     visit(LimitKind::kOrders, "", true);
     visit(LimitKind::kDomain, plan.domain, false);
   }

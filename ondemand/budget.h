@@ -59,6 +59,7 @@ class Budget {
   struct Issuer {
     std::string name;
     IssuerLimits limits;
+    bool throttled = true;  // counts for, and obeys, the throttle over all issuers
   };
   Budget(std::vector<Issuer> issuers, std::optional<Rate> throttle,
          std::optional<Rate> new_names = {}, size_t max_keyed = kMaxKeyed);

@@ -54,11 +54,15 @@ struct RenewalAdvice {
   std::string explanation_url{};
 };
 
-// An issuer of the configuration: an account at a CA. Control thread.
+// An issuer of the configuration: an account at a CA, or an authority in this process. Control
+// thread.
 class CertificateSource {
  public:
   virtual ~CertificateSource() = default;
   virtual const std::string& name() const = 0;
+  // An authority in this process? Its clients are others than those of the CAs that browsers know:
+  // it never stands in for one.
+  virtual bool embedded() const { return false; }
   // Never fails as a task. Says nothing to the store. Dropping the task abandons the order.
   virtual Task<OrderOutcome> order(OrderJob job) = 0;
   // Will the order be told to this CA as the replacement of the job's predecessor (RFC 9773, 5)?

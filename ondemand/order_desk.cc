@@ -45,24 +45,44 @@ bool OrderDesk::in_order(size_t issuer) const {
   return issuers_[issuer].breaker.retry_at() <= clock_.now();
 }
 
+// Where nobody selects an issuer.
+std::vector<size_t> OrderDesk::unselected() const {
+  std::vector<size_t> out;
+  for (size_t i = 0; i < issuers_.size(); ++i) {
+    if (!issuers_[i].source->embedded()) out.push_back(i);
+  }
+  if (out.empty() && !issuers_.empty()) out.push_back(0);
+  return out;
+}
+
+bool OrderDesk::proves_wildcards(const GrantPtr& grant) const {
+  const auto proves = [this](size_t i) { return issuers_[i].source->proves_wildcards(); };
+  if (grant != nullptr && !grant->issuer.empty()) {
+    const auto chosen = find(grant->issuer);
+    return chosen && proves(*chosen);
+  }
+  const std::vector<size_t> issuers = unselected();
+  return std::any_of(issuers.begin(), issuers.end(), proves);
+}
+
 // Those that are in order; all of them when none is: one has to be tried.
 std::vector<size_t> OrderDesk::choose(const ServerName& name, const GrantPtr& grant) const {
-  std::vector<size_t> all;
-  for (size_t i = 0; i < issuers_.size(); ++i) all.push_back(i);
   if (grant != nullptr && !grant->issuer.empty()) {
-    const auto chosen = std::find_if(all.begin(), all.end(), [&](size_t i) {
-      return issuers_[i].source->name() == grant->issuer;
-    });
-    const bool fits = chosen != all.end() &&
-                      (!name.is_wildcard() || issuers_[*chosen].source->proves_wildcards());
+    const auto chosen = find(grant->issuer);
+    const bool fits =
+        chosen && (!name.is_wildcard() || issuers_[*chosen].source->proves_wildcards());
     if (fits) return {*chosen};
-    if (chosen != all.end()) return {};
+    if (chosen) return {};
     log_.error("ask_unknown_issuer",
                "the ask endpoint chose the issuer \"" + grant->issuer +
                    "\", which is not in the configuration; the first one is used: correct its "
                    "answer, or add the issuer",
                {{"name", name.text()}});
   }
+  if (const auto bound = bound_.find(name); bound != bound_.end()) {
+    if (const auto chosen = find(bound->second)) return {*chosen};
+  }
+  std::vector<size_t> all = unselected();
   if (name.is_wildcard()) {
     std::erase_if(all, [this](size_t i) { return !issuers_[i].source->proves_wildcards(); });
   }

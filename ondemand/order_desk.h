@@ -2,6 +2,8 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "base/breaker.h"
@@ -17,15 +19,21 @@
 
 namespace latchkey {
 
-// Gets an order made: by the issuer that the name's grant selects, or else by the first one that is
-// in order and has budget; on to the next one where an issuer has trouble of its own. Control
-// thread.
+// Gets an order made: by the issuer that the name's grant or the configuration selects, or else by
+// the first one that is in order and has budget; on to the next one where an issuer has trouble of
+// its own. Those that are embedded() are used where they are selected, the first of them also where
+// there are no others. Control thread.
 class OrderDesk {
  public:
   // The sources in the order of preference, as the budget's issuers. All outlive us.
   OrderDesk(std::vector<CertificateSource*> sources, Budget& budget, BudgetKeeper& keeper,
             OrderQueue& queue, Clock& clock, Log& log);
   OrderDesk(const OrderDesk&) = delete;
+
+  // The configuration selects that source for the name, unless its grant does.
+  void bind(const ServerName& name, std::string issuer) { bound_[name] = std::move(issuer); }
+  // Can a wildcard be had where the grant (null: none) is that?
+  bool proves_wildcards(const GrantPtr& grant) const;
 
   // Never fails as a task. `patience`: how long visitors wait for a place. Before the order is made
   // `began` is set; while it is not, nobody was asked for anything. Dropping the task abandons the
@@ -51,6 +59,7 @@ class OrderDesk {
     bool renewal = false, resumed = false;
   };
 
+  std::vector<size_t> unselected() const;
   std::vector<size_t> choose(const ServerName& name, const GrantPtr& grant) const;
   std::optional<size_t> find(const std::string& name) const;
   Turn next_turn(const OrderJob& job, const std::vector<size_t>& left, Lane lane) const;
@@ -59,6 +68,7 @@ class OrderDesk {
   void note(size_t issuer, const OrderOutcome& outcome);
 
   std::vector<Issuer> issuers_;
+  std::unordered_map<ServerName, std::string> bound_;  // <= the configuration's names
   Budget& budget_;
   BudgetKeeper& keeper_;
   OrderQueue& queue_;

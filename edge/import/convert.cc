@@ -99,10 +99,10 @@ std::variant<JudgedEntry, ImportSkip> judge_entry(const ImportEntry& entry, Wall
   return JudgedEntry{*certificate, *best};
 }
 
-ImportFiling::ImportFiling(const std::vector<Config::Acme>& issuers, const RenewalRules& renewal)
+ImportFiling::ImportFiling(const std::vector<Config::Issuer>& issuers, const RenewalRules& renewal)
     : renewal_(renewal) {
   issuers_.reserve(issuers.size());
-  for (const Config::Acme& issuer : issuers) issuers_.push_back({issuer.name, issuer.directory});
+  for (const Config::Issuer& issuer : issuers) issuers_.push_back({issuer.name, issuer.directory});
 }
 
 const ImportFiling::Issuer* ImportFiling::find(const std::string& directory) const {

@@ -36,7 +36,7 @@ bool has_rsa_leaf(std::string_view chain_pem);
 // How what was judged is filed: by the issuers of a configuration.
 class ImportFiling {
  public:
-  ImportFiling(const std::vector<Config::Acme>& issuers, const RenewalRules& renewal);
+  ImportFiling(const std::vector<Config::Issuer>& issuers, const RenewalRules& renewal);
 
   // `now`: the plan is made from then on; polls of the CA's renewal window are spread over a day.
   // Not for who is not among the issuers and hands out certificates for tests: the reason.

@@ -78,7 +78,15 @@ TEST(ConfigTest, ReadsEveryKey) {
         "accept_terms": true, "ca_file": "r.pem", "challenges": ["http-01", "dns-01"],
         "must_staple": true, "profile": "shortlived",
         "preferred_chain": "ISRG Root X1", "eab": {"kid": "k-1", "hmac_key_file": "h"}},
-        "limits": "letsencrypt-staging", "max_orders": 9}],
+        "limits": "letsencrypt-staging", "max_orders": 9},
+        {"name": "local", "authority": {"root_lifetime": "400d", "intermediate_lifetime": "30d",
+         "leaf_lifetime": "2d", "renewal_window_ratio": 0.25, "allow": ["*.in.test"]},
+         "max_orders": 3}],
+      "acme_server": {"hosts": ["ca.in.test"], "allow": ["*.in.test", "10.0.0.0/8"],
+        "authority": "local", "eab_required": true,
+        "eab_keys": [{"kid": "k-2", "hmac_key_file": "h2"}],
+        "validation": {"http_port": 8080, "tls_port": 8443, "resolvers": ["192.0.2.9"],
+          "trusting": true}},
       "managed": ["b.test", "203.0.113.7", "*.c.test"],
       "certificates": [{"cert_file": "c1.pem", "key_file": "k1.pem"}, {"dir": "live"}],
       "rsa": "always", "ocsp": {"enabled": false},
@@ -127,6 +135,21 @@ TEST(ConfigTest, ReadsEveryKey) {
   EXPECT_EQ(config->issuers[0].preferred_chain, "ISRG Root X1");
   EXPECT_EQ(config->issuers[0].eab->kid, "k-1");
   EXPECT_EQ(config->issuers[0].eab->hmac_key_file, "h");
+  EXPECT_EQ(config->issuers[1].authority->lifetimes.root, 400 * 24h);
+  EXPECT_EQ(config->issuers[1].authority->lifetimes.intermediate, 30 * 24h);
+  EXPECT_EQ(config->issuers[1].authority->lifetimes.leaf, 48h);
+  EXPECT_EQ(config->issuers[1].authority->lifetimes.renewal_window_ratio, 0.25);
+  EXPECT_EQ(config->issuers[1].authority->allow, std::vector<std::string>{"*.in.test"});
+  EXPECT_EQ(config->issuers[1].max_orders, 3);
+  EXPECT_EQ(config->acme_server->hosts, std::vector<std::string>{"ca.in.test"});
+  EXPECT_EQ(config->acme_server->allow.size(), 2U);
+  EXPECT_EQ(config->acme_server->authority, "local");
+  EXPECT_TRUE(config->acme_server->eab_required);
+  EXPECT_EQ(config->acme_server->eab_keys[0].hmac_key_file, "h2");
+  EXPECT_EQ(config->acme_server->http_port, 8080);
+  EXPECT_EQ(config->acme_server->tls_port, 8443);
+  EXPECT_EQ(config->acme_server->resolvers, "192.0.2.9:53");
+  EXPECT_TRUE(config->acme_server->trusting);
   EXPECT_EQ(config->managed, (std::vector<std::string>{"b.test", "203.0.113.7", "*.c.test"}));
   EXPECT_TRUE(config->issuers[0].must_staple);
   EXPECT_EQ(config->certificates[0].pair->key_file, "k1.pem");
@@ -240,6 +263,8 @@ TEST(ConfigTest, TheShippedSchemaNamesTheSameKeys) {
     "rate_limit": {"requests": 1}, )");
   full.insert(full.find('[', full.find("\"routes\"")) + 1,
               R"({"hosts": ["r.test"], "redirect": {"to": "https://a.test/"}}, )");
+  full.insert(full.find('[', full.find("\"issuers\"")) + 1,
+              R"({"name": "local", "authority": {}}, )");
   const char kHook[] = R"("dns": {"hook": {"program": "p"}},)";
   full.insert(full.rfind('}'), std::string(kHook) + R"("certificates": [{"dir": "d"},
       {"cert_file": "c", "key_file": "k"}], "export": {"dir": "d", "hook": {"program": "p"}},
@@ -248,7 +273,9 @@ TEST(ConfigTest, TheShippedSchemaNamesTheSameKeys) {
     "hook": {"program": "p"}}, "fallback": {
     "default_certificate": {"cert_file": "c", "key_file": "k"},
     "parking_certificate": {"cert_file": "c", "key_file": "k"}},
-    "tls": {"client_certificates": {"ca_file": "c", "hosts": ["a.test"]}})");
+    "tls": {"client_certificates": {"ca_file": "c", "hosts": ["a.test"]}},
+    "acme_server": {"hosts": ["ca.test"], "allow": [],
+      "eab_keys": [{"kid": "k", "hmac_key_file": "f"}]})");
   std::set<std::string> known, documented;
   std::string other = full;
   other.replace(other.find(kHook), sizeof kHook - 1,
@@ -404,7 +431,7 @@ TEST(ConfigTest, AnExternalAccountHasBothItsParts) {
 
 TEST(ConfigTest, TwoIssuersOfOneDirectoryHaveOneAccount) {
   Config config = *parse_config(kSmall, "my.json");
-  Config::Acme second = config.issuers[0];
+  Config::Issuer second = config.issuers[0];
   second.name = "second";
   config.issuers.push_back(second);
   EXPECT_EQ(check_config(config), "");

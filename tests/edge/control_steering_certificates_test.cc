@@ -24,7 +24,7 @@ using ::testing::StartsWith;
 class SteeredCertificatesTest : public ControlSteeringTest {
  protected:
   SteeredCertificatesTest() {
-    Config::Acme issuer;
+    Config::Issuer issuer;
     issuer.name = "test";
     issuer.directory = scripted_.directory();
     issuer.accept_terms = true;
@@ -409,7 +409,7 @@ TEST_F(SteeredCertificatesTest, EventsOfANameAndOfAll) {
 }
 
 TEST_F(SteeredCertificatesTest, AccountsAreShownAlsoWhereTheCaSaysNothing) {
-  Config::Acme dead = config_.issuers.front();
+  Config::Issuer dead = config_.issuers.front();
   dead.name = "dead";
   dead.directory = "http://127.0.0.1:1/directory";
   config_.issuers.push_back(dead);

@@ -12,7 +12,7 @@ using test::at;
 class ControlSteeringImportTest : public ControlSteeringTest {
  protected:
   ControlSteeringImportTest() {
-    Config::Acme issuer;
+    Config::Issuer issuer;
     issuer.name = "ca";
     issuer.directory = kDirectory;
     issuer.accept_terms = true;

@@ -109,7 +109,7 @@ TEST_F(ReloaderTest, ARotatedFileThatOnlyAStartReadsIsNamed) {
   test::write_text(folder_ / "token", "first-secret\n");
   test::write_text(folder_ / "ca.pem", "-----BEGIN CERTIFICATE-----\n");
   config_.on_demand.ask.emplace().token_file = "token";
-  Config::Acme& issuer = config_.issuers.emplace_back();
+  Config::Issuer& issuer = config_.issuers.emplace_back();
   issuer.name = "own";
   issuer.ca_file = "ca.pem";
   EXPECT_THAT(reloader().needs_restart(), IsEmpty());

@@ -92,6 +92,7 @@ class ScriptedSource final : public CertificateSource {
 
   bool replaces(const OrderJob& job) const override { return job.predecessor != nullptr; }
   bool proves_wildcards() const override { return wildcards; }
+  bool embedded() const override { return in_here; }
   Task<RenewalAdvice> renewal_advice(CertificatePtr) override {
     ++advice_asked;
     co_await sleep(clock_, Millis(50));
@@ -104,6 +105,7 @@ class ScriptedSource final : public CertificateSource {
   }
 
   bool wildcards = false;  // can prove them
+  bool in_here = false;    // embedded
   std::optional<RenewalAdvice> advice;
   int advice_asked = 0;
   std::vector<std::string> revoked;  // serials

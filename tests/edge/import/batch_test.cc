@@ -30,8 +30,8 @@ ImportBatch::Item item_of(const Pair& pair, std::string path = "here") {
   return item;
 }
 
-std::vector<Config::Acme> issuers() {
-  Config::Acme one;
+std::vector<Config::Issuer> issuers() {
+  Config::Issuer one;
   one.name = "ca";
   one.directory = kDirectory;
   return {one};

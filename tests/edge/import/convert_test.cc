@@ -34,8 +34,8 @@ ImportEntry entry_from(WallTime begin, WallTime end) {
   return entry_of({ca().issue_pem({"a.test"}, begin, end, key), private_key_pem(key)});
 }
 
-std::vector<Config::Acme> issuers() {
-  Config::Acme first, second;
+std::vector<Config::Issuer> issuers() {
+  Config::Issuer first, second;
   first.name = "first";
   first.directory = "https://first.test/dir";
   second.name = "second";
@@ -139,7 +139,7 @@ TEST_F(ImportFilingTest, CertificatesForTestsAreNotTakenUnlessTheirCaIsConfigure
   auto out = filing_.file(judged(entry), entry, now_, random_);
   ASSERT_TRUE(std::holds_alternative<ImportSkip>(out));
   EXPECT_FALSE(std::get<ImportSkip>(out).damaged);
-  Config::Acme staging;
+  Config::Issuer staging;
   staging.name = "staging";
   staging.directory = entry.directory;
   auto taken = ImportFiling({staging}, RenewalRules()).file(judged(entry), entry, now_, random_);
