@@ -20,7 +20,8 @@ inline constexpr std::array<std::string_view, 10> kFaultPoints{
 };
 
 #ifdef LATCHKEY_FAULT_POINTS
-// Kills the process where the environment has LATCHKEY_FAULT_POINT=point. Any thread.
+// Kills the process where the environment has LATCHKEY_FAULT_POINT=point; with LATCHKEY_FAULT_AFTER
+// so many passes of it later. Any thread.
 void fault_point(std::string_view point);
 #else
 inline void fault_point(std::string_view) {}

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/fault_point.h"
+
 namespace latchkey {
 
 GroupCommit::GroupCommit(JobThread& writer, sqlite::Connection& connection, Mailbox::Address home)
@@ -44,7 +46,10 @@ Result<> GroupCommit::write_all(sqlite::Connection& connection, const Puts& puts
   for (const auto& put : puts) {
     if (auto done = put->write(connection); !done) return done;
   }
-  return transaction.commit();
+  fault_point("group.written");
+  auto committed = transaction.commit();
+  fault_point("group.committed");
+  return committed;
 }
 
 void GroupCommit::written(const Puts& puts) {
@@ -52,6 +57,7 @@ void GroupCommit::written(const Puts& puts) {
   // First, so that the disk works while we tell.
   if (in_writing_ == 0 && !gathered_.empty()) hand_over();
   for (const auto& put : puts) put->tell();  // the last of them may end us
+  fault_point("group.told");
 }
 
 }  // namespace latchkey

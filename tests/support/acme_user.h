@@ -44,6 +44,7 @@ class AcmeUser {
   // POST-as-GET for "".
   Result<HttpAnswer> post(const std::string& url, const std::string& payload = "");
 
+  const PrivateKey& certificate_key() const { return certificate_key_; }
   // After an error a connection is made anew by the next call.
   size_t requests() const { return requests_; }
   size_t bad_nonces() const { return bad_nonces_; }
