@@ -37,9 +37,9 @@ std::string lower_case(std::string_view text) {
   return lower;
 }
 
-std::string part_of(CURLU* url, CURLUPart part) {
+std::string part_of(CURLU* url, CURLUPart part, unsigned flags = 0) {
   char* text = nullptr;
-  if (curl_url_get(url, part, &text, 0) != CURLUE_OK) return {};
+  if (curl_url_get(url, part, &text, flags) != CURLUE_OK) return {};
   const std::unique_ptr<char, CurlFree> owned(text);
   return text;
 }
@@ -194,6 +194,7 @@ class CurlHttpClient::Exchange : public Link {
   void set(CURLoption option, V value) {
     CHECK(curl_easy_setopt(easy_.get(), option, value) == CURLE_OK);
   }
+  void set_addresses();
   void set_method();
   void set_headers();
   void read_header(std::string_view line);
@@ -202,7 +203,7 @@ class CurlHttpClient::Exchange : public Link {
   Multi& multi_;
   const HttpRequest request_;
   const Target target_;
-  std::unique_ptr<curl_slist, CurlFree> headers_;
+  std::unique_ptr<curl_slist, CurlFree> headers_, addresses_;
   char detail_[CURL_ERROR_SIZE] = "";
   HttpReply reply_;  // <= kMaxHeaderBytes + request_.max_body
   size_t header_bytes_ = 0;
@@ -309,7 +310,13 @@ CurlHttpClient::Exchange::Exchange(Multi& multi, HttpRequest request, Target tar
     set(CURLOPT_CAINFO, options.ca_file.c_str());
     set(CURLOPT_CAPATH, static_cast<char*>(nullptr));
   }
-  if (target_.loopback) set(CURLOPT_PROXY, "");
+  if (target_.loopback || options.probing) set(CURLOPT_PROXY, "");
+  if (options.probing) {
+    set(CURLOPT_SSL_VERIFYPEER, 0L);
+    set(CURLOPT_SSL_VERIFYHOST, 0L);
+    set(CURLOPT_FRESH_CONNECT, 1L);
+    set(CURLOPT_FORBID_REUSE, 1L);
+  }
   if (!options.unix_socket.empty()) {
     set(CURLOPT_UNIX_SOCKET_PATH, options.unix_socket.c_str());
   }
@@ -319,8 +326,22 @@ CurlHttpClient::Exchange::Exchange(Multi& multi, HttpRequest request, Target tar
   set(CURLOPT_HEADERDATA, static_cast<void*>(this));
   set(CURLOPT_WRITEFUNCTION, &Exchange::on_body);
   set(CURLOPT_WRITEDATA, static_cast<void*>(this));
+  set_addresses();
   set_method();
   set_headers();
+}
+
+// As an entry of curl's cache of addresses, which ages as one that was looked up does ("+").
+void CurlHttpClient::Exchange::set_addresses() {
+  if (request_.addresses.empty()) return;
+  std::string entry = "+" + part_of(target_.url.get(), CURLUPART_HOST) + ":" +
+                      part_of(target_.url.get(), CURLUPART_PORT, CURLU_DEFAULT_PORT);
+  for (size_t i = 0; i < request_.addresses.size(); ++i) {
+    entry += (i == 0 ? ":" : ",") + request_.addresses[i];
+  }
+  addresses_.reset(curl_slist_append(nullptr, entry.c_str()));
+  CHECK(addresses_ != nullptr);
+  set(CURLOPT_RESOLVE, addresses_.get());
 }
 
 void CurlHttpClient::Exchange::set_method() {

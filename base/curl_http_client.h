@@ -19,6 +19,9 @@ class CurlHttpClient final : public HttpClient {
     std::string user_agent = "latchkey";
     long max_connections_per_host = 8;  // further requests wait for one, within their timeout
     std::string unix_socket{};          // connects there, whatever the URL's host is; "": by TCP
+    // To look at strangers: certificates are not verified, connections not shared, proxies not
+    // used.
+    bool probing = false;
   };
 
   CurlHttpClient(uv_loop_t& loop, Options options);

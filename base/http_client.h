@@ -20,6 +20,8 @@ struct HttpRequest {
   size_t max_body = 1 << 20;          // bytes; a longer reply is an error (kProtocol)
   bool truncate_body = false;         // ... or, if set, is cut there without an error
   bool http_on_loopback_only = true;  // refuses http:// to hosts that are not loopback addresses
+  // Numeric: where the URL's host is, tried in turn. Empty: it is looked up as the system does.
+  std::vector<std::string> addresses{};
 };
 
 struct HttpReply {

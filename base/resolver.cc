@@ -141,7 +141,7 @@ struct Resolver::Query {
 // callbacks: results are handed over by each look-up's own timer, when c-ares is not on the stack.
 class Resolver::Channel {
  public:
-  Channel(uv_loop_t& loop, const std::string& servers);
+  Channel(uv_loop_t& loop, const Options& wanted);
   ~Channel();
   Channel(const Channel&) = delete;
 
@@ -165,7 +165,7 @@ class Resolver::Channel {
   int broken_ = ARES_SUCCESS;  // why there is no channel
 };
 
-Resolver::Channel::Channel(uv_loop_t& loop, const std::string& servers) : loop_(loop) {
+Resolver::Channel::Channel(uv_loop_t& loop, const Options& wanted) : loop_(loop) {
   uv_timer_init(&loop_, timer_.get());
   timer_->data = this;
   static const int initialised = ares_library_init(ARES_LIB_INIT_ALL);
@@ -175,12 +175,13 @@ Resolver::Channel::Channel(uv_loop_t& loop, const std::string& servers) : loop_(
   options.tries = kTries;
   options.sock_state_cb = &Channel::on_socket;
   options.sock_state_cb_data = this;
-  const int mask = ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB;
+  options.flags = wanted.search ? 0 : ARES_FLAG_NOSEARCH;
+  const int mask = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB;
   broken_ = ares_init_options(&channel_, &options, mask);
   if (broken_ != ARES_SUCCESS) {
     channel_ = nullptr;
-  } else if (!servers.empty()) {
-    broken_ = ares_set_servers_ports_csv(channel_, servers.c_str());
+  } else if (!wanted.servers.empty()) {
+    broken_ = ares_set_servers_ports_csv(channel_, wanted.servers.c_str());
   }
 }
 
@@ -348,7 +349,8 @@ Resolver::Resolver(uv_loop_t& loop) : Resolver(loop, Options()) {}
 Resolver::Resolver(uv_loop_t& loop, Options options)
     : loop_(loop),
       limit_(options.limit),
-      channel_(std::make_unique<Channel>(loop, options.servers)) {}
+      search_(options.search),
+      channel_(std::make_unique<Channel>(loop, options)) {}
 
 Resolver::~Resolver() = default;
 
@@ -418,6 +420,7 @@ std::unique_ptr<Resolver> Resolver::of(const std::string& servers) const {
   Options options;
   options.servers = servers;
   options.limit = limit_;
+  options.search = search_;
   return std::make_unique<Resolver>(loop_, std::move(options));
 }
 

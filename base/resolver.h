@@ -19,6 +19,7 @@ class Resolver {
   struct Options {
     std::string servers;  // "192.0.2.1:53,[2001:db8::1]:53"; "": the system's
     Millis limit{5000};   // of a look-up
+    bool search = true;   // names that are not found are tried in the system's search domains
   };
   // IPv4 and IPv6, best first, no duplicates, at least one and at most 32. Errors: kNotFound,
   // kTimeout, kInvalid (not a host name), kIo; the message names the host.
@@ -67,7 +68,7 @@ class Resolver {
   };
   Task<Services> services(std::string name);
 
-  // Another one on the same loop, with the same limit, that asks these servers.
+  // Another one on the same loop, with the same limit and search, that asks these servers.
   std::unique_ptr<Resolver> of(const std::string& servers) const;
 
  private:
@@ -81,6 +82,7 @@ class Resolver {
 
   uv_loop_t& loop_;
   const Millis limit_;
+  const bool search_;
   std::unique_ptr<Channel> channel_;
 };
 

@@ -62,6 +62,7 @@ class TlsServer {
   std::string url(std::string_view host = "127.0.0.1") const {
     return "https://" + std::string(host) + ":" + std::to_string(port_) + "/";
   }
+  uint16_t port() const { return port_; }
   size_t connections() const { return connections_; }
   std::string alpn_offered() const {
     const std::lock_guard lock(mutex_);
@@ -201,6 +202,27 @@ TEST_F(CurlTlsTest, ARootThatCannotBeReadIsAnErrorThatNamesIt) {
   const auto reply = fetch(client, server.url());
   ASSERT_FALSE(reply);
   EXPECT_NE(reply.error().message.find("missing.pem"), std::string::npos) << reply.error().message;
+}
+
+TEST_F(CurlTlsTest, ALookAtAStrangerGoesToTheGivenAddressesAndVerifiesNothing) {
+  TlsServer server(pair, Manner::kGood);
+  CurlHttpClient::Options options;
+  options.probing = true;
+  CurlHttpClient client(loop.uv(), options);
+  for (const size_t visits : {1u, 2u}) {
+    HttpRequest request;
+    request.url = "https://stranger.test:" + std::to_string(server.port()) + "/";
+    request.addresses = {"127.0.0.1"};
+    const auto reply = loop.finish(client.send(std::move(request)));
+    ASSERT_TRUE(reply) << reply.error().message;
+    EXPECT_EQ(reply->body, "hello");
+    EXPECT_EQ(server.connections(), visits) << "none is kept";
+  }
+  // An address that was given once does not outlive the next one.
+  HttpRequest moved;
+  moved.url = "https://stranger.test:" + std::to_string(server.port()) + "/";
+  moved.addresses = {"127.0.0.2"};
+  EXPECT_FALSE(loop.finish(client.send(std::move(moved))));
 }
 
 TEST_F(CurlTlsTest, AMuteServerMeetsTheTimeLimit) {

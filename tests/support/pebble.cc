@@ -58,34 +58,12 @@ Pebble::Pebble(std::filesystem::path folder, Options options)
   if (options_.validity != 0) settings.number("certificateValidityPeriod", options_.validity);
   write_text(folder_ / "pebble.json", JsonObject().raw("pebble", settings.str()).str());
 
-  if (options_.dns_server.empty()) start_dns();
+  if (options_.dns_server.empty()) dns_.emplace(folder_);
   start();
 }
 
 Pebble::~Pebble() {
   stop();
-}
-
-void Pebble::start_dns() {
-  Process::Options dns;
-  dns.args = {"pebble-challtestsrv",
-              "-dns01",
-              loopback(dns_port_),
-              "-defaultIPv4",
-              "127.0.0.1",
-              "-defaultIPv6",
-              "",
-              "-http01",
-              "",
-              "-https01",
-              "",
-              "-tlsalpn01",
-              "",
-              "-management",
-              loopback(dns_management_port_)};
-  dns.output = folder_ / "dns.log";
-  dns_.emplace(std::move(dns));
-  CHECK(dns_->wait_for_line("Starting management server", kStart));
 }
 
 std::string Pebble::directory() const {
@@ -109,7 +87,7 @@ void Pebble::start() {
   stop();
   Process::Options options;
   options.args = {"pebble", "-config", (folder_ / "pebble.json").string(), "-dnsserver",
-                  dns_ ? loopback(dns_port_) : options_.dns_server};
+                  dns_ ? dns_->address() : options_.dns_server};
   options.env = options_.env;
   if (options_.alternate_roots != 0) {
     options.env.emplace_back("PEBBLE_ALTERNATE_ROOTS", std::to_string(options_.alternate_roots));

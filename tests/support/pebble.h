@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "tests/support/challenge_dns.h"
 #include "tests/support/http_exchange.h"
 #include "tests/support/ports.h"
 #include "tests/support/process.h"
@@ -60,7 +61,6 @@ class Pebble {
   size_t accounts() const;
 
  private:
-  void start_dns();
   size_t count(std::string_view part) const;
   HttpAnswer ask(const ReservedPort& port, std::string_view path) const;
 
@@ -68,9 +68,7 @@ class Pebble {
   Options options_;
   ReservedPort acme_port_{ReservedPort::Hold::kFree};
   ReservedPort management_port_{ReservedPort::Hold::kFree};
-  ReservedPort dns_port_{ReservedPort::Hold::kFree};
-  ReservedPort dns_management_port_{ReservedPort::Hold::kFree};
-  std::optional<Process> dns_;
+  std::optional<ChallengeDns> dns_;
   std::optional<Process> pebble_;
   std::string roots_;
 };

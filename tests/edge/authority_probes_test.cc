@@ -1,0 +1,140 @@
+// The CA's look at a domain, with real DNS, web servers and TLS servers.
+
+#include "edge/authority_probes.h"
+
+#include <gtest/gtest.h>
+
+#include <optional>
+
+#include "acme/authority/validation.h"
+#include "acme/base64url.h"
+#include "acme/challenges.h"
+#include "acme/jws.h"
+#include "tests/support/challenge_dns.h"
+#include "tests/support/challenge_responder.h"
+#include "tests/support/http_server.h"
+#include "tests/support/temp_folder.h"
+#include "tests/support/test_loop.h"
+
+namespace latchkey::edge {
+namespace {
+
+using acme::ChallengeType;
+
+constexpr const char* kKeyAuthorization = "token-1.thumbprint-1";
+
+ServerName name(const std::string& text) {
+  auto address = ServerName::parse_ip(text);
+  return address ? *address : *ServerName::parse(text);
+}
+
+class AuthorityProbesTest : public ::testing::Test {
+ protected:
+  acme::ValidationResult look(ChallengeType type, const std::string& whose,
+                              std::optional<uint16_t> port = std::nullopt) {
+    acme::Validation what{type, name(whose), "token-1", kKeyAuthorization};
+    what.http_port = port.value_or(responder_.http_port());
+    what.tls_port = port.value_or(responder_.tls_port());
+    const auto result = loop_.finish(acme::validate(what, probes_, loop_.clock()));
+    EXPECT_TRUE(result);
+    return result ? *result : acme::ValidationResult();
+  }
+
+  test::TempFolder folder_;
+  test::ChallengeDns dns_{folder_.path()};
+  acme::ChallengeTable challenges_;
+  test::ChallengeResponder responder_{challenges_};
+  test::TestLoop loop_;
+  AuthorityProbes probes_{loop_.uv(), loop_.clock(), dns_.address()};
+};
+
+TEST_F(AuthorityProbesTest, AWebServerProvesNamesAndAddresses) {
+  for (const char* whose : {"a.test", "127.0.0.1"}) {
+    const auto offer = challenges_.offer_http(name(whose), "token-1", kKeyAuthorization);
+    EXPECT_TRUE(look(ChallengeType::kHttp01, whose).valid);
+  }
+  const auto result = look(ChallengeType::kHttp01, "a.test");
+  EXPECT_EQ(result.type, "unauthorized");
+  EXPECT_NE(result.detail.find("404"), std::string::npos) << result.detail;
+}
+
+TEST_F(AuthorityProbesTest, ATlsServerProvesNamesAndAddresses) {
+  for (const char* whose : {"a.test", "127.0.0.1"}) {
+    {
+      const auto offer = challenges_.offer_tls_alpn(name(whose), kKeyAuthorization);
+      const auto result = look(ChallengeType::kTlsAlpn01, whose);
+      EXPECT_TRUE(result.valid) << result.detail;
+    }
+    const auto other = challenges_.offer_tls_alpn(name(whose), "token-1.thumbprint-2");
+    const auto result = look(ChallengeType::kTlsAlpn01, whose);
+    EXPECT_EQ(result.type, "unauthorized") << result.detail;
+  }
+  const auto nothing = look(ChallengeType::kTlsAlpn01, "a.test");
+  EXPECT_EQ(nothing.type, "tls") << nothing.detail;
+}
+
+TEST_F(AuthorityProbesTest, RecordsBehindCnamesProveANameButNotAnEndlessChainOfThem) {
+  const std::string proof = acme::base64url(acme::sha256(kKeyAuthorization));
+  EXPECT_EQ(look(ChallengeType::kDns01, "a.test").type, "unauthorized");
+  dns_.add_txt("_acme-challenge.a.test", "another");
+  dns_.add_txt("_acme-challenge.a.test", proof);
+  EXPECT_TRUE(look(ChallengeType::kDns01, "a.test").valid);
+  dns_.add_cname("_acme-challenge.b.test", "b.elsewhere.test");
+  dns_.add_cname("b.elsewhere.test", "_proof.elsewhere.test");
+  dns_.add_txt("_proof.elsewhere.test", proof);
+  const auto behind = look(ChallengeType::kDns01, "b.test");
+  EXPECT_TRUE(behind.valid) << behind.detail;
+  dns_.add_cname("_acme-challenge.c.test", "_acme-challenge.c.test");
+  EXPECT_FALSE(look(ChallengeType::kDns01, "c.test").valid);
+  dns_.fail("_acme-challenge.d.test");
+  const auto failed = look(ChallengeType::kDns01, "d.test");
+  EXPECT_EQ(failed.type, "dns") << failed.detail;
+}
+
+TEST_F(AuthorityProbesTest, WhatCannotBeLookedAtIsSaidWithNameAndAddress) {
+  dns_.fail("gone.test");
+  const test::ReservedPort closed;
+  for (const ChallengeType type : {ChallengeType::kHttp01, ChallengeType::kTlsAlpn01}) {
+    const auto unknown = look(type, "gone.test");
+    EXPECT_EQ(unknown.type, "dns") << unknown.detail;
+    EXPECT_NE(unknown.detail.find("gone.test"), std::string::npos) << unknown.detail;
+    const auto refused = look(type, "a.test", closed.number());
+    EXPECT_EQ(refused.type, "connection") << refused.detail;
+    EXPECT_NE(refused.detail.find("a.test"), std::string::npos) << refused.detail;
+    EXPECT_NE(refused.detail.find("127.0.0.1"), std::string::npos) << refused.detail;
+  }
+}
+
+TEST_F(AuthorityProbesTest, AnAnswerWithoutEndIsCut) {
+  test::HttpServer server([](const test::Request&) {
+    test::Response response;
+    response.endless = true;
+    return response;
+  });
+  const auto reply =
+      loop_.finish(probes_.get("http://a.test:" + std::to_string(server.port()) + "/"));
+  ASSERT_TRUE(reply) << reply.error().message;
+  EXPECT_EQ(reply->body.size(), 64u << 10);
+}
+
+TEST_F(AuthorityProbesTest, ALookMayBeDroppedAtAnyMoment) {
+  test::HttpServer silent([](const test::Request&) {
+    test::Response response;
+    response.hang = true;
+    return response;
+  });
+  for (int turns = 0; turns < 20; ++turns) {
+    Task<std::string> by_tls = probes_.acme_tls(name("a.test"), silent.port());
+    Task<HttpReply> by_http = probes_.get("http://a.test:" + std::to_string(silent.port()) + "/");
+    Task<std::vector<std::string>> by_dns = probes_.txt("a.test");
+    by_tls.start();
+    by_http.start();
+    by_dns.start();
+    for (int i = 0; i < turns; ++i) loop_.turn();
+    EXPECT_FALSE(by_tls.done());
+    EXPECT_FALSE(by_http.done());
+  }
+}
+
+}  // namespace
+}  // namespace latchkey::edge
