@@ -85,6 +85,17 @@ std::string key_type_of(const PrivateKey& key) {
   }
 }
 
+std::string public_key_to_der(const PrivateKey& key) {
+  bssl::ScopedCBB builder;
+  uint8_t* bytes = nullptr;
+  size_t size = 0;
+  CHECK(CBB_init(builder.get(), 128) == 1 &&
+        EVP_marshal_public_key(builder.get(), key.get()) == 1 &&
+        CBB_finish(builder.get(), &bytes, &size) == 1);
+  const bssl::UniquePtr<uint8_t> owner(bytes);
+  return std::string(reinterpret_cast<const char*>(bytes), size);
+}
+
 std::string private_key_to_der(const PrivateKey& key) {
   bssl::ScopedCBB cbb;
   uint8_t* bytes = nullptr;

@@ -19,6 +19,9 @@ PrivateKey generate_rsa2048_key();  // takes 100 ms and more
 // "p256", "p384", "rsa2048", ...
 std::string key_type_of(const PrivateKey& key);
 
+// The public half: a SubjectPublicKeyInfo, DER.
+std::string public_key_to_der(const PrivateKey& key);
+
 // PKCS#8 DER. A secret: it goes into the store (sealed) and nowhere else.
 std::string private_key_to_der(const PrivateKey& key);
 Result<PrivateKey> private_key_from_der(std::string_view der);

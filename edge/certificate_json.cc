@@ -2,8 +2,8 @@
 #include <openssl/sha.h>
 
 #include "base/json.h"
+#include "cache/pem.h"
 #include "cache/private_key.h"
-#include "edge/pem.h"
 #include "edge/steering_json.h"
 
 namespace latchkey::edge {

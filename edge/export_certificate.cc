@@ -1,9 +1,9 @@
 #include <vector>
 
 #include "base/file.h"
+#include "cache/pem.h"
 #include "edge/exporter.h"
 #include "edge/import/files.h"
-#include "edge/pem.h"
 
 namespace latchkey::edge {
 namespace {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "acme/authority/lifetimes.h"
+#include "acme/authority/signers.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/server_name.h"
@@ -20,6 +21,9 @@ struct AuthorityOptions {
   // What certificates say where revocation is asked about: "http://ca.internal.example/acme/local",
   // under which "/ocsp", "/crl/SIGNER" and "/issuer/SIGNER" are; "": they say nothing.
   std::string status_url{};
+  // False only in a test, to show what comes of it: nothing keeps a signer from being outlived, and
+  // intermediates are replaced when the ratio says so.
+  bool guard = true;
 };
 
 // A leaf to be made.
@@ -29,9 +33,6 @@ struct LeafRequest {
   std::string holder{};           // see IssuedCertificate
   bool must_staple = false;       // RFC 7633
 };
-
-// DER, leaf first, without the root.
-using Chain = std::vector<std::string>;
 
 // An embedded CA: a root, its intermediates, and leaves. Intermediates and roots are replaced in
 // time by the calls that sign; nothing here runs by itself but keep(). Control thread.
@@ -80,7 +81,7 @@ class Authority {
   Task<> rotate(bool root);
 
   // One CA certificate, as the operator sees it.
-  struct Signer {
+  struct SignerStatus {
     int64_t id = 0;
     bool root = false;
     bool active = false;  // signs new certificates
@@ -88,16 +89,12 @@ class Authority {
     WallTime not_before{}, not_after{};
     WallTime replace_at{};  // not after which it is replaced
   };
-  std::vector<Signer> signers() const;  // the newest first
+  std::vector<SignerStatus> signers() const;  // the newest first
   const AuthorityOptions& options() const;
 
  private:
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };
-
-// A key that may be certified: P-256, P-384, RSA of 2048 to 4096 bits with a sound exponent,
-// Ed25519 not. DER of a SubjectPublicKeyInfo. kInvalid says why not.
-Result<> check_public_key(std::string_view spki);
 
 }  // namespace latchkey::acme

@@ -4,11 +4,14 @@
 #include <openssl/bn.h>
 #include <openssl/bytestring.h>
 #include <openssl/digest.h>
+#include <openssl/ec.h>
+#include <openssl/ec_key.h>
 #include <openssl/evp.h>
 #include <openssl/mem.h>
 #include <openssl/nid.h>
 #include <openssl/obj.h>
 #include <openssl/rand.h>
+#include <openssl/rsa.h>
 #include <openssl/sha.h>
 #include <openssl/x509.h>
 
@@ -218,7 +221,7 @@ std::string basic_constraints(int path_length) {
 
 // The contents of the SubjectPublicKeyInfo's BIT STRING.
 std::string key_bits(const PrivateKey& key) {
-  const std::string spki = build([&](CBB* out) { ok(EVP_marshal_public_key(out, key.get())); });
+  const std::string spki = public_key_to_der(key);
   CBS in, sequence, algorithm, bits;
   CBS_init(&in, bytes_of(spki), spki.size());
   CHECK(CBS_get_asn1(&in, &sequence, CBS_ASN1_SEQUENCE) &&
@@ -246,6 +249,13 @@ bssl::UniquePtr<X509> parse(std::string_view der) {
   return x509;
 }
 
+std::string common_name_in(const X509_NAME* name) {
+  std::array<char, 256> text{};
+  const int size =
+      X509_NAME_get_text_by_NID(name, NID_commonName, text.data(), static_cast<int>(text.size()));
+  return size > 0 ? std::string(text.data(), static_cast<size_t>(size)) : "";
+}
+
 }  // namespace
 
 std::string make_ca_certificate(const CaForm& form, const Issuer* issuer) {
@@ -263,6 +273,36 @@ std::string make_ca_certificate(const CaForm& form, const Issuer* issuer) {
                   authority_key_identifier(issuer->key_identifier));
   }
   return sign(x509.get(), issuer ? issuer->key : form.key);
+}
+
+Result<> check_public_key(std::string_view spki) {
+  CBS in;
+  CBS_init(&in, bytes_of(spki), spki.size());
+  const bssl::UniquePtr<EVP_PKEY> key(EVP_parse_public_key(&in));
+  if (key == nullptr || CBS_len(&in) != 0) {
+    return Error{ErrorCode::kInvalid, "the public key does not parse"};
+  }
+  if (const EC_KEY* const ec = EVP_PKEY_get0_EC_KEY(key.get()); ec != nullptr) {
+    const int curve = EC_GROUP_get_curve_name(EC_KEY_get0_group(ec));
+    if (curve == NID_X9_62_prime256v1 || curve == NID_secp384r1) return Unit{};
+    return Error{ErrorCode::kInvalid, "the key's curve is not P-256 or P-384"};
+  }
+  const RSA* const rsa = EVP_PKEY_get0_RSA(key.get());
+  if (rsa == nullptr) {
+    return Error{ErrorCode::kInvalid,
+                 "keys of this kind are not certified: use P-256, P-384 or RSA of 2048 to 4096 "
+                 "bits"};
+  }
+  const unsigned bits = RSA_bits(rsa);
+  if (bits < 2048 || bits > 4096 || bits % 8 != 0) {
+    return Error{ErrorCode::kInvalid,
+                 "an RSA key must have 2048 to 4096 bits, this has " + std::to_string(bits)};
+  }
+  // Smaller ones have been attacked, larger ones cost clients time.
+  if (BN_num_bits(RSA_get0_e(rsa)) > 32 || BN_cmp_word(RSA_get0_e(rsa), 65537) < 0) {
+    return Error{ErrorCode::kInvalid, "the RSA key's exponent must be 65537 to 2^32"};
+  }
+  return Unit{};
 }
 
 Result<MadeLeaf> make_leaf(const LeafForm& form, const Issuer& issuer) {
@@ -319,11 +359,11 @@ std::string subject_hash(std::string_view certificate, bool sha256) {
 }
 
 std::string common_name(std::string_view certificate) {
-  const bssl::UniquePtr<X509> x509 = parse(certificate);
-  std::array<char, 256> text{};
-  const int size = X509_NAME_get_text_by_NID(X509_get_subject_name(x509.get()), NID_commonName,
-                                             text.data(), text.size());
-  return size > 0 ? std::string(text.data(), static_cast<size_t>(size)) : "";
+  return common_name_in(X509_get_subject_name(parse(certificate).get()));
+}
+
+std::string issuer_common_name(std::string_view certificate) {
+  return common_name_in(X509_get_issuer_name(parse(certificate).get()));
 }
 
 std::string serial_of(std::string_view certificate) {

@@ -43,12 +43,17 @@ struct MadeLeaf {
 // kInvalid: the key does not parse.
 Result<MadeLeaf> make_leaf(const LeafForm& form, const Issuer& issuer);
 
+// A key that may be certified: P-256, P-384, RSA of 2048 to 4096 bits with a sound exponent,
+// Ed25519 not. DER of a SubjectPublicKeyInfo. kInvalid says why not.
+Result<> check_public_key(std::string_view spki);
+
 // 20 bytes that name a key: the first of the SHA-256 of its bits (RFC 7093, 2).
 std::string key_identifier(const PrivateKey& key);
 // SHA-1 of its bits, as OCSP has it; and of a certificate's subject in DER, by SHA-1 or SHA-256.
 std::string key_hash(const PrivateKey& key, bool sha256);
 std::string subject_hash(std::string_view certificate, bool sha256);
 std::string common_name(std::string_view certificate);
+std::string issuer_common_name(std::string_view certificate);
 std::string serial_of(std::string_view certificate);  // hex, lower case
 
 // One entry of a CRL.

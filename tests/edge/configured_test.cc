@@ -10,7 +10,7 @@
 #include <fstream>
 #include <memory>
 
-#include "edge/pem.h"
+#include "cache/pem.h"
 #include "tests/support/fd.h"
 #include "tests/support/manual_clock.h"
 #include "tests/support/temp_folder.h"

@@ -4,8 +4,8 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "cache/pem.h"
 #include "edge/configured.h"
-#include "edge/pem.h"
 #include "tests/support/temp_folder.h"
 #include "tests/support/test_certificates.h"
 

@@ -1,10 +1,10 @@
-#include "edge/pem.h"
+#include "cache/pem.h"
 
 #include <openssl/base64.h>
 
 #include <cstdint>
 
-namespace latchkey::edge {
+namespace latchkey {
 namespace {
 
 std::string pem_of(std::string_view label, std::string_view der) {
@@ -26,4 +26,4 @@ std::string pkcs8_pem(std::string_view der) {
   return pem_of("PRIVATE KEY", der);
 }
 
-}  // namespace latchkey::edge
+}  // namespace latchkey
