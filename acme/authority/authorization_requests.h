@@ -1,0 +1,41 @@
+#pragma once
+#include "acme/authority/server_context.h"
+#include "acme/authority/validation.h"
+#include "base/task_set.h"
+#include "base/turnstile.h"
+
+namespace latchkey::acme {
+
+// Authorizations and their challenges (RFC 8555, 7.5), and the looks at domains. Control thread.
+class AuthorizationRequests {
+ public:
+  // At once; the rest wait in the order of their arrival, and beyond kMaxWaiting an answer to a
+  // challenge is refused.
+  static constexpr size_t kMaxLooks = 1'000;
+  static constexpr size_t kMaxWaiting = 10'000;
+
+  explicit AuthorizationRequests(ServerContext& context)
+      : context_(context), places_(context.clock, kMaxLooks) {}
+
+  // Reads it, or deactivates it.
+  Task<ServerAnswer> authorization(ServerCall call);
+  // Reads it, or says that it can be looked at.
+  Task<ServerAnswer> challenge(ServerCall call);
+
+ private:
+  Task<Judged<LiveOrderPtr>> find(ServerRoute route, ServerAccountPtr account);
+  Task<Judged<>> begin(ServerCall call, LiveOrderPtr live);
+  // Where a validation was cut off by a restart.
+  void resume(const ServerCall& call, const LiveOrderPtr& live);
+  void look(const ServerCall& call, const LiveOrderPtr& live, ChallengeType type);
+  Task<> looking(LiveOrderPtr live, size_t index, Validation what);
+  Task<> wait_for_look(LiveOrderPtr live, size_t index);
+  ServerAnswer challenge_answer(const ServerCall& call, const LiveOrder& live) const;
+
+  ServerContext& context_;
+  Turnstile places_;
+  size_t looks_ = 0;  // under way or waiting
+  TaskSet tasks_;     // <= looks_, and some that are done; before the places they are in
+};
+
+}  // namespace latchkey::acme
