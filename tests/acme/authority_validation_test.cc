@@ -8,7 +8,7 @@
 #include "acme/authority/validation.h"
 #include "acme/base64url.h"
 #include "acme/jws.h"
-#include "tests/acme/fake_probes.h"
+#include "tests/acme/scripted_probes.h"
 #include "tests/support/manual_clock.h"
 
 namespace latchkey::acme {
@@ -55,7 +55,7 @@ class ValidationTest : public ::testing::Test {
   }
 
   ManualClock clock_;
-  FakeProbes probes_;
+  ScriptedProbes probes_;
 };
 
 constexpr const char* kUrl = "http://a.test/.well-known/acme-challenge/token-1";

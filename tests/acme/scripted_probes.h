@@ -9,7 +9,7 @@
 
 namespace latchkey::acme {
 
-class FakeProbes final : public Probes {
+class ScriptedProbes final : public Probes {
  public:
   // What each answers; nothing is there by default.
   std::function<Result<HttpReply>(const std::string& url)> on_get = [](const auto& url) {
