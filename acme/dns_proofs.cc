@@ -48,6 +48,17 @@ struct Record {
 
 }  // namespace
 
+// Something is being changed while this lives.
+class Change {
+ public:
+  explicit Change(int& count) : count_(count) { ++count_; }
+  ~Change() { --count_; }
+  Change(const Change&) = delete;
+
+ private:
+  int& count_;
+};
+
 struct DnsProofs::Impl : std::enable_shared_from_this<Impl> {
   Impl(Options options_in, Parts parts_in, std::unique_ptr<DnsView> view_in)
       : options(std::move(options_in)),
@@ -72,6 +83,7 @@ struct DnsProofs::Impl : std::enable_shared_from_this<Impl> {
   Task<> forget_rows(Record& record);
   Task<> pause(Record& record, Millis length);
   Task<> adopt_leftovers();
+  void set_held(bool on);
 
   const Options options;
   const Parts parts;
@@ -80,6 +92,8 @@ struct DnsProofs::Impl : std::enable_shared_from_this<Impl> {
   // By domain and value. Bounded by the orders under way, what could not be withdrawn within 30
   // days, and kMaxLeftovers. Each has a flow, keep(), which ends with it.
   std::map<std::pair<std::string, std::string>, Record> records;
+  bool held = false;
+  int changes = 0;  // under way
   TaskSet flows;
 };
 
@@ -269,6 +283,10 @@ Task<> DnsProofs::Impl::put(Record& record) {
     record.rows.push_back(*id);
   }
   const Turnstile::Pass pass = co_await record.turn->enter(kLongest);
+  if (held && record.users == 0) {
+    co_return Error{ErrorCode::kThrottled, "another process takes over"};
+  }
+  const Change change(changes);
   co_await parts.records.publish(record.domain, record.value);
   parts.log.info("dns_proof_published", "TXT record for dns-01 published",
                  {{"name", record.identifier}, {"record", record.domain}});
@@ -278,6 +296,10 @@ Task<> DnsProofs::Impl::put(Record& record) {
 // Until it is gone, or somebody has a use for it again.
 Task<> DnsProofs::Impl::withdraw(Record& record) {
   for (size_t failures = 0; record.users == 0;) {
+    if (held) {
+      co_await pause(record, kLongest);
+      continue;
+    }
     const Result<> gone = co_await withdraw_once(record).result();
     if (gone) break;
     if (record.users > 0) break;  // since it was begun
@@ -307,7 +329,8 @@ Task<> DnsProofs::Impl::withdraw(Record& record) {
 Task<> DnsProofs::Impl::withdraw_once(Record& record) {
   const Turnstile::Pass place = co_await withdrawals.enter(kLongest);
   const Turnstile::Pass turn = co_await record.turn->enter(kLongest);
-  if (record.users > 0) co_return Unit{};
+  if (record.users > 0 || held) co_return Unit{};
+  const Change change(changes);
   co_await parts.records.withdraw(record.domain, record.value);
   co_await forget_rows(record);
   parts.log.info("dns_proof_withdrawn", "TXT record for dns-01 taken away",
@@ -361,6 +384,14 @@ Task<> DnsProofs::Impl::adopt_leftovers() {
   }
 }
 
+void DnsProofs::Impl::set_held(bool on) {
+  held = on;
+  if (on) return;
+  for (auto& [key, record] : records) {
+    if (record.users == 0) pause_over(record);
+  }
+}
+
 DnsProofs::DnsProofs(Options options, Parts parts)
     : DnsProofs(std::move(options), parts, make_dns_view(parts.resolver)) {}
 
@@ -375,6 +406,18 @@ Task<DnsProofs::Proof> DnsProofs::publish(ServerName name, std::string key_autho
 
 void DnsProofs::clean_up() {
   impl_->flows.spawn(impl_->adopt_leftovers());
+}
+
+void DnsProofs::hold() {
+  impl_->set_held(true);
+}
+
+void DnsProofs::release() {
+  impl_->set_held(false);
+}
+
+bool DnsProofs::changing() const {
+  return impl_->changes > 0;
 }
 
 }  // namespace latchkey::acme

@@ -75,8 +75,16 @@ class DnsProofs final : public DnsProver {
     co_return std::make_shared<const Proof>(std::move(proof));
   }
   // What an earlier life has left is withdrawn in the background, save what a proof of this life
-  // has a use for. Once, at the start.
+  // has a use for. At the start, and when another process has done our work for a while.
   void clean_up();
+
+  // While another process takes over: no record's withdrawal begins any more, nor its publication
+  // where nobody has a use for it; their rows stay, for the other one's clean_up().
+  void hold();
+  // It did not.
+  void release();
+  // A record is being changed just now.
+  bool changing() const;
 
  private:
   struct Impl;

@@ -267,6 +267,14 @@ void CertificateCache::erase(const Certificate& certificate) {
   }
 }
 
+void CertificateCache::clear() {
+  for (const auto& shard : shards_) {
+    Entries::Dropped dropped;  // dies after the lock is released
+    const std::lock_guard lock(shard->mutex);
+    dropped = shard->lru.clear();
+  }
+}
+
 size_t CertificateCache::size() const {
   size_t sum = 0;
   for (const auto& shard : shards_) {

@@ -94,6 +94,8 @@ class CertificateCache {
   void erase(const ServerName& name);
   // Wherever the same leaf is kept under its names, but for configured ones: it is served no more.
   void erase(const Certificate& certificate);
+  // All but the configured ones, with what is kept beside them. A shard at a time.
+  void clear();
 
   size_t size() const;
   size_t bytes() const;

@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 
 namespace latchkey {
 
@@ -89,6 +90,12 @@ class Lru {
     Dropped dropped;
     if (const auto found = index_.find(key); found != index_.end()) take(found->second, dropped);
     return dropped;
+  }
+
+  [[nodiscard]] Dropped clear() {
+    index_.clear();
+    cost_ = 0;
+    return std::exchange(entries_, {});
   }
 
   // Of `beside` only; not a use.

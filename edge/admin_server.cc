@@ -142,6 +142,8 @@ struct AdminServer::Impl {
           }) {}
     Connection(const Connection&) = delete;
 
+    void drain() { session_.drain(); }  // may destroy it
+
     std::list<std::unique_ptr<Connection>>::iterator place;  // in the server's list
 
    private:
@@ -161,7 +163,8 @@ struct AdminServer::Impl {
         log_(to_log) {}
 
   Result<> listen() {
-    const int fd = socket.duplicate();
+    if (!socket) return Unit{};
+    const int fd = socket->duplicate();
     if (fd < 0) return Error{ErrorCode::kIo, "admin socket: " + errno_text(errno)};
     Listener::Callbacks callbacks{[] { return true; },
                                   [this](int client, const std::string&) { accept(client); }};
@@ -179,7 +182,7 @@ struct AdminServer::Impl {
     (*place)->place = place;
   }
 
-  AdminSocket socket;  // its file goes last
+  std::optional<AdminSocket> socket;  // its file goes last
   Loop& loop;
   const AdminHandler handler;
   const SessionContext http;
@@ -210,8 +213,18 @@ void AdminServer::resume() {
   static_cast<void>(impl_->listen());  // out of descriptors: then it stays as it is
 }
 
-AdminSocket& AdminServer::socket() {
-  return impl_->socket;
+void AdminServer::drain() {
+  auto& all = impl_->connections;
+  for (auto next = all.begin(); next != all.end();) (*next++)->drain();
+}
+
+void AdminServer::close() {
+  impl_->listener.reset();
+  impl_->socket.reset();
+}
+
+AdminSocket* AdminServer::socket() {
+  return impl_->socket ? &*impl_->socket : nullptr;
 }
 
 AdminServer::AdminServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

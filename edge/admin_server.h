@@ -45,7 +45,11 @@ class AdminServer {
   // Accepts no more, for now; connections stay.
   void pause();
   void resume();
-  AdminSocket& socket();
+  // Connections end with the answer that they wait for. Not from within a handler.
+  void drain();
+  // Accepts no more, ever: the socket is closed, and its file removed.
+  void close();
+  AdminSocket* socket();  // null: closed
 
  private:
   struct Impl;

@@ -125,7 +125,8 @@ AdminSocket::AdminSocket(AdminSocket&& other) noexcept
       fd_(std::exchange(other.fd_, -1)),
       device_(other.device_),
       inode_(other.inode_),
-      keep_file_(other.keep_file_) {}
+      keep_file_(other.keep_file_),
+      lent_(other.lent_) {}
 
 AdminSocket AdminSocket::adopt(const std::string& path, Socket socket, bool keep_file) {
   struct stat found {};
@@ -137,9 +138,12 @@ AdminSocket AdminSocket::adopt(const std::string& path, Socket socket, bool keep
 
 AdminSocket::~AdminSocket() {
   if (fd_ >= 0) ::close(fd_);
+  if (!path_.empty() && !keep_file_ && !lent_ && has_file()) ::unlink(path_.c_str());
+}
+
+bool AdminSocket::has_file() const {
   struct stat found {};
-  if (path_.empty() || keep_file_ || ::lstat(path_.c_str(), &found) != 0) return;
-  if (found.st_dev == device_ && found.st_ino == inode_) ::unlink(path_.c_str());
+  return ::lstat(path_.c_str(), &found) == 0 && found.st_dev == device_ && found.st_ino == inode_;
 }
 
 int AdminSocket::duplicate() const {

@@ -25,9 +25,11 @@ class AdminSocket {
   // is none to be had.
   int duplicate() const;
   int descriptor() const { return fd_; }
-  // Another process listens on it: the file stays.
-  void keep_file() { keep_file_ = true; }
   bool keeps_file() const { return keep_file_; }
+  // Another process listens on it, too: as long as it does the file stays.
+  void lend(bool on) { lent_ = on; }
+  // Whether it can be reached by its path.
+  bool has_file() const;
 
  private:
   AdminSocket(std::string path, int fd, dev_t device, ino_t inode)
@@ -38,6 +40,7 @@ class AdminSocket {
   dev_t device_;  // of the file
   ino_t inode_;
   bool keep_file_ = false;
+  bool lent_ = false;
 };
 
 // Whether somebody listens on that UNIX socket: 0, or the errno of connecting to it.

@@ -18,6 +18,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr Millis kTrimPause = 5s;
+constexpr Millis kAnswersLook = 50ms;
 constexpr int64_t kHerd = 1000;           // handshakes: 10 MiB or less
 constexpr Millis kPredecessorTime = 60s;  // beside what the upgrade gives each step
 constexpr size_t kReservedFiles = 256;    // for the CA, the ask endpoint, the store and the log
@@ -86,7 +87,10 @@ Control::Control(Config config, std::string config_file, Reread reread, Log& log
                 static_cast<size_t>(config_.on_demand.max_parked_per_name),
                 static_cast<size_t>(config_.on_demand.max_parked_per_prefix)}) {}
 
-Control::~Control() = default;
+// The predecessor is heard on our loop, which waits for whoever uses it.
+Control::~Control() {
+  origin_.predecessor.reset();
+}
 
 Result<> Control::start() {
   std::signal(SIGPIPE, SIG_IGN);
@@ -207,6 +211,7 @@ void Control::drain() {
   upgrade_.reset();
   service_.stopping();
   kept_.clear();
+  if (origin_.predecessor != nullptr) origin_.predecessor->leaving();
   drain_workers(Worker::Drain::kSoon, config_.shutdown_grace, "shutdown_grace");
 }
 
@@ -215,9 +220,14 @@ void Control::drain_workers(Worker::Drain how, Millis grace, const char* setting
   log_.info("draining", "no new connections; what is being answered is finished",
             {{"grace", show_duration(grace)}, {"connections", connections_.load()}});
   draining_ = workers_.size();
+  const int drain = ++drains_;
   for (const auto& worker : workers_) {
-    worker->post([this, how, to_control = loop_.address()](Worker& w) {
-      w.drain(how, [this, to_control] { to_control.post([this] { worker_drained(); }); });
+    worker->post([this, how, drain, to_control = loop_.address()](Worker& w) {
+      w.drain(how, [this, drain, to_control] {
+        to_control.post([this, drain] {
+          if (drain == drains_) worker_drained();
+        });
+      });
     });
   }
   grace_ = loop_.clock().after(grace, [this, setting] {
@@ -230,7 +240,13 @@ void Control::drain_workers(Worker::Drain how, Millis grace, const char* setting
 void Control::worker_drained() {
   if (--draining_ > 0) return;
   log_.info("drained", "all connections have ended");
-  loop_.stop();
+  end_when_answered();
+}
+
+// One before us may wait for what we have asked our successor for; the grace bounds this, too.
+void Control::end_when_answered() {
+  if (origin_.predecessor == nullptr || !origin_.predecessor->waits()) return loop_.stop();
+  answered_ = loop_.clock().after(kAnswersLook, [this] { end_when_answered(); });
 }
 
 void Control::trim_after_herds() {

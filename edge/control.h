@@ -66,6 +66,7 @@ class Control {
   std::shared_ptr<const TlsContext> make_tls(const TlsPolicy& policy);
   WorkerShared make_shared_state();
   void open_admin();
+  void open_admin_server(std::optional<InheritedSockets::Named> given);
   void open_reloader();
   Result<std::shared_ptr<const FrontOptions>> load_front(const Config& config);
 
@@ -84,12 +85,15 @@ class Control {
   void drain();
   void drain_workers(Worker::Drain how, Millis grace, const char* setting);
   void worker_drained();
+  void end_when_answered();
 
   // control_upgrade.cc
   void begin_upgrade();
   void stop_accepting(std::function<void()> done);
   void replaced(int pid, bool admin);
   void upgrade_failed();
+  void try_to_take_back(TimePoint until);
+  void take_back();
   void serve_predecessor();
 
   // Gives the system back, now and then, what a herd of parked handshakes has left of the heap.
@@ -128,8 +132,14 @@ class Control {
   int64_t parked_at_trim_ = 0;  // handshakes that had been parked when the last herd was noticed
   int trims_due_ = 0;
   size_t draining_ = 0;  // workers that still have connections
+  int drains_ = 0;       // that have begun, or were called off
   bool stopping_ = false;
-  std::vector<Kept> kept_;            // <= the workers of all processes since the start
+  // <= the workers of all processes since the start. Also while this drains for a successor: should
+  // that one die, what has arrived waits in their queues.
+  std::vector<Kept> kept_;
+  bool admin_is_given_ = false;  // its socket is the predecessor's, or systemd's
+  Alarm taking_back_;
+  Alarm answered_;
   bool pass_reload_on_ = false;       // there was one during the upgrade
   bool accepting_ = true;             // false: the workers were told to listen no more
   std::unique_ptr<Upgrade> upgrade_;  // null: none is under way, nor has one been

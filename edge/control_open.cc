@@ -139,11 +139,15 @@ void Control::open_admin() {
   };
   steering_ = std::make_unique<ControlSteering>(std::move(parts));
   if (!config_.admin_socket) return;
+  open_admin_server(origin_.sockets.take_unix(config_.state(*config_.admin_socket).string()));
+}
+
+void Control::open_admin_server(std::optional<InheritedSockets::Named> given) {
   const std::string path = config_.state(*config_.admin_socket).string();
   const AdminHandler handler = [this](AdminRequest request) {
     return answer_admin(*steering_, std::move(request));
   };
-  auto given = origin_.sockets.take_unix(path);
+  admin_is_given_ = given.has_value();
   auto server = given ? AdminServer::adopt(AdminSocket::adopt(path, std::move(given->socket),
                                                               given->name == "admin"),
                                            loop_, handler, log_)

@@ -77,6 +77,9 @@ class ControlPlane {
   // It has: whatever is missing from now on is asked of it, and then lies in the store.
   using Successor = std::function<void(const ServerName&, Slot, std::function<void(Result<>)>)>;
   void hand_over(Successor successor);
+  // It is no more. The lock, if nobody has it; then all is ours again, as it lies in the store.
+  Result<> lock_again();
+  void take_back();
   int lock_descriptor() const { return lock_->descriptor(); }
 
   void replace_allowlist(std::shared_ptr<const Allowlist> allowlist);
@@ -126,7 +129,8 @@ class ControlPlane {
   void open_gates();
   Task<CertificatePtr> obtain(ServerName name, Slot slot, Want& want);
   Task<> ask_successor(ServerName name, Slot slot);
-  void look_whether_quiet(TimePoint until);
+  void look_whether_quiet(TimePoint begun);
+  bool orders_run() const;
   void cut_orders();
   Task<> prepare(AcmeSource& source);
   Task<> resume_orders();

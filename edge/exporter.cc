@@ -121,6 +121,7 @@ struct Exporter::Impl {
   bool everything = false;      // ... or more than that
   TimePoint first_change{}, last_change{}, hook_not_before{};
 
+  bool held = false;
   bool busy = false;
   Pending<>* sleeper = nullptr;
   Alarm waking;
@@ -131,6 +132,10 @@ Task<> Exporter::Impl::work() {
   busy = true;
   co_await read_journal();
   for (;;) {
+    if (held) {
+      co_await rest();
+      continue;
+    }
     retry_failed();
     if (std::exchange(look_through_all, false)) {
       pages.emplace(store);
@@ -316,8 +321,8 @@ Task<> Exporter::Impl::run_hook() {
 Task<> Exporter::Impl::rest() {
   if (!failing()) backoff.reset();
   TimePoint until = TimePoint::max();
-  if (hook_waits()) until = std::min(until, hook_due());
-  if (failing()) until = std::min(until, retry_at);
+  if (!held && hook_waits()) until = std::min(until, hook_due());
+  if (!held && failing()) until = std::min(until, retry_at);
   Pending<> woken;
   sleeper = &woken;
   Alarm alarm;
@@ -336,6 +341,27 @@ Exporter::Exporter(ExportConfig config, Store& store, uv_loop_t& loop, Clock& cl
 
 Exporter::~Exporter() {
   impl_->worker = {};
+}
+
+void Exporter::hold() {
+  impl_->held = true;
+}
+
+void Exporter::release() {
+  impl_->held = false;
+  impl_->wake_soon();
+}
+
+bool Exporter::busy() const {
+  return impl_->busy;
+}
+
+void Exporter::stop() {
+  impl_->worker = {};
+  impl_->waking.reset();
+  impl_->sleeper = nullptr;
+  impl_->busy = false;
+  impl_->look_through_all = true;
 }
 
 void Exporter::start() {

@@ -53,6 +53,13 @@ class Exporter {
   void start();
   void stored(const ServerName& name, Slot slot, const CertificatePtr& certificate);
 
+  // Begins nothing, until release(): neither a file nor the hook.
+  void hold();
+  void release();
+  bool busy() const;  // something is under way
+  // Drops what is under way and does nothing any more; start() begins anew, with all of the store.
+  void stop();
+
   const Counts& counts() const { return counts_; }
   // Nothing is under way: what is left, if anything, waits for its time.
   bool idle() const;

@@ -62,7 +62,8 @@ Result<> Predecessor::tell(const char* what, std::string_view answer, Millis lim
 void Predecessor::serve(Loop& loop, ServerNameRules rules, Want want) {
   rules_ = rules;
   want_ = std::move(want);
-  channel_.listen(loop.uv(), {[this](const std::string& message) { hear(message); }, [] {}});
+  channel_.listen(loop.uv(),
+                  {[this](const std::string& message) { hear(message); }, [this] { wanted_ = 0; }});
 }
 
 // "want ID SLOT NAME"; the answer is "got ID", or "got ID CODE RETRY_AFTER TEXT".
@@ -70,9 +71,11 @@ void Predecessor::hear(const std::string& message) {
   char id[32] = "", name[256] = "";
   int slot = 0;
   if (std::sscanf(message.c_str(), "want %31s %d %255s", id, &slot, name) != 3) return;
+  ++wanted_;
   const auto answer = [this, id = std::string(id),
                        alive = std::weak_ptr(alive_)](const Error* why) {
     if (alive.expired()) return;
+    if (wanted_ > 0) --wanted_;
     std::string out = "got " + id;
     if (why != nullptr) {
       out += " " + std::to_string(static_cast<int>(why->code)) + " " +

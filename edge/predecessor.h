@@ -27,12 +27,17 @@ class Predecessor {
   Result<> ready(Millis limit) { return tell("ready", "accept", limit); }    // it accepts no more
   // `admin`: on its admin socket, too.
   void accepting(bool admin) { channel_.send(admin ? "accepting admin" : "accepting"); }
+  // After that. It keeps the sockets that it gave us, and takes our place should we die: not on an
+  // address of which we have closed them, and not when we end as we should, or have been replaced.
+  void closed(const std::string& address) { channel_.send("closed " + address); }
+  void leaving() { channel_.send("leaving"); }
 
   // From then on the certificates that its handshakes wait for are obtained: `want` calls `done`
   // once, with null or the error.
   using Done = std::function<void(const Error*)>;
   using Want = std::function<void(const ServerName&, Slot, Done)>;
   void serve(Loop& loop, ServerNameRules rules, Want want);
+  bool waits() const { return wanted_ > 0; }  // for one of them
 
  private:
   Predecessor(Socket channel, Socket lock) : channel_(std::move(channel)), lock_(std::move(lock)) {}
@@ -43,6 +48,7 @@ class Predecessor {
   Socket lock_;
   ServerNameRules rules_;
   Want want_;
+  size_t wanted_ = 0;  // that are not answered
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

@@ -123,11 +123,8 @@ Result<> Upgrade::spawn(const Program& program, int channel, int lock,
                              : "it ended with code " + std::to_string(code);
     if (self->step_ == Step::kFailed) return self->conclude();
     if (self->step_ != Step::kReplaced) return self->fail("");
-    if (code == 0 && signal == 0) return;  // it was told to
-    self->log_.error("successor_ended",
-                     "the process that took over has ended, and this one accepts nothing any more: "
-                     "start the service again",
-                     {{"pid", int64_t{self->pid_}}, {"how", self->how_}});
+    self->told_to_ = code == 0 && signal == 0;
+    self->look_whether_gone();
   };
   options.file = program.file.c_str();
   options.args = const_cast<char**>(argument_pointers.data());
@@ -173,7 +170,7 @@ void Upgrade::hear(const std::string& message) {
     step_ = Step::kReplaced;
     hooks_.replaced(pid_, message == "accepting admin");
   } else if (step_ == Step::kReplaced) {
-    take_answer(message);
+    take_news(message);
   } else if (step_ != Step::kFailed) {
     fail("it said \"" + message + "\" out of turn");
   }
@@ -181,7 +178,10 @@ void Upgrade::hear(const std::string& message) {
 
 // It is about to end, which says more.
 void Upgrade::hear_end() {
-  if (step_ == Step::kReplaced) return drop_wants();
+  if (step_ == Step::kReplaced) {
+    channel_.reset();
+    return look_whether_gone();
+  }
   if (step_ == Step::kFailed || ended_) return;
   alarm_ = loop_.clock().after(kEndTime, [this] { fail("it has closed its end of the channel"); });
 }
@@ -213,10 +213,31 @@ void Upgrade::want(const ServerName& name, Slot slot, Done done) {
   const uint64_t id = ++next_want_;
   const std::string message = "want " + std::to_string(id) + " " +
                               std::to_string(static_cast<int>(slot)) + " " + name.text();
-  if (channel_ == nullptr || !channel_->send(message)) {
+  if (over_ || (channel_ != nullptr && !channel_->send(message))) {
     return done(Error{ErrorCode::kThrottled, "the process that has taken over does not answer"});
   }
   wants_.emplace(id, std::move(done));
+}
+
+// See Predecessor.
+void Upgrade::take_news(const std::string& message) {
+  constexpr std::string_view kClosed = "closed ";
+  if (message.starts_with(kClosed)) return hooks_.closed(message.substr(kClosed.size()));
+  if (message != "leaving") return take_answer(message);
+  left_ = true;
+  hooks_.left();
+}
+
+// Both have to be known: its end, and all that it has said before.
+void Upgrade::look_whether_gone() {
+  if (!ended_ || channel_ != nullptr) return;
+  if (!left_ && !told_to_) {
+    log_.error("successor_ended", "the process that took over has died: " + how_,
+               {{"successor", int64_t{pid_}}});
+    return hooks_.died();
+  }
+  if (!left_) hooks_.left();
+  drop_wants();
 }
 
 // "got ID", or "got ID CODE RETRY_AFTER TEXT"
@@ -237,7 +258,7 @@ void Upgrade::take_answer(const std::string& message) {
 }
 
 void Upgrade::drop_wants() {
-  channel_.reset();
+  over_ = true;
   const auto wants = std::exchange(wants_, {});
   const Error gone{ErrorCode::kThrottled, "the process that has taken over has ended"};
   for (const auto& [id, done] : wants) done(gone);

@@ -28,7 +28,8 @@ struct Program {
 // store once we make no more orders ("go", "ready"), and accepts once we do not ("accept",
 // "accepting"). Each step has the same limit; whatever goes wrong until the last one ends the new
 // process and leaves us as we were. After that the certificates that our handshakes still wait for
-// are the new one's to obtain. Control thread.
+// are the new one's to obtain; should it die before we have ended, our owner may go on in its place.
+// Control thread.
 class Upgrade {
  public:
   static constexpr const char* kVariable = "LATCHKEY_UPGRADE";  // the sockets' names, with colons
@@ -48,6 +49,12 @@ class Upgrade {
     std::function<void(int pid, bool admin)> replaced;
     // It does not: everything is as it was before. `why` was logged.
     std::function<void()> failed;
+    // After `replaced`: nobody listens on that address any more.
+    std::function<void(const std::string& address)> closed;
+    // ... It ends as it was told to, or has been replaced itself: it needs nobody behind it.
+    std::function<void()> left;
+    // ... It has died, before that. What was wanted of it waits for drop_wants().
+    std::function<void()> died;
   };
   using Done = std::function<void(const Result<>&)>;
 
@@ -61,6 +68,8 @@ class Upgrade {
 
   // After `replaced`: the new process is to obtain a certificate; `done`, once, when it is stored.
   void want(const ServerName& name, Slot slot, Done done);
+  // Nobody obtains any more what was wanted, or is from now on: that fails.
+  void drop_wants();
 
  private:
   enum class Step { kStarting, kHolding, kOpening, kStopping, kAccepting, kReplaced, kFailed };
@@ -68,11 +77,12 @@ class Upgrade {
   Result<> spawn(const Program& program, int channel, int lock, const std::vector<Passed>& sockets);
   void enter(Step step);
   void hear(const std::string& message);
+  void take_news(const std::string& message);
   void take_answer(const std::string& message);
   void hear_end();
   void fail(const std::string& why);
   void conclude();
-  void drop_wants();
+  void look_whether_gone();
 
   const Hooks hooks_;
   Loop& loop_;
@@ -80,9 +90,12 @@ class Upgrade {
   const Millis limit_;
   Step step_ = Step::kStarting;
   int pid_ = 0;
-  bool ended_ = false;  // the new process
-  std::string how_;     // ... it did
-  std::string why_;     // it failed; "": by its end
+  bool ended_ = false;    // the new process
+  std::string how_;       // ... it did
+  bool told_to_ = false;  // ... and it was right
+  std::string why_;       // it failed; "": by its end
+  bool left_ = false;     // the new process needs nobody behind it
+  bool over_ = false;     // nobody obtains what is wanted
   UvPtr<uv_process_t> process_;
   std::unique_ptr<HandoverChannel> channel_;
   Alarm alarm_;

@@ -69,6 +69,8 @@ class Worker {
   };
   // Accepts no more, finishes what is being answered, then calls `drained`.
   void drain(Drain how, std::function<void()> drained);
+  // There is to be no end, after all: connections that were told of it go, new ones stay.
+  void stay() { drained_ = nullptr; }
 
  private:
   template <typename Connection>

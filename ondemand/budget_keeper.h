@@ -28,6 +28,9 @@ class BudgetKeeper {
   // Done when the rows have been read, by this call or an earlier one. Until then no CA is asked
   // for anything: who knows what it has forbidden us.
   Task<> load();
+  // Another process has written them meanwhile: the next load() reads again; of a bucket counts
+  // what leaves less.
+  void read_again() { loaded_ = false; }
   bool loaded() const { return loaded_; }
 
   // The budget has changed: writes soon. Call it after each change.

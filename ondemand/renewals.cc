@@ -34,6 +34,7 @@ Renewals::Renewals(Options options, Parts parts)
 Renewals::~Renewals() = default;
 
 void Renewals::start() {
+  stopped_ = false;
   // What was written by a clock that was ahead of today's shows in the newest event.
   tasks_.spawn(correct_if_behind());
   schedule(Millis(0));
@@ -42,7 +43,9 @@ void Renewals::start() {
 void Renewals::stop() {
   stopped_ = true;
   alarm_.reset();
+  writing_uses_.reset();
   tasks_ = TaskSet();
+  turning_ = correcting_ = writing_ = false;
 }
 
 void Renewals::look_soon() {

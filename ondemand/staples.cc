@@ -1,6 +1,7 @@
 #include "ondemand/staples.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "ondemand/staples_impl.h"
 
@@ -35,6 +36,15 @@ void Staples::start() {
   impl_->started = true;
   impl_->tasks.spawn(impl_->correct());
   impl_->schedule(0ms);
+}
+void Staples::stop() {
+  impl_->started = false;
+  impl_->alarm.reset();
+  impl_->turning = false;
+  impl_->looking_up = false;
+  impl_->seen.clear();
+  // Those who waited for one of them may begin another.
+  const TaskSet dropped = std::exchange(impl_->tasks, TaskSet());
 }
 void Staples::see(const ServerName& name, Slot slot, const CertificatePtr& certificate) {
   impl_->see(SlotName{name, slot}, certificate);

@@ -71,6 +71,8 @@ class Staples {
   Staples(const Staples&) = delete;
 
   void start();
+  // Asks nobody any more; until start(). Who waits for a staple goes on without.
+  void stop();
 
   // One that was stored, or loaded from the store, and that handshakes are served with: where it
   // has a responder and no good staple, it is fetched soon (unless the store knows when to).

@@ -167,7 +167,7 @@ Task<CertificatePtr> Staples::Impl::with_staple(SlotName name, CertificatePtr ce
   const Subject subject{name.name, name.slot, certificate, certificate->leaf_hash()};
   for (Millis pause = kFirstPause;; pause = std::min(2 * pause, kLongestPause)) {
     const Millis left = end - parts.clock.now();
-    if (left <= 0ms) co_return certificate;
+    if (left <= 0ms || !started) co_return certificate;
     Task<StaplePtr> joining = join(subject, left);
     const Result<StaplePtr> staple = co_await std::move(joining).result();
     if (staple) co_return certificate->with_staple(*staple);

@@ -152,6 +152,68 @@ TEST_F(DnsProofsTest, TwoProofsOfOneDomainStandBesideEachOther) {
   EXPECT_FALSE(dns.overlapped);  // a hook program may read, change and write
 }
 
+// Another process takes over: it finds the row.
+TEST_F(DnsProofsTest, WhileHeldNothingIsWithdrawn) {
+  auto proof = published("a.test", "token");
+  proofs->hold();
+  proof = {};
+  clock.advance(2 * 24h);
+  EXPECT_EQ(dns.changes.size(), 1u);
+  EXPECT_EQ(store.dns_proofs.size(), 1u);
+  EXPECT_FALSE(proofs->changing());
+  // An order that is let come to its end publishes still.
+  auto other = published("b.test", "token");
+  EXPECT_EQ(dns.changes.size(), 2u);
+  proofs->release();
+  clock.advance(1ms);
+  EXPECT_EQ(dns.changes.size(), 3u);
+  EXPECT_EQ(store.dns_proofs.size(), 1u);
+}
+
+TEST_F(DnsProofsTest, WhatWasHeldIsTheNextOnesToWithdraw) {
+  auto proof = published("a.test", "token");
+  proofs->hold();
+  proof = {};
+  clock.advance(1s);
+  start();
+  EXPECT_EQ(dns.count(), 1u);
+  proofs->clean_up();
+  clock.advance(1s);
+  EXPECT_EQ(dns.count(), 0u);
+  EXPECT_THAT(store.dns_proofs, IsEmpty());
+}
+
+TEST_F(DnsProofsTest, ChangesThatAreUnderWayWhenItIsHeldComeToTheirEnd) {
+  std::vector<DnsProofs::Proof> standing;
+  for (int i = 0; i < 6; ++i) {
+    standing.push_back(published("n" + std::to_string(i) + ".test", "token"));
+  }
+  EXPECT_FALSE(proofs->changing());
+  dns.delay = 1s;
+  standing.clear();
+  clock.advance(500ms);
+  EXPECT_TRUE(proofs->changing());
+  proofs->hold();
+  clock.advance(1min);
+  EXPECT_FALSE(proofs->changing());
+  EXPECT_EQ(dns.count(), 2u);  // those that waited for a place
+  EXPECT_EQ(store.dns_proofs.size(), 2u);
+  proofs->release();
+  clock.advance(1min);
+  EXPECT_EQ(dns.count(), 0u);
+}
+
+TEST_F(DnsProofsTest, WhatNobodyHasAUseForIsNotPublishedWhileHeld) {
+  store.delay = 1s;
+  auto task = publish("a.test", "token");
+  task.start();
+  clock.advance(500ms);
+  proofs->hold();
+  task = {};
+  clock.advance(1min);
+  EXPECT_THAT(dns.changes, IsEmpty());
+}
+
 // Two orders may share an authorization of the CA, and so the value.
 TEST_F(DnsProofsTest, OneRecordServesTwoProofs) {
   auto first = published("a.test", "same");

@@ -41,6 +41,22 @@ TEST(CertificateCacheTest, FindsTheExactNameBeforeTheWildcard) {
   EXPECT_EQ(cache.find(name("a.w.test")), wild);
 }
 
+TEST(CertificateCacheTest, ClearLeavesTheConfiguredOnes) {
+  CertificateCache cache({});
+  const auto own = ca().issue({"own.test"});
+  cache.set_configured({{own, "files"}});
+  for (size_t i = 0; i < 4; ++i) cache.put(numbered(i), ca().issue({numbered(i).text()}));
+  cache.put_extras(name("x.own.test"), {});
+  cache.clear();
+  EXPECT_EQ(cache.size(), 0u);
+  EXPECT_EQ(cache.find(numbered(1)), nullptr);
+  EXPECT_EQ(cache.find(name("own.test")), own);
+  const auto again = ca().issue({"n1.test"});
+  cache.put(numbered(1), again);
+  EXPECT_EQ(cache.find(numbered(1)), again);
+  EXPECT_EQ(cache.size(), 1u);
+}
+
 TEST(CertificateCacheTest, TheLongestNameFindsItsWildcard) {
   CertificateCache cache({});
   std::string text = "a";

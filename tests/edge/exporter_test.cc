@@ -236,6 +236,40 @@ TEST_F(ExporterTest, WhatIsStoredIsWritten) {
   EXPECT_EQ(exported("a.test"), last->serial());
 }
 
+TEST_F(ExporterTest, WhileHeldItWritesAndTellsNothing) {
+  hook("cat >> $out/told");
+  start();
+  ASSERT_TRUE(rest());
+  const CertificatePtr first = put("a.test");
+  settle();
+  exporter->hold();
+  EXPECT_FALSE(exporter->busy());
+  const CertificatePtr second = put("b.test");
+  clock.advance(0ms);
+  clock.advance(1h);
+  EXPECT_EQ(exported("a.test"), first->serial());
+  EXPECT_FALSE(fs::exists(dir / "b.test"));
+  EXPECT_FALSE(fs::exists(folder / "told"));
+  exporter->release();
+  ASSERT_TRUE(rest());
+  EXPECT_EQ(exported("b.test"), second->serial());
+  EXPECT_TRUE(written("told"));
+}
+
+TEST_F(ExporterTest, StoppedItBeginsAnewLater) {
+  start();
+  ASSERT_TRUE(rest());
+  exporter->hold();
+  exporter->stop();
+  put("a.test");
+  clock.advance(1h);
+  EXPECT_FALSE(fs::exists(dir / "a.test"));
+  exporter->release();
+  exporter->start();
+  ASSERT_TRUE(rest());
+  EXPECT_TRUE(fs::exists(dir / "a.test/fullchain.pem"));
+}
+
 TEST_F(ExporterTest, ACrashBetweenKeyAndChainIsMendedAtTheStart) {
   put("a.test");
   start();

@@ -157,6 +157,26 @@ TEST_P(NotifyTest, ReloadsUpgradesAndSignsOfLife) {
   EXPECT_TRUE(hears("STOPPING=1"));
 }
 
+TEST_P(NotifyTest, ThatTheOldProcessIsTheMainOneAgain) {
+  const TempFolder folder;
+  const std::string path = (folder / "notify").string();
+  const bool abstract = GetParam();
+  NotifySocket systemd(abstract ? "@latchkey" + path : path);
+  Site site(without_ca());
+  site.edge.settings.directory = "https://127.0.0.1:1/dir";
+  ASSERT_TRUE(site.edge.start());
+  PlainClient stays(site.http.number());
+  ASSERT_GT(HttpConversation(stays).get("a.test").status, 0);
+  ASSERT_TRUE(site.edge.upgrade()) << site.edge.log();
+  site.edge.kill_the_new_one();
+  const std::string expected = "MAINPID=" + std::to_string(site.edge.pid()) + "\nREADY=1";
+  std::string heard;
+  do {
+    heard = systemd.message();
+  } while (!heard.empty() && heard != expected);
+  EXPECT_EQ(heard, expected) << site.edge.log();
+}
+
 INSTANTIATE_TEST_SUITE_P(Sockets, NotifyTest, ::testing::Bool(), [](const auto& test) {
   return std::string(test.param ? "AbstractName" : "Path");
 });

@@ -227,11 +227,11 @@ TEST_F(UpgradeTest, AReloadMeanwhileIsForBoth) {
   use_a_copy();
   ASSERT_TRUE(site_.edge.start());
   put_a_slow_one_in_its_place();
-  site_.edge.signal(SIGUSR2);
+  site_.edge.begin_upgrade();
   ASSERT_TRUE(site_.edge.wait_for("upgrade_begins"));
   EXPECT_EQ(site_.edge.reload(), "reloaded");
   let_it_go();
-  EXPECT_TRUE(site_.edge.wait_for("upgraded"));
+  ASSERT_TRUE(site_.edge.finish_upgrade()) << site_.edge.log();
   EXPECT_TRUE(site_.edge.wait_for("reloaded", 2)) << site_.edge.log();
 }
 

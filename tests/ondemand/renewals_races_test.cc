@@ -53,6 +53,21 @@ TEST_F(RenewalsRacesTest, WhatVisitorsHaveBroughtMeanwhileIsNotRenewedAgain) {
   EXPECT_EQ(orders(), 0u);
 }
 
+// Another process does it meanwhile, and dies.
+TEST_F(RenewalsRacesTest, AStopAtAnyMomentCanBeTakenBack) {
+  for (Millis after{0}; after < 1200ms; after += after < 20ms ? 1ms : 40ms) {
+    add_due("managed.test");
+    start();
+    clock.advance(after);
+    side->renewals->stop();
+    clock.advance(1min);
+    side->renewals->start();
+    clock.advance(10min);
+    EXPECT_GT(plan("managed.test").renew_at, now()) << "after " << after.count();
+    stop();
+  }
+}
+
 TEST_F(RenewalsRacesTest, TheOperatorsRenewalEndsWithTheName) {
   add("a.test");
   start();

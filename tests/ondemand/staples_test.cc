@@ -34,6 +34,28 @@ TEST_F(StaplesTest, AStapleIsRefreshedAtHalfOfItsLife) {
   }
 }
 
+// At any moment, also with somebody who waits for one.
+TEST_F(StaplesTest, StoppedItAsksNobodyUntilItIsStartedAgain) {
+  for (Millis after{0}; after < 120ms; after += 1ms) {
+    start();
+    const std::string one = "n" + std::to_string(after.count()) + ".test";
+    const CertificatePtr made = add(one);
+    auto waiting = staples->with_staple(name_of(one), Slot::kMain, made, 60s);
+    waiting.start();
+    advance(after);
+    staples->stop();
+    const size_t asked = source.asked.size();
+    advance(1min);
+    ASSERT_TRUE(waiting.done()) << after.count();
+    EXPECT_TRUE(waiting.outcome());
+    advance(24h);
+    EXPECT_EQ(source.asked.size(), asked) << after.count();
+    staples->start();
+    advance(1min);
+    EXPECT_NE(row(*made).staple, nullptr) << after.count();
+  }
+}
+
 TEST_F(StaplesTest, WithoutAResponderNobodyIsAsked) {
   start();
   add("a.test", "");

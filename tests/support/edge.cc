@@ -245,13 +245,23 @@ std::string Edge::reload(std::string_view config) {
 }
 
 bool Edge::upgrade(Millis limit) {
-  const size_t good = count("upgraded");
-  const size_t bad = count("upgrade_failed");
+  begin_upgrade();
+  return finish_upgrade(limit);
+}
+
+void Edge::begin_upgrade() {
+  upgrades_ = count("upgraded");
+  failed_upgrades_ = count("upgrade_failed");
   write_text(config_, settings.json());
   process_->signal(SIGUSR2);
-  eventually([&] { return count("upgraded") > good || count("upgrade_failed") > bad; }, limit);
+}
+
+bool Edge::finish_upgrade(Millis limit) {
+  eventually(
+      [&] { return count("upgraded") > upgrades_ || count("upgrade_failed") > failed_upgrades_; },
+      limit);
   const auto done = events("upgraded");
-  if (done.size() == good) return false;
+  if (done.size() == upgrades_) return false;
   const auto pid = static_cast<pid_t>(done.back().find("successor")->number);
   auto next = std::make_unique<Process>(pid, *process_);
   replaced_.push_back(std::exchange(process_, std::move(next)));
@@ -281,6 +291,12 @@ bool Edge::wait_for(std::string_view event, size_t times, Millis limit) const {
       },
       limit);
   return found;
+}
+
+void Edge::kill_the_new_one() {
+  process_->kill_hard();
+  process_ = std::move(replaced_.back());
+  replaced_.pop_back();
 }
 
 size_t Edge::count(std::string_view event, std::string_view name) const {

@@ -124,6 +124,11 @@ class Edge {
   // about from then on (true); or for the failure of the upgrade (false). The old ones live until
   // their connections have ended, or this goes.
   bool upgrade(Millis limit = Millis(30'000));
+  // In two steps, for who has something to do between them.
+  void begin_upgrade();
+  bool finish_upgrade(Millis limit = Millis(30'000));
+  // Kills the new process of the last upgrade: this is about the old one again.
+  void kill_the_new_one();
   std::vector<std::unique_ptr<Process>>& replaced() { return replaced_; }
   pid_t pid() const { return process_->pid(); }
   Process& process() { return *process_; }
@@ -161,6 +166,7 @@ class Edge {
   std::vector<std::unique_ptr<Process>> replaced_;
   std::unique_ptr<Process> process_;
   bool end_expected_ = false;
+  size_t upgrades_ = 0, failed_upgrades_ = 0;  // in the log, when the last one began
   Millis ready_after_{0};
 };
 

@@ -110,6 +110,10 @@ void Process::signal(int number) {
 std::optional<Process::Exit> Process::wait(Millis limit) {
   if (exit_) return exit_;
   const Fd handle(static_cast<int>(syscall(SYS_pidfd_open, pid_, 0)));
+  if (!handle && errno == ESRCH) {  // its parent, another program of ours, has waited
+    exit_ = Exit{};
+    return exit_;
+  }
   CHECK(handle);
   pollfd event{handle.get(), POLLIN, 0};
   if (poll(&event, 1, static_cast<int>(limit.count())) <= 0) return std::nullopt;
