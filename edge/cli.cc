@@ -83,7 +83,7 @@ Result<Config> short_start(const CommandLine& options) {
   const auto bad = [](const std::string& what) { return Error{ErrorCode::kInvalid, what}; };
   Config config;
   config.folder = std::filesystem::current_path();
-  Config::Acme issuer;
+  Config::Issuer issuer;
   issuer.name = options.one("--issuer");
   issuer.email = options.one("--email");
   issuer.accept_terms = options.has("--accept-terms");
