@@ -141,27 +141,38 @@ struct AuthorityProbes::Impl {
     co_return reply;
   }
 
+  // kIo, kTimeout: no connection; kProtocol: no such handshake.
+  Task<std::string> leaf_at(std::string address, uint16_t port, std::string sni,
+                            uint16_t max_version) {
+    Task<std::unique_ptr<PlainSocket>> dialing = dial(loop, std::move(address), port);
+    std::unique_ptr<PlainSocket> socket = co_await limited(clock, kDialLimit, std::move(dialing));
+    ssl_st* const ssl = SSL_new(context.get());
+    CHECK(ssl != nullptr);
+    SSL_set_connect_state(ssl);
+    CHECK(SSL_set_max_proto_version(ssl, max_version) == 1);
+    SSL_set_enforce_rsa_key_usage(ssl, 0);
+    CHECK(SSL_set_tlsext_host_name(ssl, sni.c_str()) == 1);
+    ClientTlsSocket tls(std::move(socket), clock, *ssl);
+    Result<std::string> leaf = co_await shake_hands(tls, ssl).result();
+    co_return leaf;
+  }
+
   // Another address is tried where no connection is had: a server that answers is the server.
   Task<std::string> acme_tls(ServerName name, uint16_t port) {
     const std::vector<std::string> tried = co_await addresses(name.text());
+    const std::string sni = name.is_ip() ? acme::reverse_name(name).text() : name.text();
     std::string why;
     for (const std::string& address : tried) {
-      Task<std::unique_ptr<PlainSocket>> dialing = dial(loop, address, port);
-      Result<std::unique_ptr<PlainSocket>> socket =
-          co_await limited(clock, kDialLimit, std::move(dialing)).result();
-      if (!socket) {
-        why += (why.empty() ? "" : "; ") + address + ": " + socket.error().message;
-        continue;
+      Result<std::string> leaf = co_await leaf_at(address, port, sni, TLS1_3_VERSION).result();
+      // With TLS 1.3 BoringSSL takes no key that must not sign. lego's challenge certificates say
+      // that theirs must not.
+      if (!leaf && leaf.error().message.find("KEY_USAGE") != std::string::npos) {
+        leaf = co_await leaf_at(address, port, sni, TLS1_2_VERSION).result();
       }
-      ssl_st* const ssl = SSL_new(context.get());
-      CHECK(ssl != nullptr);
-      SSL_set_connect_state(ssl);
-      const std::string sni = name.is_ip() ? acme::reverse_name(name).text() : name.text();
-      CHECK(SSL_set_tlsext_host_name(ssl, sni.c_str()) == 1);
-      ClientTlsSocket tls(*std::move(socket), clock, *ssl);
-      Result<std::string> leaf = co_await shake_hands(tls, ssl).result();
       if (leaf) co_return leaf;
-      co_return std::move(leaf).error().in(address);
+      Error error = std::move(leaf).error().in(address);
+      if (error.code == ErrorCode::kProtocol) co_return error;
+      why += (why.empty() ? "" : "; ") + error.message;
     }
     co_return Error{ErrorCode::kIo, "no connection: " + why};
   }

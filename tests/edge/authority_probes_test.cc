@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdio>
 #include <optional>
 
 #include "acme/authority/validation.h"
@@ -13,6 +14,8 @@
 #include "tests/support/challenge_dns.h"
 #include "tests/support/challenge_responder.h"
 #include "tests/support/http_server.h"
+#include "tests/support/ports.h"
+#include "tests/support/process.h"
 #include "tests/support/temp_folder.h"
 #include "tests/support/test_loop.h"
 
@@ -20,12 +23,23 @@ namespace latchkey::edge {
 namespace {
 
 using acme::ChallengeType;
+using namespace std::chrono_literals;
 
 constexpr const char* kKeyAuthorization = "token-1.thumbprint-1";
 
 ServerName name(const std::string& text) {
   auto address = ServerName::parse_ip(text);
   return address ? *address : *ServerName::parse(text);
+}
+
+std::string hex(std::string_view bytes) {
+  std::string text;
+  for (const char c : bytes) {
+    char digits[4];
+    std::snprintf(digits, sizeof digits, "%02x", static_cast<uint8_t>(c));
+    text += digits;
+  }
+  return text;
 }
 
 class AuthorityProbesTest : public ::testing::Test {
@@ -71,6 +85,36 @@ TEST_F(AuthorityProbesTest, ATlsServerProvesNamesAndAddresses) {
   }
   const auto nothing = look(ChallengeType::kTlsAlpn01, "a.test");
   EXPECT_EQ(nothing.type, "tls") << nothing.detail;
+}
+
+// As lego makes them.
+TEST_F(AuthorityProbesTest, ACertificateWhoseKeyMustNotSignIsStillLookedAt) {
+  const std::string files = folder_ / "server";
+  const std::string digest = "DER:0420" + hex(acme::sha256(kKeyAuthorization));
+  test::Process::Options made;
+  made.args = {"openssl",  "req",
+               "-x509",    "-newkey",
+               "rsa:2048", "-nodes",
+               "-subj",    "/CN=x",
+               "-keyout",  files + ".key",
+               "-out",     files + ".pem",
+               "-addext",  "subjectAltName=DNS:a.test",
+               "-addext",  "keyUsage=keyEncipherment",
+               "-addext",  "1.3.6.1.5.5.7.1.31=critical," + digest};
+  made.output = folder_ / "openssl.log";
+  const test::ProgramEnded ended = test::run_to_end(std::move(made));
+  ASSERT_EQ(ended.code, 0) << ended.output;
+  const test::ReservedPort port{test::ReservedPort::Hold::kFree};
+  test::Process::Options server;
+  server.args = {
+      "openssl",      "s_server", "-accept",     "127.0.0.1:" + std::to_string(port.number()),
+      "-www",         "-alpn",    "acme-tls/1",  "-cert",
+      files + ".pem", "-key",     files + ".key"};
+  server.output = folder_ / "server.log";
+  test::Process process(std::move(server));
+  ASSERT_TRUE(process.wait_for_line("ACCEPT", 20s));
+  const auto result = look(ChallengeType::kTlsAlpn01, "a.test", port.number());
+  EXPECT_TRUE(result.valid) << result.detail;
 }
 
 TEST_F(AuthorityProbesTest, RecordsBehindCnamesProveANameButNotAnEndlessChainOfThem) {
