@@ -48,8 +48,12 @@ Task<ServerAnswer> CertificateAnswers::download(ServerCall call) {
     co_return malformed("a certificate is read by POST-as-GET: an empty payload");
   }
   const std::string serial = call.route.id;
-  const std::optional<IssuedCertificate> certificate = co_await find(serial);
-  if (!certificate) co_return unknown("there is no such certificate, or not any more");
+  std::shared_ptr<const IssuedCertificate> certificate = context_.issued.get(serial);
+  if (certificate == nullptr) {
+    std::optional<IssuedCertificate> stored = co_await find(serial);
+    if (!stored) co_return unknown("there is no such certificate, or not any more");
+    certificate = std::make_shared<const IssuedCertificate>(*std::move(stored));
+  }
   if (certificate->holder != call.account->id) {
     co_return unauthorized("that is another account's certificate");
   }

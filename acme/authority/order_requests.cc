@@ -201,6 +201,9 @@ Task<> OrderRequests::issue(LiveOrderPtr order, LeafRequest request) {
       order->order.status = valid.status;
       order->order.serial = valid.serial;
       order->order.expires = valid.expires;
+      const std::string serial = made->serial;
+      static_cast<void>(
+          context_.issued.put(serial, std::make_shared<const IssuedCertificate>(*made), 1));
       context_.log.debug("acme_certificate_issued", "a certificate was issued to an account",
                          {{"authority", context_.name()},
                           {"account", order->order.account},

@@ -105,10 +105,10 @@ struct AcmeServer::Impl {
 };
 
 Task<HttpReply> AcmeServer::Impl::handle(HttpRequest request, std::string client) {
-  const std::optional<ServerRoute> found = parse_route(request.url, context.name());
-  ServerRoute route = found.value_or(ServerRoute{});
+  const ServerRoute route = parse_route(request.url, context.name());
   const bool post = request.method == "POST";
-  if (!found) co_return reply_of(unknown("there is nothing at this URL"), route, post);
+  if (route.kind == Kind::kNothing)
+    co_return reply_of(unknown("there is nothing at this URL"), route, post);
   if (in_flight >= kMaxInFlight) {
     ServerProblem busy = rate_limited("too many requests are under way", std::chrono::seconds(1));
     busy.status = 503;
@@ -270,6 +270,7 @@ Task<ServerAnswer> AcmeServer::Impl::act(ServerCall call) {
       return certificates.download(std::move(call));
     case Kind::kRevokeCert:
       return certificates.revoke(std::move(call));
+    case Kind::kNothing:
     case Kind::kDirectory:
     case Kind::kNewNonce:
     case Kind::kRenewalInfo:

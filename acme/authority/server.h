@@ -27,9 +27,13 @@ struct AcmeServerOptions {
 };
 
 // An RFC 8555 server for one authority (with RFC 8737, 8738 and 9773). Control thread.
+//
+// What a client has seen is on disk, save for nonces, limits of rate and which certificate an order
+// replaces. Challenges are looked at, and certificates made, by tasks of our own: who goes away
+// stops nothing. A look that a restart has cut off is taken up by the next request for it.
 class AcmeServer {
  public:
-  // All outlive us.
+  // All outlive us; the tasks of handle() do not.
   AcmeServer(AcmeServerOptions options, Authority& authority, AuthorityStore& store, Probes& probes,
              Clock& clock, Log& log);
   ~AcmeServer();

@@ -95,16 +95,15 @@ bool read_object(const std::vector<std::string_view>& parts, ServerRoute& route)
 
 }  // namespace
 
-std::optional<ServerRoute> parse_route(std::string_view url, std::string_view authority) {
-  const size_t scheme = url.find("://");
-  if (scheme == std::string_view::npos) return std::nullopt;
-  const size_t path_at = url.find('/', scheme + 3);
-  if (path_at == std::string_view::npos) return std::nullopt;
-  const std::string prefix = joined("/acme/", {authority});
-  if (!url.substr(path_at).starts_with(prefix)) return std::nullopt;
+ServerRoute parse_route(std::string_view url, std::string_view authority) {
   ServerRoute route;
+  const size_t scheme = url.find("://");
+  const size_t path_at = scheme == std::string_view::npos ? scheme : url.find('/', scheme + 3);
+  const std::string prefix = joined("/acme/", {authority});
+  if (path_at == std::string_view::npos || !url.substr(path_at).starts_with(prefix)) return route;
+  std::string_view path = url.substr(path_at + prefix.size());
+  if (!path.empty() && path.front() != '/') return route;
   route.base = url.substr(0, path_at + prefix.size());
-  std::string_view path = url.substr(route.base.size());
   std::string_view query;
   if (const size_t mark = path.find('?'); mark != std::string_view::npos) {
     query = path.substr(mark + 1);
@@ -115,15 +114,15 @@ std::optional<ServerRoute> parse_route(std::string_view url, std::string_view au
     route.kind = one.kind;
     return route;
   }
-  if (path.empty() || path.front() != '/') return std::nullopt;
   const std::vector<std::string_view> parts = parts_of(path);
-  if (parts.size() < 2 || !is_id(parts[1]) || !read_object(parts, route)) return std::nullopt;
-  route.id = parts[1];
-  if (route.kind == Kind::kOrders && query.starts_with("after=")) {
-    route.after = query.substr(6, kMaxPart);
-    if (!is_id(route.after)) return std::nullopt;
+  ServerRoute object = route;
+  if (parts.size() < 2 || !is_id(parts[1]) || !read_object(parts, object)) return route;
+  object.id = parts[1];
+  if (object.kind == Kind::kOrders && query.starts_with("after=")) {
+    object.after = query.substr(6, kMaxPart);
+    if (!is_id(object.after)) return route;
   }
-  return route;
+  return object;
 }
 
 std::string account_url(std::string_view base, std::string_view id) {

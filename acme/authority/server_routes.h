@@ -11,6 +11,7 @@ namespace latchkey::acme {
 // What a URL of the server is about.
 struct ServerRoute {
   enum class Kind {
+    kNothing,  // there is nothing at that URL
     kDirectory,
     kNewNonce,
     kNewAccount,
@@ -26,7 +27,7 @@ struct ServerRoute {
     kChallenge,      // id: the order's; index: the authorization's; type
     kCertificate,    // id: the serial; index: of the chain
   };
-  Kind kind = Kind::kDirectory;
+  Kind kind = Kind::kNothing;
   std::string base;  // "https://ca.example:8443/acme/local"
   std::string id{};
   size_t index = 0;
@@ -34,9 +35,9 @@ struct ServerRoute {
   std::string after{};
 };
 
-// `url`: whole, as the client asked for it. nullopt: nothing is there, or it is not the authority's
-// of that name.
-std::optional<ServerRoute> parse_route(std::string_view url, std::string_view authority);
+// `url`: whole, as the client asked for it. Without a `base` where it is not the authority's of
+// that name.
+ServerRoute parse_route(std::string_view url, std::string_view authority);
 
 std::string account_url(std::string_view base, std::string_view id);
 std::string orders_url(std::string_view base, std::string_view account, std::string_view after);

@@ -100,6 +100,9 @@ class AcmeServerFixture : public ::testing::Test {
   void restart() {
     server.reset();
     authority.emplace(AuthorityOptions{"local"}, store, clock, log);
+    Task<> keys = authority->keep();
+    keys.start();
+    EXPECT_TRUE(keys.done() && keys.outcome());
     server = std::make_unique<AcmeServer>(options, *authority, store, probes, clock, log);
   }
 
