@@ -11,7 +11,7 @@ say() { printf '%s\n' "$*" >&2; }
 build="g++ cmake ninja-build pkg-config|pkgconf dpkg-dev xz-utils ca-certificates
   libuv1-dev libc-ares-dev libcurl4-gnutls-dev|libcurl4-openssl-dev rapidjson-dev libnghttp2-dev libsqlite3-dev libpq-dev
   libpsl-dev libidn2-dev libbrotli-dev zlib1g-dev node-llhttp libgtest-dev libgmock-dev libbenchmark-dev"
-demo="pebble openssl curl ca-certificates"
+demo="curl ca-certificates"
 test="pebble caddy certbot lego dehydrated uacme bind9 bind9-dnsutils nginx-light openssl curl sqlite3 binutils faketime nghttp2-client nodejs
   chromium"
 ci="clang clang-format clang-tidy libclang-rt-14-dev llvm ccache git"

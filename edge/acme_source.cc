@@ -83,6 +83,7 @@ std::string user_agent() {
 
 AcmeSource::AcmeSource(const Config& config, size_t index, std::string eab_key, Parts parts)
     : index_(index),
+      directory_(config.issuers[index].directory),
       parts_(parts),
       proves_wildcards_(parts.dns != nullptr && has_dns(config.issuers[index])) {
   const Config::Issuer& from = config.issuers[index];

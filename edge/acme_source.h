@@ -48,6 +48,7 @@ class AcmeSource final : public CertificateSource, private acme::Pacer {
 
   // See AcmeIssuer::prepare().
   Task<> prepare();
+  const std::string& directory() const { return directory_; }
   // The account's acts are the operator's.
   acme::AcmeIssuer& issuer() { return *issuer_; }
   const acme::AcmeIssuer::Counts& counts() const { return issuer_->counts(); }
@@ -57,6 +58,7 @@ class AcmeSource final : public CertificateSource, private acme::Pacer {
   void throttled(const acme::Throttle& throttle) override;
 
   const size_t index_;
+  const std::string directory_;
   const Parts parts_;
   const bool proves_wildcards_;
   // The last throttle that was told.

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/json.h"
+#include "edge/admin_authorities.h"
 #include "edge/admin_names.h"
 #include "edge/admin_query.h"
 #include "edge/admin_reply.h"
@@ -96,6 +97,7 @@ Task<AdminReply> answer_admin(Steering& steering, AdminRequest request) {
   }
   if (path == "/events" && method == "GET") return answer_events(steering, std::move(request));
   if (path == "/events") return said(only("GET"));
+  if (path.starts_with("/authorities")) return answer_authorities(steering, std::move(request));
   if (path.starts_with(kNames)) return answer_name(steering, std::move(request));
   if (path.starts_with(kAccounts)) {
     std::string rest = path.substr(kAccounts.size());
@@ -104,7 +106,7 @@ Task<AdminReply> answer_admin(Steering& steering, AdminRequest request) {
   return said(
       refused(404,
               "no such path; /status, /healthz, /readyz, /budget, /names, /events, /accounts, "
-              "/certificates:import and /config:reload are there"));
+              "/authorities, /certificates:import and /config:reload are there"));
 }
 
 }  // namespace latchkey::edge

@@ -105,13 +105,8 @@ std::string certificate_text(const JsonValue& certificate) {
     rows.add("twin", text);
   }
   std::string out = rows.str();
-  std::string_view pem = certificate.text_of("pem");
-  if (!pem.empty()) out += "\n";
-  while (!pem.empty()) {
-    const size_t end = std::min(pem.find('\n'), pem.size());
-    out += printable(pem.substr(0, end)) + "\n";
-    pem.remove_prefix(std::min(end + 1, pem.size()));
-  }
+  const std::string_view pem = certificate.text_of("pem");
+  if (!pem.empty()) out += "\n" + printable_lines(pem);
   return out;
 }
 
@@ -150,6 +145,35 @@ std::string accounts_text(const JsonValue& accounts) {
     out += head + "\n" + rows.str();
   }
   return out;
+}
+
+std::string authorities_text(const JsonValue& authorities) {
+  std::string out;
+  for (const JsonValue& authority : list_of(authorities, "authorities")) {
+    std::string head = text_at(authority, "issuer");
+    join(head, text_at(authority, "error"), ": ");
+    Rows rows("  ");
+    rows.add("directory", text_at(authority, "directory"));
+    rows.add("CRLs and OCSP", text_at(authority, "status_url"));
+    rows.add("signed", std::to_string(static_cast<int64_t>(number_of(authority, "signed"))) +
+                           " since the start");
+    out += head + "\n" + rows.str();
+    for (const JsonValue& signer : list_of(authority, "signers")) {
+      Rows about("    ");
+      about.add("serial", text_at(signer, "serial"));
+      about.add("sha256", text_at(signer, "sha256"));
+      about.add("valid",
+                "from " + text_at(signer, "not_before") + " until " + text_at(signer, "not_after"));
+      if (is_true(signer, "active")) about.add("replaced by", text_at(signer, "replace_at"));
+      out += "  " + text_at(signer, "kind") + " " + text_at(signer, "subject") +
+             (is_true(signer, "active") ? ", which signs" : "") + "\n" + about.str();
+    }
+  }
+  return out.empty() ? "There is no embedded authority.\n" : out;
+}
+
+std::string roots_text(const JsonValue& roots) {
+  return printable_lines(roots.text_of("pem"));
 }
 
 std::string deed_text(const JsonValue& done) {

@@ -22,6 +22,8 @@ std::string deed_text(const JsonValue& done);
 std::string certificate_text(const JsonValue& certificate);  // and its chain in PEM
 std::string events_text(const JsonValue& events);            // the newest last
 std::string accounts_text(const JsonValue& accounts);
+std::string authorities_text(const JsonValue& authorities);
+std::string roots_text(const JsonValue& roots);  // PEM, nothing else
 
 // Pages of the list of certificates, a line each; columns stay where they are from page to page
 // unless they must be wider.

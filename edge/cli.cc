@@ -59,14 +59,22 @@ To the process that runs (--socket PATH, or --config FILE for its admin.socket; 
   latchkey account roll-key ISSUER  give the account a new key
   latchkey account deactivate ISSUER, reactivate ISSUER
                                     no orders there; register a new account and order again
+  latchkey authority root [ISSUER]  the root of an authority in this program, PEM: what clients
+                                    are to trust
+  latchkey authority status         the authorities, their roots and intermediates
+  latchkey authority rotate [ISSUER]
+                                    a new intermediate now; old certificates stay good
+    --root                    a new root, too; clients must come to trust it
   latchkey reload                   read the configuration again; exit 78 if it is bad
 
 Without a file:
+  latchkey run --ask URL --upstream URL
   latchkey run --ask URL --upstream URL --issuer letsencrypt-staging --accept-terms
     --ask URL                 the endpoint that says whether a name is wanted (Caddy's contract)
     --allow NAME              a name or "*.suffix" that is wanted without asking; may be repeated
     --upstream URL            where requests go; may be repeated
-    --issuer NAME             letsencrypt or letsencrypt-staging
+    --issuer NAME             local (the default: a CA in this program, see authority root),
+                              letsencrypt or letsencrypt-staging
     --issuer-directory URL    another CA's ACME directory
     --issuer-ca-file FILE     the roots to trust for that CA's own HTTPS
     --email ADDRESS           for the CA's warnings
@@ -90,18 +98,21 @@ Result<Config> short_start(const CommandLine& options) {
   issuer.directory = options.one("--issuer-directory");
   if (!issuer.directory.empty()) {
     issuer.name = "acme";
+  } else if (issuer.name == "local" || issuer.name.empty()) {
+    issuer.name = "local";
+    issuer.authority.emplace();
+    issuer.challenges.clear();
   } else if (issuer.name == "letsencrypt") {
     issuer.directory = "https://acme-v02.api.letsencrypt.org/directory";
   } else if (issuer.name == "letsencrypt-staging") {
     issuer.directory = "https://acme-staging-v02.api.letsencrypt.org/directory";
-  } else if (issuer.name.empty()) {
-    return bad("--issuer is missing: letsencrypt, letsencrypt-staging, or --issuer-directory URL");
   } else {
-    return bad("--issuer: expected letsencrypt or letsencrypt-staging, got \"" + issuer.name +
-               "\"");
+    return bad("--issuer: expected local, letsencrypt or letsencrypt-staging, got \"" +
+               issuer.name + "\"");
   }
   if (options.has("--issuer-ca-file")) issuer.ca_file = options.one("--issuer-ca-file");
   config.issuers.push_back(issuer);
+  config.on_demand.per_registered_domain = default_bound(config);
 
   if (options.has("--ask")) config.on_demand.ask.emplace().url = options.one("--ask");
   if (options.has("--allow")) config.on_demand.allow = options.all("--allow");

@@ -51,6 +51,9 @@ constexpr AdminVerb kVerbs[] = {
     {"certs", "renew", "POST", "/names/", "NAME", ":renew", kWholeOrder, obtain_text},
     {"certs", "revoke", "POST", "/names/", "NAME", ":revoke", kAtTheCa, deed_text},
     {"certs", "evict", "POST", "/names/", "NAME", ":evict", kLook, deed_text},
+    {"authority", "root", "GET", "/authorities:root", nullptr, "", kLook, roots_text},
+    {"authority", "status", "GET", "/authorities", nullptr, "", kLook, authorities_text},
+    {"authority", "rotate", "POST", "/authorities:rotate", nullptr, "", kLook, deed_text},
     {"account", "list", "GET", "/accounts", nullptr, "", kLook, accounts_text},
     {"account", "roll-key", "POST", "/accounts/", "ISSUER", ":roll-key", kAtTheCa, deed_text},
     {"account", "deactivate", "POST", "/accounts/", "ISSUER", ":deactivate", kAtTheCa, deed_text},
@@ -78,10 +81,12 @@ CommandSyntax syntax_of(const AdminVerb& verb) {
   CommandSyntax syntax;
   syntax.options = {"--socket", "--config"};
   syntax.flags = {"--json"};
-  syntax.words = verb.argument != nullptr || verb.word == "events" ? 1 : 0;
+  const bool of_authority = verb.group == "authority" && verb.word != "status";
+  syntax.words = verb.argument != nullptr || verb.word == "events" || of_authority ? 1 : 0;
   const auto also = [&](const char* option) { syntax.options.emplace_back(option); };
   if (verb.word == "revoke") also("--reason");
   if (verb.word == "events") also("--limit");
+  if (verb.word == "rotate") syntax.flags.emplace_back("--root");
   if (verb.group == "certs" && verb.word == "list") {
     also("--contains");
     also("--expires-within");
@@ -99,6 +104,12 @@ Result<AdminCall> call_of(const AdminVerb& verb, const CommandLine& line) {
                                             (*verb.argument == 'I' ? "an " : "a ") + verb.argument};
     }
     call.path += percent_encode(argument) + verb.behind;
+  } else if (verb.word == "rotate") {
+    JsonObject body;
+    if (!argument.empty()) body.text("issuer", argument);
+    call.body = body.boolean("root", line.has("--root")).str();
+  } else if (verb.group == "authority") {
+    if (!argument.empty()) call.path += "?issuer=" + percent_encode(argument);
   } else if (!line.words().empty()) {  // of events
     call.path = "/names/" + percent_encode(argument) + "/events";
   }

@@ -1,10 +1,9 @@
 // The keys of embedded authorities, and their rules.
 #include <algorithm>
 
-#include "base/address_ranges.h"
+#include "edge/allowed_names.h"
 #include "edge/config_read.h"
 #include "edge/listener.h"
-#include "policy/allowlist.h"
 
 namespace latchkey::edge {
 namespace {
@@ -16,13 +15,9 @@ constexpr Millis kLongestRoot = 50 * 366 * kDay;
 constexpr Millis kLongestIntermediate = 20 * 366 * kDay;
 constexpr Millis kLongestLeaf = 398 * kDay;  // what browsers take at most
 constexpr size_t kMaxEabKeys = 1000;
+constexpr char kAllowed[] =
+    "a list of names, \"*.suffix\" patterns, addresses and ranges like \"10.0.0.0/8\"";
 
-bool is_allow_entry(std::string_view text) {
-  return Allowlist::parse_entry(text).has_value();
-}
-bool is_allowed_to_others(std::string_view text) {
-  return is_allow_entry(text) || AddressRanges().add(text).has_value();
-}
 bool is_host(std::string_view text) {
   return ServerName::parse(text).has_value();
 }
@@ -36,9 +31,7 @@ void read_lifetime(Section& section, const char* key, Millis least, Millis most,
 
 void read_server(Section& section, AcmeServerConfig& out) {
   section.texts("hosts", out.hosts, "a list of names like \"ca.internal.example\"", is_host);
-  section.texts("allow", out.allow,
-                "a list of names, \"*.suffix\" patterns, addresses and ranges like \"10.0.0.0/8\"",
-                is_allowed_to_others);
+  section.texts("allow", out.allow, kAllowed, AllowedNames::is_entry);
   section.optional_text("authority", out.authority, "an issuer's name or null", is_not_empty);
   section.boolean("eab_required", out.eab_required);
   section.sections("eab_keys", [&](Section& key) { read_eab(key, out.eab_keys.emplace_back()); });
@@ -94,7 +87,7 @@ void read_authority(Section& section, AuthorityConfig& out) {
                 lifetimes.intermediate);
   read_lifetime(section, "leaf_lifetime", 10s, kLongestLeaf, lifetimes.leaf);
   section.number("renewal_window_ratio", 0.01, 0.99, lifetimes.renewal_window_ratio);
-  section.texts("allow", out.allow, "a list of names and \"*.suffix\" patterns", is_allow_entry);
+  section.texts("allow", out.allow, kAllowed, AllowedNames::is_entry);
   if (auto good = acme::check_lifetimes(lifetimes); !good) section.complain(good.error().message);
 }
 

@@ -31,6 +31,13 @@ std::string show_fraction(double number) {
   return {text.data(), end.ptr};
 }
 
+// All of them, where a judgement depends on the last one.
+std::string show_exactly(double number) {
+  std::array<char, 32> text{};
+  const auto end = std::to_chars(text.data(), text.data() + text.size(), number);
+  return {text.data(), end.ptr};
+}
+
 std::string show_rate(const std::optional<RateConfig>& rate) {
   if (!rate) return "null";
   return JsonObject().number("burst", rate->burst).text("per", show_duration(rate->per)).str();
@@ -63,7 +70,7 @@ std::string show_authority(const AuthorityConfig& authority) {
       .text("root_lifetime", show_duration(lifetimes.root))
       .text("intermediate_lifetime", show_duration(lifetimes.intermediate))
       .text("leaf_lifetime", show_duration(lifetimes.leaf))
-      .raw("renewal_window_ratio", show_fraction(lifetimes.renewal_window_ratio))
+      .raw("renewal_window_ratio", show_exactly(lifetimes.renewal_window_ratio))
       .raw("allow", list(authority.allow))
       .str();
 }

@@ -107,6 +107,23 @@ WorkerShared Control::make_shared_state() {
     to_control.post(
         [this, name, slot, worker] { plane_->certificates(slot).visitor_back(name, worker.id()); });
   };
+  if (config_.acme_server) {
+    auto door = std::make_shared<AcmeDoor>();
+    for (const std::string& host : config_.acme_server->hosts) {
+      door->hosts.insert(ServerName::parse(host)->text());
+    }
+    door->ask = [this, to_control = loop_.address()](HttpRequest request, std::string client,
+                                                     Mailbox::Address reply_to,
+                                                     AcmeDoor::Done done) {
+      auto letter = std::make_shared<HttpRequest>(std::move(request));
+      to_control.post([this, letter, client = std::move(client), reply_to, done = std::move(done)] {
+        plane_->answer_acme(std::move(*letter), client, [reply_to, done](HttpReply reply) {
+          reply_to.post([done, reply = std::move(reply)] { done(reply); });
+        });
+      });
+    };
+    shared.acme = std::move(door);
+  }
   shared.recheck = [this, to_control = loop_.address()](const ServerName& name) {
     to_control.post([this, name] { plane_->recheck(name); });
   };
@@ -166,6 +183,7 @@ void Control::open_reloader() {
   hooks.apply = [this](const Reloader::Snapshot& snapshot) {
     plane_->replace_allowlist(snapshot.allowlist);
     plane_->replace_configured(snapshot.config);
+    plane_->replace_acme_allow(snapshot.config);
     const auto tls = make_tls(snapshot.tls);
     for (const auto& worker : workers_) {
       worker->post([routes = snapshot.routes, fallback = snapshot.fallback, tls,

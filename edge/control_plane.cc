@@ -35,6 +35,7 @@ bool ControlPlane::call_off(const ServerName& name) {
 
 void ControlPlane::start() {
   for (const auto& source : sources_) tasks_.spawn(prepare(*source));
+  for (const auto& authority : authorities_) tasks_.spawn(prepare_authority(*authority));
   tasks_.spawn(resume_orders());
   want_managed_names();
   renewals_->start();
@@ -127,6 +128,8 @@ Task<> ControlPlane::sweep() {
         events_->tell(std::move(event));
       }
     }
+    Task<> sweeping_authorities = sweep_authorities(time.now());
+    co_await std::move(sweeping_authorities);
     co_await sleep(loop_.clock(), kSweepEvery);
   }
 }
@@ -179,6 +182,9 @@ void ControlPlane::log_counts() const {
   int64_t asked = 0, orders = 0;
   if (policy_->ask() != nullptr) asked = number(policy_->ask()->counts().calls);
   for (const auto& source : sources_) orders += number(source->counts().orders);
+  for (const auto& source : authority_sources_) {
+    orders += static_cast<int64_t>(source->signed_count());
+  }
   log_.info("counts_issuance", "since the start",
             {{"ask_calls", asked},
              {"orders", orders},

@@ -5,6 +5,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "acme/authority/authority.h"
 #include "acme/challenges.h"
 #include "acme/dns_proofs.h"
 #include "base/curl_http_client.h"
@@ -14,7 +15,9 @@
 #include "cache/certificate_cache.h"
 #include "cache/sqlite_store.h"
 #include "cache/state_lock.h"
+#include "edge/acme_serving.h"
 #include "edge/acme_source.h"
+#include "edge/authority_source.h"
 #include "edge/config.h"
 #include "edge/configured.h"
 #include "edge/event_log.h"
@@ -85,6 +88,10 @@ class ControlPlane {
   void replace_allowlist(std::shared_ptr<const Allowlist> allowlist);
   // The configured certificates of a new configuration.
   void replace_configured(const Config& config) { configured_->set(config); }
+  // acme_server.allow of a new configuration.
+  void replace_acme_allow(const Config& config);
+  // A request for a host of acme_server (see AcmeHost). `done` is called once, perhaps from within.
+  void answer_acme(HttpRequest request, std::string client, std::function<void(HttpReply)> done);
   // A name in memory was visited.
   void note_use(const ServerName& name, Slot slot);
 
@@ -110,7 +117,10 @@ class ControlPlane {
   const Staples& staples() const { return *staples_; }
   const Configured& configured() const { return *configured_; }
   const Webhook* webhook() const { return webhook_.get(); }  // null: there is none
+  // All issuers, as the configuration has them: CAs, and authorities in here.
+  const std::vector<CertificateSource*>& issuers() const { return issuers_; }
   std::vector<std::unique_ptr<AcmeSource>>& sources() { return sources_; }
+  std::vector<std::unique_ptr<AuthoritySource>>& authorities() { return authority_sources_; }
 
   void log_counts() const;
 
@@ -123,6 +133,12 @@ class ControlPlane {
   Result<> open_events();
   Result<> open_dns();
   Result<> open_issuers();
+  // control_plane_authority.cc
+  CertificateSource* open_authority(const Config::Issuer& from);
+  Result<> open_acme_server();
+  acme::Authority* find_responder(const std::string& url) const;
+  Task<> prepare_authority(acme::Authority& authority);
+  Task<> sweep_authorities(WallTime now);
   void open_staples();
   void open_configured();
   void open_issuances();
@@ -168,7 +184,11 @@ class ControlPlane {
   std::unique_ptr<acme::DnsRecords> dns_records_;
   std::unique_ptr<acme::DnsProofs> dns_proofs_;  // null: dns-01 is not configured
   std::vector<std::unique_ptr<AcmeSource>> sources_;
+  std::vector<std::unique_ptr<acme::Authority>> authorities_;
+  std::vector<std::unique_ptr<AuthoritySource>> authority_sources_;  // of authorities_
+  std::vector<CertificateSource*> issuers_;  // of these two, in the configuration's order
   std::unique_ptr<OrderDesk> desk_;
+  std::unique_ptr<AcmeServing> acme_serving_;  // null: no authority is there for others
   std::unique_ptr<Prefetcher> prefetcher_;
   std::unique_ptr<Prefetcher> twins_;  // of Slot::kRsa
   std::unique_ptr<Ledger> ledger_;

@@ -71,7 +71,8 @@ Result<> ControlPlane::open_dns() {
 }
 
 void ControlPlane::open_staples() {
-  ocsp_ = std::make_unique<OcspSource>(loop_, log_);
+  ocsp_ = std::make_unique<OcspSource>(
+      loop_, log_, [this](const std::string& responder) { return find_responder(responder); });
   Staples::Options options;
   options.enabled = config_.ocsp;
   Staples::Parts parts{

@@ -237,29 +237,32 @@ Result<> ControlPlane::open_issuers() {
   OrderQueue::Options places;
   places.max_orders = static_cast<size_t>(on_demand.max_orders);
   for (const Config::Issuer& from : config_.issuers) {
-    limited.push_back({from.name, limits_of(from).limits()});
+    limited.push_back({from.name, limits_of(from).limits(), !from.authority});
     places.max_per_issuer.push_back(static_cast<size_t>(from.max_orders));
   }
   budget_ = std::make_unique<Budget>(std::move(limited), rate_of(on_demand.throttle),
                                      rate_of(on_demand.per_registered_domain));
   keeper_ = std::make_unique<BudgetKeeper>(*budget_, *store_, loop_.clock(), log_);
   queue_ = std::make_unique<OrderQueue>(std::move(places), *budget_, loop_.clock());
-  std::vector<CertificateSource*> sources;
   for (size_t i = 0; i < config_.issuers.size(); ++i) {
+    const Config::Issuer& from = config_.issuers[i];
+    if (from.authority) {
+      issuers_.push_back(open_authority(from));
+      continue;
+    }
     std::string eab_key;
-    if (const auto& eab = config_.issuers[i].eab) {
+    if (const auto& eab = from.eab) {
       auto key = read_eab_key(config_.file(eab->hmac_key_file));
-      if (!key) return std::move(key).error().in("issuer " + config_.issuers[i].name);
+      if (!key) return std::move(key).error().in("issuer " + from.name);
       eab_key = *std::move(key);
     }
     sources_.push_back(std::make_unique<AcmeSource>(
         config_, i, std::move(eab_key),
         AcmeSource::Parts{loop_, *store_, challenges_, *budget_, *keeper_, *events_, log_,
                           dns_proofs_.get()}));
-    sources.push_back(sources_.back().get());
+    issuers_.push_back(sources_.back().get());
   }
-  desk_ = std::make_unique<OrderDesk>(std::move(sources), *budget_, *keeper_, *queue_,
-                                      loop_.clock(), log_);
+  desk_ = std::make_unique<OrderDesk>(issuers_, *budget_, *keeper_, *queue_, loop_.clock(), log_);
   desk_->on_health = [this](const std::string& issuer, const Error* why) {
     Event event;
     event.kind = why != nullptr ? event_kind::kIssuerUnavailable : event_kind::kIssuerAvailable;
@@ -267,7 +270,7 @@ Result<> ControlPlane::open_issuers() {
     event.text = why != nullptr ? why->message : "it works again";
     events_->tell(std::move(event));
   };
-  return Unit{};
+  return open_acme_server();
 }
 
 void ControlPlane::open_issuances() {
@@ -329,7 +332,7 @@ void ControlPlane::open_issuances() {
     return hit.configured && hit.certificate->covers(name);
   };
   renewing.twins = config_.rsa != RsaTwins::kNever;
-  for (const auto& source : sources_) renewing.sources.push_back(source.get());
+  renewing.sources = issuers_;
   renewals_ = std::make_unique<Renewals>(Renewals::Options(), std::move(renewing));
 }
 
@@ -352,13 +355,7 @@ void ControlPlane::open_gates() {
       .stand_in = stand_in_for,
       .clock = loop_.clock(),
       .log = log_};
-  parts.proves_wildcards = [this](const GrantPtr& grant) {
-    return std::any_of(sources_.begin(), sources_.end(), [&grant](const auto& source) {
-      const bool chosen =
-          grant == nullptr || grant->issuer.empty() || grant->issuer == source->name();
-      return chosen && source->proves_wildcards();
-    });
-  };
+  parts.proves_wildcards = [this](const GrantPtr& grant) { return desk_->proves_wildcards(grant); };
   parts.loaded = [this](const ServerName& name, Slot slot, const CertificatePtr& certificate) {
     staples_->see(name, slot, certificate);
   };

@@ -87,6 +87,13 @@ AcmeSource* ControlSteering::find_source(const std::string& issuer) {
   return nullptr;
 }
 
+CertificateSource* ControlSteering::find_issuer(const std::string& issuer) {
+  for (CertificateSource* const source : parts_.plane.issuers()) {
+    if (source->name() == issuer) return source;
+  }
+  return nullptr;
+}
+
 void ControlSteering::tell(Event event) {
   parts_.log.info(event.kind, event.text, {{"name", event.name}, {"issuer", event.issuer}});
   parts_.plane.events().tell(std::move(event));

@@ -63,6 +63,9 @@ class ControlSteering final : public Steering {
   Task<std::string> events(std::optional<ServerName> name, size_t limit) override;
   Task<std::string> accounts() override;
   Task<std::string> change_account(std::string issuer, AccountAct act) override;
+  Task<std::string> authorities() override;
+  Task<std::string> authority_roots(std::string issuer) override;
+  Task<std::string> rotate_authority(std::string issuer, bool root) override;
   Task<std::string> import(std::string batch) override;
   Task<std::string> reload() override;
 
@@ -76,6 +79,9 @@ class ControlSteering final : public Steering {
   static bool names_it(const CertificatePtr& certificate, const ServerName& name);
   std::string obtained(const ServerName& name, const CertificatePtr& certificate) const;
   AcmeSource* find_source(const std::string& issuer);
+  CertificateSource* find_issuer(const std::string& issuer);
+  // "": the first one.
+  AuthoritySource* find_authority(const std::string& issuer);
   // An address is not ordered on demand: only where the configuration lists it.
   std::optional<Error> refused_address(const ServerName& name);
   // ... and to the log.
@@ -86,6 +92,7 @@ class ControlSteering final : public Steering {
   Task<std::string> see_through(Task<std::string> deed);
   Task<std::string> revoke_now(ServerName name, std::string reason);
   Task<std::string> revoke_slot(ServerName name, Slot slot, std::string reason);
+  Task<std::string> rotate_now(AuthoritySource& source, bool root);
   Task<std::string> change_account_now(AcmeSource& source, AccountAct act);
 
   const Parts parts_;

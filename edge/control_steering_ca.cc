@@ -14,18 +14,18 @@ using namespace std::chrono_literals;
 
 constexpr Millis kAccountLimit = 20s;  // for the CA's word on one account
 
-std::string known_issuers(const std::vector<std::unique_ptr<AcmeSource>>& sources) {
+template <typename Sources>
+std::string known_issuers(const Sources& sources) {
   std::string out;
   for (const auto& source : sources) out += (out.empty() ? "" : ", ") + source->name();
   return out;
 }
 
-std::string account_json(AcmeSource& source, const std::string& directory,
-                         const Result<acme::AccountStatus>& looked) {
+std::string account_json(AcmeSource& source, const Result<acme::AccountStatus>& looked) {
   JsonObject out;
   out.text("issuer", source.name());
   out.raw("error", looked ? "null" : json_quote(looked.error().message));
-  out.text("directory", directory);
+  out.text("directory", source.directory());
   if (!looked) return out.text("url", source.issuer().account_url()).str();
   return out.text("url", looked->url)
       .text("status", looked->status)
@@ -49,12 +49,11 @@ Task<acme::AccountStatus> look(acme::AcmeIssuer& issuer, Clock& clock) {
   co_return status;
 }
 
-Task<> look_at(AcmeSource& source, std::string directory, Clock& clock, size_t index,
-               std::weak_ptr<Looks> to) {
+Task<> look_at(AcmeSource& source, Clock& clock, size_t index, std::weak_ptr<Looks> to) {
   Task<acme::AccountStatus> looking = look(source.issuer(), clock);
   const Result<acme::AccountStatus> status = co_await std::move(looking).result();
   if (const auto looks = to.lock()) {
-    looks->answers[index] = account_json(source, directory, status);
+    looks->answers[index] = account_json(source, status);
     if (--looks->left == 0) looks->all.resolve(Unit{});
   }
   co_return Unit{};
@@ -123,11 +122,11 @@ Task<std::string> ControlSteering::revoke_slot(ServerName name, Slot slot, std::
                                               "certificate covers it; revoke " +
                                               info.name.text()};
   }
-  AcmeSource* const source = find_source(info.issuer);
+  CertificateSource* const source = find_issuer(info.issuer);
   if (source == nullptr) {
     co_return Error{ErrorCode::kNotFound,
                     "the certificate of " + name.text() + " is by the issuer \"" + info.issuer +
-                        "\", which is not configured any more (" + known_issuers(plane.sources()) +
+                        "\", which is not configured any more (" + known_issuers(plane.issuers()) +
                         " are): add it to revoke the certificate, or DELETE the name to end it"};
   }
   Task<> revoking = source->revoke(record.certificate, reason);
@@ -192,8 +191,7 @@ Task<std::string> ControlSteering::accounts() {
   const auto& sources = parts_.plane.sources();
   const auto looks = std::make_shared<Looks>(sources.size());
   for (size_t i = 0; i < sources.size(); ++i) {
-    tasks_.spawn(
-        look_at(*sources[i], parts_.config.issuers[i].directory, parts_.loop.clock(), i, looks));
+    tasks_.spawn(look_at(*sources[i], parts_.loop.clock(), i, looks));
   }
   if (sources.empty()) looks->all.resolve(Unit{});
   Pending<>& all = looks->all;
@@ -207,8 +205,12 @@ Task<std::string> ControlSteering::accounts() {
 Task<std::string> ControlSteering::change_account(std::string issuer, AccountAct act) {
   AcmeSource* const source = find_source(issuer);
   if (source == nullptr) {
+    if (find_issuer(issuer) != nullptr) {
+      co_return Error{ErrorCode::kNotFound,
+                      "issuer " + issuer + " is an authority in here: it has no account"};
+    }
     co_return Error{ErrorCode::kNotFound, "no issuer is called \"" + issuer + "\"; there are: " +
-                                              known_issuers(parts_.plane.sources())};
+                                              known_issuers(parts_.plane.issuers())};
   }
   Task<std::string> deed = see_through(change_account_now(*source, act));
   co_return co_await std::move(deed).result();

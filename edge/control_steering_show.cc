@@ -164,6 +164,22 @@ std::string event_counts_json(const EventLog::Counts& counts, const Webhook* web
       .str();
 }
 
+// In short; GET /authorities has the rest.
+std::string authorities_json(ControlPlane& plane) {
+  std::string out;
+  for (const auto& source : plane.authorities()) {
+    JsonObject one;
+    one.text("issuer", source->name());
+    one.number("signed", static_cast<int64_t>(source->signed_count()));
+    for (const acme::Authority::SignerStatus& signer : source->authority().signers()) {
+      if (!signer.active) continue;
+      one.raw(signer.root ? "root_until" : "intermediate_until", time_json(signer.not_after));
+    }
+    out += (out.empty() ? "" : ",") + one.str();
+  }
+  return "[" + out + "]";
+}
+
 const char* allowlist_word(const Policy& policy, const ServerName& name) {
   const Allowlist* list = policy.allowlist();
   switch (list == nullptr ? Allowlist::Match::kNone : list->find(name)) {
@@ -259,6 +275,7 @@ Task<std::string> ControlSteering::status() {
                        .str());
   const Error* trouble = plane.issuances().store_trouble();
   if (trouble == nullptr && !due) trouble = &due.error();
+  if (!plane.authorities().empty()) out.raw("authorities", authorities_json(plane));
   out.raw("store", JsonObject()
                        .text("health", trouble == nullptr ? "ok" : "failing")
                        .raw("error", trouble == nullptr ? "null" : json_quote(trouble->message))

@@ -1,7 +1,9 @@
 #pragma once
+#include <functional>
 #include <memory>
 #include <string>
 
+#include "acme/authority/authority.h"
 #include "base/curl_http_client.h"
 #include "base/log.h"
 #include "base/loop.h"
@@ -14,7 +16,11 @@ namespace latchkey::edge {
 // followed, an answer is <= 64 KiB. 10 s a request. Control thread.
 class OcspSource final : public StapleSource {
  public:
-  OcspSource(Loop& loop, Log& log);
+  // The authority in this process whose responder that is; null: it is another's, and asked by
+  // HTTP. May be empty.
+  using FindHere = std::function<acme::Authority*(const std::string& responder)>;
+
+  OcspSource(Loop& loop, Log& log, FindHere find_here = {});
   ~OcspSource() override;
   OcspSource(const OcspSource&) = delete;
 
@@ -27,6 +33,7 @@ class OcspSource final : public StapleSource {
 
   Loop& loop_;
   Log& log_;
+  const FindHere find_here_;
   std::unique_ptr<CurlHttpClient> http_;
 };
 

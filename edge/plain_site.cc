@@ -35,6 +35,12 @@ void PlainSite::start() {
   const auto name = parse_host(head_.host(), context_.rules);
   if (head_.target.starts_with(kChallengePath)) return handle_challenge(name);
   if (!name) return answer_page(stream_, 404, kNobody);
+  const AcmeDoor* const authority = context_.authority.get();
+  if (authority != nullptr && AcmeDoor::is_about_status(head_.target) &&
+      authority->is_host(name->text())) {
+    self_ = std::make_shared<PlainSite*>(this);
+    return proxy(context_.about_revocation);
+  }
   self_ = std::make_shared<PlainSite*>(this);
   context_.may_be_served(*name, [here = std::weak_ptr(self_), to = *name](NameState state) {
     PlainSite* site = nullptr;

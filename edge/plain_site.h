@@ -6,6 +6,7 @@
 
 #include "acme/challenges.h"
 #include "base/server_name.h"
+#include "edge/acme_door.h"
 #include "edge/http/stream.h"
 #include "edge/worker_shared.h"
 
@@ -22,12 +23,16 @@ struct PlainSiteContext {
   // Passes HTTP-01 requests for tokens that are not ours to the operator's other ACME client,
   // whatever host they are for; null: they are answered 404.
   Serve other_challenges = {};
+  // Hosts of an embedded authority, and what answers questions about revocation there; null: none.
+  std::shared_ptr<const AcmeDoor> authority = {};
+  Serve about_revocation = {};
   uint16_t https_port = 443;
   ServerNameRules rules = {};
 };
 
 // Port 80: answers HTTP-01 or passes it on, sends visitors of names that may be served to HTTPS,
-// serves those whose certificate is lost for now where the operator wants that, knows nothing else.
+// serves those whose certificate is lost for now where the operator wants that, answers for an
+// embedded authority what must not need HTTPS, knows nothing else.
 // A redirect goes to the very name that was asked for, and only after it was parsed.
 class PlainSite final : public Exchange {
  public:

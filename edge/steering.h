@@ -71,6 +71,14 @@ class Steering {
   enum class AccountAct { kRollKey, kDeactivate, kReactivate };
   virtual Task<std::string> change_account(std::string issuer, AccountAct act) = 0;
 
+  // The embedded authorities and their signers: subject, serial, hash, times; never a key.
+  virtual Task<std::string> authorities() = 0;
+  // The roots to be trusted, PEM; `issuer` "": of all. kNotFound: there is none.
+  virtual Task<std::string> authority_roots(std::string issuer) = 0;
+  // A new intermediate now, or a new root and an intermediate under it. `issuer` "": the only one.
+  // Dropping the task leaves the act to be finished.
+  virtual Task<std::string> rotate_authority(std::string issuer, bool root) = 0;
+
   // Certificates and accounts of another program's, sent by the command line that has read them.
   // `batch`: {"certificates": [{"chain": PEM, "key": PEM, "issuer", "account", "path", ...}],
   // "accounts": [...], "dry_run": bool}; the value has an outcome for each, in their order. Nothing

@@ -59,6 +59,12 @@ Worker::Worker(Loop& loop, const WorkerShared& shared, Settings settings, Socket
             return std::make_unique<ProxyStream>(proxy_, std::move(head), stream);
           },
           .other_challenges = nullptr,
+          .authority = shared.acme,
+          .about_revocation = [this](RequestHead head,
+                                     ResponseStream& stream) -> std::unique_ptr<Exchange> {
+            return std::make_unique<AcmeExchange>(shared_.acme, loop_.address(), std::move(head),
+                                                  stream);
+          },
           .https_port = static_cast<uint16_t>(shared.https_port),
           .rules = {.underscore = shared.underscore_names}},
       front_(loop.clock(), *shared.front_counts, std::move(settings.front)),
@@ -67,6 +73,10 @@ Worker::Worker(Loop& loop, const WorkerShared& shared, Settings settings, Socket
                  [this](RequestHead head, ResponseStream& stream) -> std::unique_ptr<Exchange> {
                    if (stream.client().notice != nullptr) {
                      return std::make_unique<NoticePage>(stream);
+                   }
+                   if (shared_.acme != nullptr && shared_.acme->is_host(head.host())) {
+                     return std::make_unique<AcmeExchange>(shared_.acme, loop_.address(),
+                                                           std::move(head), stream);
                    }
                    return std::make_unique<ProxyStream>(proxy_, std::move(head), stream);
                  }),

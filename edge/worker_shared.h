@@ -13,6 +13,7 @@
 #include "base/server_name.h"
 #include "cache/certificate.h"
 #include "cache/certificate_cache.h"
+#include "edge/acme_door.h"
 #include "edge/front/counts.h"
 #include "edge/http/protection_counts.h"
 #include "edge/parking_bounds.h"
@@ -83,6 +84,7 @@ struct WorkerShared {
   bool asks = false;      // an ask endpoint has a word about names: their routes, for instance
   AddressRanges proxy_protocol_from{};  // balancers that say who the client is
   std::shared_ptr<FrontCounts> front_counts = std::make_shared<FrontCounts>();
+  std::shared_ptr<AcmeDoor> acme{};  // null: no embedded authority is there for others
 
   // Ask the control thread. The answer comes by mailbox, on the worker that asked, also when all of
   // its visitors have left in the meantime.

@@ -102,7 +102,9 @@ std::variant<JudgedEntry, ImportSkip> judge_entry(const ImportEntry& entry, Wall
 ImportFiling::ImportFiling(const std::vector<Config::Issuer>& issuers, const RenewalRules& renewal)
     : renewal_(renewal) {
   issuers_.reserve(issuers.size());
-  for (const Config::Issuer& issuer : issuers) issuers_.push_back({issuer.name, issuer.directory});
+  for (const Config::Issuer& issuer : issuers) {
+    if (!issuer.authority) issuers_.push_back({issuer.name, issuer.directory});
+  }
 }
 
 const ImportFiling::Issuer* ImportFiling::find(const std::string& directory) const {

@@ -74,6 +74,26 @@ TEST_F(AdminApiTest, EachPathLeadsToItsDeed) {
   EXPECT_EQ(steering.calls, expected);
 }
 
+TEST_F(AdminApiTest, AuthoritiesAreShownAndRotated) {
+  EXPECT_EQ(call("GET", "/authorities").status, 200);
+  EXPECT_EQ(call("GET", "/authorities:root").status, 200);
+  EXPECT_EQ(call("GET", "/authorities:root?issuer=my%20ca").status, 200);
+  EXPECT_EQ(call("POST", "/authorities:rotate").status, 200);
+  EXPECT_EQ(call("POST", "/authorities:rotate", R"({"issuer": "local", "root": true})").status,
+            200);
+  const std::vector<std::string> expected{"authorities", "roots", "roots my ca", "rotate",
+                                          "rotate-root local"};
+  EXPECT_EQ(steering.calls, expected);
+  for (const char* bad : {"[]", "{\"root\": 1}", "{\"issuer\": true}", "{\"x\": 1}", "{"}) {
+    EXPECT_EQ(call("POST", "/authorities:rotate", bad).status, 400) << bad;
+  }
+  EXPECT_EQ(call("GET", "/authorities:root?name=x").status, 400);
+  EXPECT_EQ(call("POST", "/authorities").status, 405);
+  EXPECT_EQ(call("GET", "/authorities:rotate").status, 405);
+  EXPECT_EQ(call("GET", "/authorities/local").status, 404);
+  EXPECT_EQ(steering.calls.size(), expected.size());
+}
+
 TEST_F(AdminApiTest, AnotherMethodIsToldWhichWouldDo) {
   const std::pair<std::string, std::string> paths[] = {{"/status", "GET"},
                                                        {"/budget", "GET"},

@@ -64,6 +64,13 @@ class FakeSteering final : public Steering {
     const char* const words[] = {"roll-key", "deactivate", "reactivate"};
     return answer(words[static_cast<size_t>(act)], std::move(issuer));
   }
+  Task<std::string> authorities() override { return answer("authorities", ""); }
+  Task<std::string> authority_roots(std::string issuer) override {
+    return answer("roots", std::move(issuer));
+  }
+  Task<std::string> rotate_authority(std::string issuer, bool root) override {
+    return answer(root ? "rotate-root" : "rotate", std::move(issuer));
+  }
   Task<std::string> import(std::string batch) override {
     return answer("import", std::to_string(batch.size()));
   }

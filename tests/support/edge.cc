@@ -89,7 +89,8 @@ std::string EdgeSettings::json() const {
   text_if(acme, "profile", profile);
   text_if(acme, "preferred_chain", preferred_chain);
   JsonObject issuer;
-  issuer.text("name", "test").raw("acme", acme.str());
+  issuer.text("name", "test");
+  authority.empty() ? issuer.raw("acme", acme.str()) : issuer.raw("authority", authority);
   raw_if(issuer, "limits", limits);
   number_if(issuer, "max_orders", issuer_max_orders);
 
@@ -343,6 +344,10 @@ JsonValue Edge::admin_json(std::string_view method, std::string_view path,
   auto json = parse_json(answer.body);
   EXPECT_TRUE(json.has_value()) << method << " " << path << ": " << answer.body;
   return json ? *std::move(json) : JsonValue();
+}
+
+std::string Edge::authority_roots() const {
+  return std::string(admin_json("GET", "/authorities:root").text_of("pem"));
 }
 
 Edge::Outcome Edge::command(std::vector<std::string> args, Millis limit) const {

@@ -37,6 +37,7 @@ struct EdgeSettings {
   int max_parked_per_name = 0;
   int max_parked_per_prefix = 0;
   int max_orders = 0;
+  std::string authority{};  // JSON, "{}": our issuer is the edge's own, embedded
   std::string directory{};
   std::filesystem::path ca_file{};
   std::vector<std::string> challenges{};
@@ -151,6 +152,9 @@ class Edge {
   // The answer's body; a test failure and null when it is not 200 or no JSON.
   JsonValue admin_json(std::string_view method, std::string_view path,
                        std::string_view body = "") const;
+
+  // What clients of an embedded authority are to trust, PEM.
+  std::string authority_roots() const;
 
   // Runs another verb of the program to its end.
   using Outcome = ProgramEnded;

@@ -22,7 +22,9 @@ Response judge_name(const Request& request) {
 
 Site::Site(Options options)
     : upstream(show_page), ask(judge_name), edge(folder / "edge", EdgeSettings()) {
-  if (options.pebble) {
+  if (options.authority) {
+    edge.settings.authority = "{}";
+  } else if (options.pebble) {
     Pebble::Options ca;
     ca.http_port = options.pebble_http_port != 0 ? options.pebble_http_port : http.number();
     ca.tls_port = options.pebble_tls_port != 0 ? options.pebble_tls_port : https.number();
@@ -59,8 +61,13 @@ TlsOptions Site::tls(const std::string& name) const {
   TlsOptions options;
   options.port = https.number();
   options.sni = name;
-  if (pebble) options.roots = pebble->roots();
+  options.roots = roots();
   return options;
+}
+
+std::string Site::roots() const {
+  if (pebble) return pebble->roots();
+  return edge.settings.authority.empty() ? "" : edge.authority_roots();
 }
 
 TlsClient Site::connect(const std::string& name) {
@@ -79,7 +86,7 @@ std::vector<Handshake> Site::swarm(size_t count, std::function<std::string(size_
   options.port = https.number();
   options.count = count;
   options.sni = std::move(name);
-  if (pebble) options.roots = pebble->roots();
+  options.roots = roots();
   return test::swarm(options);
 }
 

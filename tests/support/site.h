@@ -21,7 +21,8 @@ class Site {
  public:
   struct Options {
     bool pebble = true;
-    bool sleeps = false;  // of Pebble's validation
+    bool authority = false;  // instead of Pebble the edge's own, embedded
+    bool sleeps = false;     // of Pebble's validation
     std::vector<std::pair<std::string, std::string>> pebble_env{};
     int validity = 0;  // see Pebble::Options
     std::vector<std::pair<std::string, std::string>> external_accounts{};
@@ -36,9 +37,10 @@ class Site {
   explicit Site(Options options);
   ~Site();
 
-  // A connection for `name`, verified against what Pebble issues now.
+  // A connection for `name`, verified against what Pebble, or the authority, issues now.
   TlsClient connect(const std::string& name);
   TlsOptions tls(const std::string& name) const;
+  std::string roots() const;  // PEM, of those
   // Connects and gets "/": the whole of a visit. `page`: of the upstream.
   struct Visit {
     Handshake handshake;
