@@ -1,5 +1,7 @@
 #include "acme/base64url.h"
 
+#include <algorithm>
+#include <array>
 #include <cstdint>
 
 namespace latchkey::acme {
@@ -7,6 +9,22 @@ namespace {
 
 constexpr std::string_view kAlphabet =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+constexpr uint8_t kNone = 255;
+
+// What each character stands for.
+constexpr std::array<uint8_t, 256> kValues = [] {
+  std::array<uint8_t, 256> values{};
+  values.fill(kNone);
+  for (uint8_t i = 0; i < kAlphabet.size(); ++i) {
+    values[static_cast<unsigned char>(kAlphabet[i])] = i;
+  }
+  return values;
+}();
+
+uint8_t value_of(char c) {
+  return kValues[static_cast<unsigned char>(c)];
+}
 
 }  // namespace
 
@@ -29,9 +47,9 @@ std::optional<std::string> base64url_decode(std::string_view text) {
   uint32_t bits = 0;
   int count = 0;
   for (const char c : text) {
-    const size_t value = kAlphabet.find(c);
-    if (value == std::string_view::npos) return std::nullopt;
-    bits = bits << 6 | static_cast<uint32_t>(value);
+    const uint32_t value = value_of(c);
+    if (value == kNone) return std::nullopt;
+    bits = bits << 6 | value;
     count += 6;
     if (count >= 8) bytes += static_cast<char>(bits >> (count -= 8) & 255);
   }
@@ -41,7 +59,7 @@ std::optional<std::string> base64url_decode(std::string_view text) {
 }
 
 bool is_base64url(std::string_view text) {
-  return text.find_first_not_of(kAlphabet) == std::string_view::npos;
+  return std::none_of(text.begin(), text.end(), [](char c) { return value_of(c) == kNone; });
 }
 
 }  // namespace latchkey::acme
