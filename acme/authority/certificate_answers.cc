@@ -114,12 +114,11 @@ Task<ServerAnswer> CertificateAnswers::revoke(ServerCall call) {
   const Result<LeafFacts> facts = read_leaf(payload->certificate);
   if (!facts) co_return malformed("\"certificate\" is no certificate in DER");
   const std::string serial = facts->serial;
-  const std::optional<IssuedCertificate> certificate = co_await find(serial);
+  std::optional<IssuedCertificate> certificate = co_await find(serial);
   if (!certificate || certificate->leaf != payload->certificate) {
     co_return unknown("this authority has not issued that certificate");
   }
-  const IssuedCertificate about = *certificate;
-  Judged<> may = co_await may_revoke(call, about);
+  Judged<> may = co_await may_revoke(call, *std::move(certificate));
   if (!may) co_return std::move(may).problem();
   const bool revoked = co_await context_.authority.revoke(serial, payload->reason);
   if (!revoked) {

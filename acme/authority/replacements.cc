@@ -64,8 +64,7 @@ Task<Judged<>> Replacements::check(std::string id, std::string account,
   }
   const auto other = replaced_by_.get(id);
   if (other == nullptr) co_return Judged<>(Unit{});
-  const std::string other_id = *other;
-  const LiveOrderPtr order = co_await context_.orders.find(other_id);
+  const LiveOrderPtr order = co_await context_.orders.find(*other);
   const WallTime now = context_.clock.wall_now();
   if (order == nullptr || order->order.status_at(now) == OrderStatus::kInvalid) {
     co_return Judged<>(Unit{});

@@ -31,14 +31,14 @@ LiveOrderPtr ServerOrders::known(const std::string& id) {
 LiveOrderPtr ServerOrders::shelve(ServerOrder order) {
   const std::string id = order.id;
   const size_t cost = cost_of(order);
-  const LiveOrderPtr made(new LiveOrder(std::move(order)),
-                          [live = std::weak_ptr<Live>(live_)](LiveOrder* gone) {
-                            const std::unique_ptr<LiveOrder> owner(gone);
-                            const std::shared_ptr<Live> map = live.lock();
-                            if (map == nullptr) return;
-                            const auto found = map->find(gone->order.id);
-                            if (found != map->end() && found->second.expired()) map->erase(found);
-                          });
+  LiveOrderPtr made(new LiveOrder(std::move(order)),
+                    [live = std::weak_ptr<Live>(live_)](LiveOrder* gone) {
+                      const std::unique_ptr<LiveOrder> owner(gone);
+                      const std::shared_ptr<Live> map = live.lock();
+                      if (map == nullptr) return;
+                      const auto found = map->find(gone->order.id);
+                      if (found != map->end() && found->second.expired()) map->erase(found);
+                    });
   (*live_)[id] = made;
   static_cast<void>(recent_.put(id, std::make_shared<const LiveOrderPtr>(made), cost));
   return made;
@@ -87,7 +87,7 @@ Task<> ServerOrders::watch(LiveOrderPtr order, Millis limit) {
     self.unlink();
     self.turn.resolve(Unit{});
   });
-  co_await self.turn;
+  static_cast<void>(co_await self.turn);
   co_return Unit{};
 }
 
