@@ -10,15 +10,27 @@ constexpr std::chrono::seconds kPollAfter{1};
 constexpr Millis kWatch{1'000};          // how long a request waits for a look that is under way
 constexpr Millis kMaxWait{10 * 60'000};  // of a look for its place
 
-// Counts down, whatever ends the look.
+// One more look, until it ends, whatever ends it.
 class Counted {
  public:
-  explicit Counted(size_t& count) : count_(count) { ++count_; }
+  using PerAccount = std::unordered_map<std::string, size_t>;
+
+  Counted(size_t& all, PerAccount& per_account, std::string account)
+      : all_(all), per_account_(per_account), account_(std::move(account)) {
+    ++all_;
+    ++per_account_[account_];
+  }
   Counted(const Counted&) = delete;
-  ~Counted() { --count_; }
+  ~Counted() {
+    --all_;
+    const auto own = per_account_.find(account_);
+    if (--own->second == 0) per_account_.erase(own);
+  }
 
  private:
-  size_t& count_;
+  size_t& all_;
+  PerAccount& per_account_;
+  const std::string account_;
 };
 
 std::string problem_of(const ValidationResult& result) {
@@ -49,10 +61,16 @@ void AuthorizationRequests::resume(const ServerCall& call, const LiveOrderPtr& l
   const ServerAuthorization& one = live->order.authorizations[call.route.index];
   if (one.looking || one.status != AuthorizationStatus::kPending) return;
   for (const ServerChallenge& challenge : one.challenges) {
-    if (challenge.status != ChallengeStatus::kProcessing || looks_ >= kMaxWaiting) continue;
+    if (challenge.status != ChallengeStatus::kProcessing) continue;
+    if (!has_room(live->order.account)) return;
     look(call, live, challenge.type);
     return;
   }
+}
+
+bool AuthorizationRequests::has_room(const std::string& account) const {
+  const auto own = looks_of_.find(account);
+  return looks_ < kMaxWaiting && (own == looks_of_.end() || own->second < kMaxOfAccount);
 }
 
 Task<> AuthorizationRequests::wait_for_look(LiveOrderPtr live, size_t index) {
@@ -150,7 +168,7 @@ Task<Judged<>> AuthorizationRequests::begin(ServerCall call, LiveOrderPtr live) 
     co_await context_.orders.save(live);
     co_return Judged<>(Unit{});
   }
-  if (looks_ >= kMaxWaiting) {
+  if (!has_room(live->order.account)) {
     co_return Judged<>(rate_limited("too many validations are under way", kPollAfter * 5));
   }
   challenge->status = ChallengeStatus::kProcessing;
@@ -170,7 +188,7 @@ void AuthorizationRequests::look(const ServerCall& call, const LiveOrderPtr& liv
 }
 
 Task<> AuthorizationRequests::looking(LiveOrderPtr live, size_t index, Validation what) {
-  const Counted counted(looks_);
+  const Counted counted(looks_, looks_of_, live->order.account);
   const ChallengeType type = what.type;
   ValidationResult result{false, std::string(problem_type::kServerInternal),
                           "too many validations were under way; make a new order"};

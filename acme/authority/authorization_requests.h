@@ -1,4 +1,7 @@
 #pragma once
+#include <string>
+#include <unordered_map>
+
 #include "acme/authority/server_context.h"
 #include "acme/authority/validation.h"
 #include "base/task_set.h"
@@ -13,6 +16,8 @@ class AuthorizationRequests {
   // challenge is refused.
   static constexpr size_t kMaxLooks = 1'000;
   static constexpr size_t kMaxWaiting = 10'000;
+  // Of one account: the others have their share. (A whole order and more.)
+  static constexpr size_t kMaxOfAccount = 500;
 
   explicit AuthorizationRequests(ServerContext& context)
       : context_(context), places_(context.clock, kMaxLooks) {}
@@ -29,13 +34,15 @@ class AuthorizationRequests {
   void resume(const ServerCall& call, const LiveOrderPtr& live);
   void look(const ServerCall& call, const LiveOrderPtr& live, ChallengeType type);
   Task<> looking(LiveOrderPtr live, size_t index, Validation what);
+  bool has_room(const std::string& account) const;
   Task<> wait_for_look(LiveOrderPtr live, size_t index);
   ServerAnswer challenge_answer(const ServerCall& call, const LiveOrder& live) const;
 
   ServerContext& context_;
   Turnstile places_;
-  size_t looks_ = 0;  // under way or waiting
-  TaskSet tasks_;     // <= looks_, and some that are done; before the places they are in
+  size_t looks_ = 0;                                  // under way or waiting
+  std::unordered_map<std::string, size_t> looks_of_;  // account -> the same; none that has none
+  TaskSet tasks_;  // <= looks_, and some that are done; before the places they are in
 };
 
 }  // namespace latchkey::acme

@@ -115,9 +115,10 @@ Judged<> OrderRequests::may_order(const ServerCall& call, const NewOrderPayload&
       return rate_limited("too many validations of " + name.text() + " have failed lately", wait);
     }
   }
-  const auto wait = context_.limits.orders.take(call.account->id, now);
+  const auto wait = context_.limits.identifiers.take(call.account->id, now,
+                                                     static_cast<int64_t>(payload.names.size()));
   if (wait > std::chrono::seconds(0)) {
-    return rate_limited("too many new orders of this account", wait);
+    return rate_limited("too many identifiers in new orders of this account", wait);
   }
   return Unit{};
 }

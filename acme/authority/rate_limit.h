@@ -16,8 +16,9 @@ class RateLimit {
   RateLimit(int64_t burst, Millis per, size_t max_keys)
       : step_(per / burst), per_(per), cells_(max_keys, SIZE_MAX) {}
 
-  // How long to wait; 0: now, and it counts.
-  std::chrono::seconds take(std::string_view key, TimePoint now);
+  // How long to wait; 0: now, and it counts, as `weight` (which may be more than what is left: who
+  // comes next then waits the longer).
+  std::chrono::seconds take(std::string_view key, TimePoint now, int64_t weight = 1);
   // The same, and it does not count.
   std::chrono::seconds wait(std::string_view key, TimePoint now);
 

@@ -16,8 +16,9 @@ namespace latchkey::acme {
 struct ServerLimits {
   // Of one address, or one /64.
   RateLimit accounts{500, std::chrono::hours(1), 100'000};
-  // Of an account. An open order ends after kOrderLife: so at most 50,000 of it are open at once.
-  RateLimit orders{10'000, std::chrono::hours(1), 100'000};
+  // Of an account: identifiers in new orders. An open order ends after kOrderLife, so at most
+  // 50,000 identifiers of it are open at once.
+  RateLimit identifiers{10'000, std::chrono::hours(1), 100'000};
   // Of an account and a name: validations that failed.
   RateLimit failures{20, std::chrono::hours(1), 100'000};
   // In all; beyond it no new one is made.

@@ -297,6 +297,29 @@ TEST_F(AcmeServerStateTest, OrdersWithoutEndAreHeldOff) {
   EXPECT_EQ(201, order(user, {"a.test"}).status);
 }
 
+TEST_F(AcmeServerStateTest, AnAccountHasABoundedNumberOfLooksUnderWay) {
+  const User user = sign_up();
+  const User other = sign_up();
+  probes.delay = Millis(20'000);
+  HttpReply answered;
+  int looks = 0;
+  for (int i = 0; i < 6 && answered.status != 429; ++i) {
+    std::vector<std::string> names;
+    for (int k = 0; k < 100; ++k) {
+      names.push_back("n" + std::to_string(k) + ".o" + std::to_string(i) + ".test");
+    }
+    const HttpReply made = order(user, names);
+    for (size_t k = 0; k < 100 && answered.status != 429; ++k, ++looks) {
+      answered = prove(user, made, k);
+    }
+  }
+  EXPECT_EQ(501, looks);
+  EXPECT_EQ("rateLimited", problem(answered));
+  EXPECT_EQ("processing", text(prove(other, order(other, {"a.test"})), "status"));
+  clock.advance(Millis(30'000));
+  EXPECT_EQ("processing", text(prove(user, order(user, {"a.test"})), "status"));
+}
+
 TEST_F(AcmeServerStateTest, ANameThatFailsAgainAndAgainIsHeldOff) {
   const User user = sign_up();
   HttpReply made;
