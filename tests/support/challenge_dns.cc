@@ -47,6 +47,10 @@ std::string ChallengeDns::address() const {
   return loopback(port_);
 }
 
+std::string ChallengeDns::management() const {
+  return loopback(management_port_);
+}
+
 void ChallengeDns::add_txt(std::string_view name, std::string_view value) {
   tell("set-txt", JsonObject().text("host", absolute(name)).text("value", value).str());
 }

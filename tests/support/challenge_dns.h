@@ -16,6 +16,8 @@ class ChallengeDns {
   explicit ChallengeDns(std::filesystem::path folder);  // it answers when this is made
 
   std::string address() const;  // "127.0.0.1:10053"
+  // "127.0.0.1:10055": where programs can tell it, by HTTP, as add_txt() does.
+  std::string management() const;
   // Names without trailing dots. They last for as long as this does.
   void add_txt(std::string_view name, std::string_view value);
   void add_cname(std::string_view name, std::string_view target);
