@@ -88,7 +88,7 @@ class AuthorityKillTest : public testing::Test {
   std::set<std::string> stored(const std::string& where = "") const {
     const auto rows =
         StoreFile(site.database()).query("SELECT serial FROM issued_certificate " + where);
-    const std::set<std::string> serials(rows.begin(), rows.end());
+    std::set<std::string> serials(rows.begin(), rows.end());
     EXPECT_EQ(serials.size(), rows.size()) << "a serial was issued twice";
     return serials;
   }
