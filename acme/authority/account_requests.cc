@@ -1,5 +1,7 @@
 #include "acme/authority/account_requests.h"
 
+#include <arpa/inet.h>
+
 #include "acme/authority/account_binding.h"
 #include "acme/authority/jws_verify.h"
 #include "acme/authority/server_payload.h"
@@ -12,13 +14,10 @@ constexpr size_t kIdBytes = 10;
 
 // Whose limit it is: an address, of IPv6 its /64.
 std::string network_of(const std::string& client) {
-  size_t end = std::string::npos;
-  size_t colons = 0;
-  for (size_t i = 0; i < client.size(); ++i) {
-    if (client[i] == ':' && ++colons == 4) end = i;
-  }
-  const bool whole = colons < 4 || client.find("::") < end;
-  return whole ? client : client.substr(0, end);
+  constexpr size_t kNetwork = 8;  // bytes
+  std::string octets(16, '\0');
+  if (::inet_pton(AF_INET6, client.c_str(), octets.data()) != 1) return client;
+  return octets.substr(0, kNetwork);
 }
 
 ServerProblem busy() {

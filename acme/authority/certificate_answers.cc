@@ -11,7 +11,7 @@ namespace latchkey::acme {
 namespace {
 
 // Orders that are looked through for an account's authorizations, the oldest first.
-constexpr size_t kMaxLookedThrough = 2'000;
+constexpr size_t kMaxLookedThrough = 1'000;
 constexpr size_t kPage = 200;
 
 std::string pem_of(const Chain& chain) {
@@ -100,6 +100,10 @@ Task<Judged<>> CertificateAnswers::may_revoke(ServerCall call, IssuedCertificate
   }
   if (call.account->id == certificate.holder) co_return Judged<>(Unit{});
   const std::string account = call.account->id;
+  const auto wait = context_.limits.searches.take(account, context_.clock.now());
+  if (wait > std::chrono::seconds(0)) {
+    co_return Judged<>(rate_limited("too many revocations of others' certificates", wait));
+  }
   std::vector<ServerName> names = facts->names;
   const bool may = !names.empty() && co_await may_have(account, std::move(names));
   if (may) co_return Judged<>(Unit{});

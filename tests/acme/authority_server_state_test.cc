@@ -345,6 +345,7 @@ TEST_F(AcmeServerStateTest, AnAddressMakesFewAccountsAnHour) {
   };
   for (int i = 0; i < 500; ++i) ASSERT_EQ(201, make("2001:db8:0:1::" + std::to_string(i)));
   EXPECT_EQ(429, make("2001:db8:0:1::ffff"));
+  EXPECT_EQ(429, make("2001:db8:0:1:a:b:c:d"));
   EXPECT_EQ(201, make("2001:db8:0:2::1"));
   EXPECT_EQ(201, make("192.0.2.1"));
   options.trusting = true;
