@@ -128,8 +128,6 @@ Task<> ControlPlane::sweep() {
         events_->tell(std::move(event));
       }
     }
-    Task<> sweeping_authorities = sweep_authorities(time.now());
-    co_await std::move(sweeping_authorities);
     co_await sleep(loop_.clock(), kSweepEvery);
   }
 }

@@ -138,7 +138,6 @@ class ControlPlane {
   Result<> open_acme_server();
   acme::Authority* find_responder(const std::string& url) const;
   Task<> prepare_authority(acme::Authority& authority);
-  Task<> sweep_authorities(WallTime now);
   void open_staples();
   void open_configured();
   void open_issuances();

@@ -6,10 +6,6 @@
 namespace latchkey::edge {
 namespace {
 
-// Whoever has a certificate may still revoke it, or be asked about it, a little after its end.
-constexpr std::chrono::hours kKeepIssued{24};
-constexpr int kSweepPieces = 1000;
-
 // Says that nothing comes of the request when it goes unanswered: it was dropped.
 class Answer {
  public:
@@ -63,23 +59,6 @@ Task<> ControlPlane::prepare_authority(acme::Authority& authority) {
     log_.error("authority_not_ready",
                "it is tried again with the first certificate: " + kept.error().message,
                {{"issuer", authority.options().name}});
-  }
-  co_return Unit{};
-}
-
-Task<> ControlPlane::sweep_authorities(WallTime now) {
-  AuthorityStore& store = store_->authority_store();
-  for (const auto& authority : authorities_) {
-    for (int piece = 0; piece < kSweepPieces; ++piece) {
-      Task<bool> sweeping =
-          store.sweep_authority(authority->options().name, now, now - kKeepIssued);
-      const Result<bool> done = co_await std::move(sweeping).result();
-      if (!done) {
-        log_.error("store_write_failed", "sweeping an authority: " + done.error().message,
-                   {{"issuer", authority->options().name}});
-      }
-      if (!done || *done) break;
-    }
   }
   co_return Unit{};
 }

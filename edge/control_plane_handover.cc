@@ -81,6 +81,7 @@ void ControlPlane::take_back() {
   ++cuts_;
   cache_.clear();
   keeper_->read_again();
+  for (const auto& authority : authorities_) authority->read_again();
   release_orders();
   start();
 }

@@ -210,6 +210,14 @@ Task<CertificatePtr> Issuances::order_and_store(Job job, Want& want) {
   co_return error;
 }
 
+// A staple that has just come is in memory before it is in the store, which the predecessor is
+// from.
+bool Issuances::is_stapled(const Job& job) const {
+  if (job.predecessor->staple() != nullptr) return true;
+  const CertificatePtr served = parts_.cache.find(job.name, job.slot);
+  return served != nullptr && served->staple() != nullptr && served->same_leaf(*job.predecessor);
+}
+
 Task<CertificatePtr> Issuances::keep(const Job& job, const OrderOutcome& outcome) {
   CertificatePtr served = outcome.certificate;
   const Certificate& fresh = *outcome.certificate;
@@ -224,8 +232,8 @@ Task<CertificatePtr> Issuances::keep(const Job& job, const OrderOutcome& outcome
   fault_point("certificate.stored");
   // Clients that had a staple are not to miss it, while the old certificate is good for it.
   const WallTime now = parts_.clock.wall_now();
-  const bool stapled = job.predecessor != nullptr && !job.predecessor->expired_at(now) &&
-                       job.predecessor->staple() != nullptr;
+  const bool stapled =
+      job.predecessor != nullptr && !job.predecessor->expired_at(now) && is_stapled(job);
   if (stapled && parts_.await_staple) {
     SlotName name{job.name, job.slot};
     Task<CertificatePtr> awaiting = parts_.await_staple(std::move(name), served);

@@ -99,6 +99,8 @@ class Issuances {
   static void land(Flight& flight, const Result<CertificatePtr>& outcome);
   Task<> wait_for_other(SlotName name, Want& want);
   Task<CertificatePtr> order_and_store(Job job, Want& want);
+  // REQUIRES: there is a predecessor.
+  bool is_stapled(const Job& job) const;
   // The value is what is served from then on.
   Task<CertificatePtr> keep(const Job& job, const OrderOutcome& outcome);
   Task<> record_failure(const Job& job, OrderOutcome outcome, bool began);

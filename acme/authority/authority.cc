@@ -209,6 +209,11 @@ Task<> Authority::keep() {
   return impl_->keeping.join([impl = impl_.get()] { return impl->keep(); });
 }
 
+void Authority::read_again() {
+  impl_->loaded = false;
+  impl_->crls.clear();
+}
+
 Task<IssuedCertificate> Authority::sign(LeafRequest request) {
   if (!impl_->ready(impl_->clock.wall_now())) co_await keep();
   impl_->sweep_in_time();

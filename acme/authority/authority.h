@@ -47,6 +47,9 @@ class Authority {
   // due. Nothing is signed before this has succeeded once. May be called again (concurrent calls
   // share one run): every call that signs does so first.
   Task<> keep();
+  // Another process has written to the store meanwhile: the next keep() reads it anew. REQUIRES:
+  // none of our tasks is under way.
+  void read_again();
 
   // The signed leaf, not stored yet: it goes to AuthorityStore::put_issued() before anybody has it.
   // Replaces first what is due. kInvalid: the key or the names will not do.

@@ -49,6 +49,18 @@ TEST_F(AuthorityTest, MakesARootAndAnIntermediateOnceAndKeepsThem) {
   EXPECT_EQ(store.key_puts, 2);
 }
 
+TEST_F(AuthorityTest, ReadsAgainWhatAnotherProcessHasRotated) {
+  const auto authority = start({});
+  const auto other = start({});
+  EXPECT_TRUE(outcome_of(other->rotate(true)));
+  EXPECT_NE(authority->roots_pem(), other->roots_pem());
+  authority->read_again();
+  const Chain chain = *outcome_of(authority->issue(request("shop.a.test")));
+  EXPECT_EQ(authority->roots_pem(), other->roots_pem());
+  EXPECT_EQ(error_of(chain, other->roots_pem()), "");
+  EXPECT_EQ(authority->signers().size(), other->signers().size());
+}
+
 TEST_F(AuthorityTest, ALeafIsGoodUnderTheRootAloneForExactlyItsLife) {
   const auto authority = start({});
   const Chain chain = *outcome_of(authority->issue(request("shop.a.test")));
