@@ -98,7 +98,8 @@ std::string check_config(const Config& config) {
     return "challenge_upstream: listen.http is empty: challenges come to port 80; add an address, "
            "or take challenge_upstream out";
   }
-  if (config.routes.empty()) {
+  // A machine may be a CA and nothing else.
+  if (config.routes.empty() && !config.acme_server) {
     return "routes: none is set; add one like {\"hosts\": [\"*\"], \"upstreams\": "
            "[\"http://127.0.0.1:3000\"]}";
   }

@@ -65,6 +65,13 @@ TEST(ConfigAuthorityTest, ItsNameIsPartOfUrls) {
                    "\"my ca\" of an authority is part of URLs"));
 }
 
+TEST(ConfigAuthorityTest, AMachineMayBeACaAndNothingElse) {
+  const std::string issuers = R"({"issuers": [{"name": "local", "authority": {}}])";
+  EXPECT_EQ(mistakes(issuers + R"(, "acme_server": {"hosts": ["ca.test"], "allow": ["*.test"]}})"),
+            "");
+  EXPECT_TRUE(says(mistakes(issuers + R"(, "on_demand": {"allow": ["*.test"]}})"), "routes: none"));
+}
+
 TEST(ConfigAuthorityTest, TheServerNeedsHostsNamesAndAnAuthority) {
   const auto server = [](const std::string& keys) {
     return mistakes(with("{}", "\"acme_server\": {" + keys + "}, "));

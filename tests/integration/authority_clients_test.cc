@@ -17,31 +17,34 @@ struct Case {
   const char* challenge;
 };
 
-void PrintTo(const Case& one, std::ostream* out) {
-  *out << one.program << " by " << one.challenge;
+std::ostream& operator<<(std::ostream& out, const Case& one) {
+  return out << one.program << " by " << one.challenge;
+}
+
+AcmeClient::Options options_at(const ValidatingAuthority& site, const std::string& name,
+                               const std::string& challenge) {
+  AcmeClient::Options options;
+  options.folder = site.folder / "client";
+  options.directory = site.directory();
+  options.ca_file = site.root_file();
+  options.name = name;
+  options.challenge = challenge;
+  options.http_port = site.http_challenge.number();
+  options.tls_port = site.tls_challenge.number();
+  options.dns_management = site.dns.management();
+  return options;
 }
 
 class AuthorityClientsTest : public ::testing::TestWithParam<Case> {
  protected:
-  std::unique_ptr<AcmeClient> client(const std::string& name) const {
-    AcmeClient::Options options;
-    options.folder = site_.folder / "client";
-    options.directory = site_.directory();
-    options.ca_file = site_.root_file();
-    options.name = name;
-    options.challenge = GetParam().challenge;
-    options.http_port = site_.http_challenge.number();
-    options.tls_port = site_.tls_challenge.number();
-    return AcmeClient::make(GetParam().kind, options);
-  }
-
   ValidatingAuthority site_;
 };
 
 TEST_P(AuthorityClientsTest, ObtainsRenewsAndRevokes) {
   ASSERT_TRUE(site_.start());
   const std::string name = std::string(GetParam().program) + ".test";
-  const auto client = this->client(name);
+  const auto client =
+      AcmeClient::make(GetParam().kind, options_at(site_, name, GetParam().challenge));
   const OpensslJudge judge(site_.folder / "judge", site_.root_file());
 
   const ProgramEnded obtained = client->obtain();
@@ -80,6 +83,46 @@ INSTANTIATE_TEST_SUITE_P(Clients, AuthorityClientsTest,
                            return std::string(one.param.program) +
                                   (challenge == "http-01" ? "ByHttp" : "ByTlsAlpn");
                          });
+
+TEST(AuthorityAccountsTest, OnlyWhoHasAKeyOfTheOperatorGetsAnAccountAndAWildcardIsProvenByDns) {
+  ValidatingAuthority site;
+  const std::filesystem::path key = site.folder / "key";
+  const std::string secret = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY";
+  write_text(key, secret);
+  std::filesystem::permissions(key, std::filesystem::perms::owner_read);
+  site.more_keys = R"(, "eab_required": true, "eab_keys": [)" +
+                   EdgeSettings::external_account("kid-1", key) + "]";
+  ASSERT_TRUE(site.start());
+  AcmeClient::Options options = options_at(site, "*.wild.test", "dns-01");
+  const ProgramEnded stranger = AcmeClient::make(Kind::kLego, options)->obtain();
+  EXPECT_NE(stranger.code, 0);
+  EXPECT_NE(stranger.output.find("requires External Account Binding"), std::string::npos)
+      << stranger.output;
+
+  options.folder = site.folder / "known";
+  options.external_kid = "kid-1";
+  options.external_key = secret;
+  const auto client = AcmeClient::make(Kind::kLego, options);
+  const ProgramEnded obtained = client->obtain();
+  ASSERT_EQ(obtained.code, 0) << obtained.output << site.edge.log();
+  const OpensslJudge judge(site.folder / "judge", site.root_file());
+  EXPECT_EQ(judge.trouble(client->chain(), "any.wild.test"), "");
+  EXPECT_NE(judge.trouble(client->chain(), "wild.test"), "");
+}
+
+TEST(AuthorityAddressesTest, UacmeObtainsACertificateForAnAddress) {
+  for (const char* challenge : {"http-01", "tls-alpn-01"}) {
+    ValidatingAuthority site;
+    site.allow = {"127.0.0.0/8"};
+    ASSERT_TRUE(site.start());
+    const auto client = AcmeClient::make(Kind::kUacme, options_at(site, "127.0.0.1", challenge));
+    const ProgramEnded obtained = client->obtain();
+    ASSERT_EQ(obtained.code, 0) << obtained.output << site.edge.log();
+    const OpensslJudge judge(site.folder / "judge", site.root_file());
+    EXPECT_EQ(judge.trouble(client->chain(), "127.0.0.1"), "");
+    EXPECT_NE(judge.trouble(client->chain(), "127.0.0.2"), "");
+  }
+}
 
 }  // namespace
 }  // namespace latchkey::test

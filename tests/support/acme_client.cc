@@ -62,19 +62,36 @@ class CertbotClient final : public AcmeClient {
   const Certbot certbot_;
 };
 
+// A record stays where it is: more than one may be there.
+constexpr const char* kLegoDnsHook = R"sh(#!/bin/sh
+# present|cleanup NAME VALUE
+[ "$1" = present ] || exit 0
+exec curl --silent --fail --data "{\"host\": \"$2\", \"value\": \"$3\"}" "http://$DNS/set-txt"
+)sh";
+
 class LegoClient final : public AcmeClient {
  public:
-  explicit LegoClient(const Options& options) : options_(options) {}
+  explicit LegoClient(const Options& options) : options_(options) {
+    write_program(options.folder / "hook", kLegoDnsHook);
+  }
   ProgramEnded obtain() override { return run({"run"}); }
   ProgramEnded renew() override { return run({"renew", "--days", "10000", "--no-random-sleep"}); }
   ProgramEnded revoke() override { return run({"revoke", "--keep"}); }
   std::string chain() const override {
-    return read_text(options_.folder / "certificates" / (options_.name + ".crt"));
+    std::string name = options_.name;
+    if (name.starts_with('*')) name[0] = '_';
+    return read_text(options_.folder / "certificates" / (name + ".crt"));
   }
 
  private:
-  ProgramEnded run(const std::vector<std::string>& verb) const {
+  std::vector<std::string> way() const {
+    if (options_.challenge == "dns-01") return {"--dns", "exec", "--dns.disable-cp"};
     const bool http = options_.challenge == "http-01";
+    const uint16_t port = http ? options_.http_port : options_.tls_port;
+    return {http ? "--http" : "--tls", http ? "--http.port" : "--tls.port",
+            "127.0.0.1:" + std::to_string(port)};
+  }
+  ProgramEnded run(const std::vector<std::string>& verb) const {
     Process::Options program;
     program.args = {"lego",
                     "--path",
@@ -85,12 +102,18 @@ class LegoClient final : public AcmeClient {
                     "operator@example.com",
                     "--accept-tos",
                     "--domains",
-                    options_.name,
-                    http ? "--http" : "--tls",
-                    http ? "--http.port" : "--tls.port",
-                    "127.0.0.1:" + std::to_string(http ? options_.http_port : options_.tls_port)};
-    program.args.insert(program.args.end(), verb.begin(), verb.end());
-    program.env = {{"LEGO_CA_CERTIFICATES", options_.ca_file.string()}};
+                    options_.name};
+    std::vector<std::string> binding;
+    if (!options_.external_kid.empty()) {
+      binding = {"--eab", "--kid", options_.external_kid, "--hmac", options_.external_key};
+    }
+    for (const auto& more : {way(), binding, verb}) {
+      program.args.insert(program.args.end(), more.begin(), more.end());
+    }
+    program.env = {{"LEGO_CA_CERTIFICATES", options_.ca_file.string()},
+                   {"DNS", options_.dns_management},
+                   {"EXEC_PATH", (options_.folder / "hook").string()},
+                   {"EXEC_POLLING_INTERVAL", "1"}};
     program.output = options_.folder / "lego.log";
     program.directory = options_.folder;
     return run_to_end(std::move(program), kLimit);

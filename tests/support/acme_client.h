@@ -18,9 +18,11 @@ class AcmeClient {
     std::string directory;          // URL
     std::filesystem::path ca_file;  // that verifies the CA's own HTTPS
     std::string name;
-    std::string challenge = "http-01";  // or "tls-alpn-01"
+    std::string challenge = "http-01";  // or "tls-alpn-01", lego: or "dns-01"
     uint16_t http_port = 0;             // where the CA looks for it; free
     uint16_t tls_port = 0;
+    std::string dns_management{};                // see ChallengeDns
+    std::string external_kid{}, external_key{};  // lego: the key in base64url
   };
   enum class Kind { kCertbot, kLego, kDehydrated, kUacme, kCaddy };
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/server_name.h"
 #include "tests/support/byte_stream.h"
 #include "tests/support/http_exchange.h"
 #include "tests/support/temp_folder.h"
@@ -65,7 +66,8 @@ ProgramEnded OpensslJudge::verify(const Files& files, const std::vector<std::str
 }
 
 std::string OpensslJudge::trouble(const std::string& chain, const std::string& name) const {
-  const ProgramEnded ended = verify(split(chain), {"-verify_hostname", name});
+  const char* const kind = ServerName::parse_ip(name) ? "-verify_ip" : "-verify_hostname";
+  const ProgramEnded ended = verify(split(chain), {kind, name});
   return ended.code == 0 ? "" : ended.output;
 }
 
@@ -99,7 +101,7 @@ std::string OpensslJudge::by_ocsp(const std::string& chain) const {
       run({"ocsp", "-issuer", files.issuers, "-cert", files.leaf, "-url", url, "-no-CApath",
            "-no-CAstore", "-CAfile", root_file_.string(), "-verify_other", files.issuers});
   if (ended.output.find("Response verify OK") == std::string::npos) return ended.output;
-  for (const std::string status : {"good", "revoked"}) {
+  for (const char* status : {"good", "revoked"}) {
     if (ended.output.find(files.leaf + ": " + status) != std::string::npos) return status;
   }
   return ended.output;

@@ -14,7 +14,8 @@ class OpensslJudge {
   // Keeps its files in `folder`.
   OpensslJudge(std::filesystem::path folder, std::filesystem::path root_file);
 
-  // "": a TLS server of that name may use it. Else what `openssl verify` says against it.
+  // "": a TLS server of that name (or address) may use it. Else what `openssl verify` says against
+  // it.
   std::string trouble(const std::string& chain, const std::string& name) const;
   std::string serial(const std::string& chain) const;  // hex
 

@@ -26,7 +26,6 @@ ValidatingAuthority::ValidatingAuthority() : edge(folder / "edge", EdgeSettings(
   edge.settings.http_port = http.number();
   edge.settings.state_dir = folder / "state";
   edge.settings.authority = "{}";
-  edge.settings.upstream = "http://127.0.0.1:9";  // nobody visits
 }
 
 ValidatingAuthority::~ValidatingAuthority() {
