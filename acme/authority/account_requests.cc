@@ -107,14 +107,16 @@ Task<Judged<ServerAccountPtr>> AccountRequests::register_account(ServerCall call
   account.external_kid = std::move(external_kid);
   account.created = context_.clock.wall_now();
   ServerAccountPtr made = std::make_shared<const ServerAccount>(std::move(account));
-  const Result<> stored = co_await context_.accounts.put(made).result();
+  ServerAccounts::Change none;
+  if (count_) ++*count_;  // before: who goes away has made it all the same
+  const Result<> stored = co_await context_.accounts.put(made, std::move(none)).result();
   if (!stored) {
+    if (count_) --*count_;
     if (stored.error().code == ErrorCode::kInvalid) {
       co_return Judged<ServerAccountPtr>(ServerAccountPtr());
     }
     co_return stored.error();
   }
-  if (count_) ++*count_;
   context_.log.info("acme_account_made", "an account at the ACME server was made",
                     {{"authority", context_.name()},
                      {"account", made->id},
@@ -131,13 +133,13 @@ Task<ServerAnswer> AccountRequests::account(ServerCall call) {
   if (call.is_read()) co_return json_reply(200, call.account->object(base));
   Judged<AccountUpdatePayload> payload = read_account_update(call.payload);
   if (!payload) co_return std::move(payload).problem();
-  const ServerAccounts::Change mine(context_.accounts, call.account->id);
+  ServerAccounts::Change mine(context_.accounts, call.account->id);
   if (!mine) co_return busy();
   ServerAccount changed = *call.account;
   if (payload->contacts) changed.contacts = *std::move(payload->contacts);
   changed.deactivated = payload->deactivate;
   ServerAccountPtr stored = std::make_shared<const ServerAccount>(std::move(changed));
-  co_await context_.accounts.put(stored);
+  co_await context_.accounts.put(stored, std::move(mine));
   if (stored->deactivated) {
     context_.log.info("acme_account_deactivated", "its owner has deactivated an account",
                       {{"authority", context_.name()}, {"account", stored->id}});
@@ -164,7 +166,7 @@ Task<ServerAnswer> AccountRequests::change_key(ServerCall call) {
   if (!old_key || old_key->jwk() != call.account->key.jwk()) {
     co_return malformed("\"oldKey\" is not the account's key");
   }
-  const ServerAccounts::Change mine(context_.accounts, call.account->id);
+  ServerAccounts::Change mine(context_.accounts, call.account->id);
   if (!mine) co_return busy();
   const ServerAccountPtr other = co_await context_.accounts.find_by_key(new_key.thumbprint());
   std::string holder = other == nullptr ? "" : other->id;
@@ -172,7 +174,7 @@ Task<ServerAnswer> AccountRequests::change_key(ServerCall call) {
     ServerAccount changed = *call.account;
     changed.key = new_key;
     ServerAccountPtr made = std::make_shared<const ServerAccount>(std::move(changed));
-    const Result<> stored = co_await context_.accounts.put(made).result();
+    const Result<> stored = co_await context_.accounts.put(made, std::move(mine)).result();
     if (stored) {
       context_.log.info("acme_account_key_changed", "an account has a new key",
                         {{"authority", context_.name()}, {"account", made->id}});

@@ -10,29 +10,6 @@ constexpr std::chrono::seconds kPollAfter{1};
 constexpr Millis kWatch{1'000};          // how long a request waits for a look that is under way
 constexpr Millis kMaxWait{10 * 60'000};  // of a look for its place
 
-// One more look, until it ends, whatever ends it.
-class Counted {
- public:
-  using PerAccount = std::unordered_map<std::string, size_t>;
-
-  Counted(size_t& all, PerAccount& per_account, std::string account)
-      : all_(all), per_account_(per_account), account_(std::move(account)) {
-    ++all_;
-    ++per_account_[account_];
-  }
-  Counted(const Counted&) = delete;
-  ~Counted() {
-    --all_;
-    const auto own = per_account_.find(account_);
-    if (--own->second == 0) per_account_.erase(own);
-  }
-
- private:
-  size_t& all_;
-  PerAccount& per_account_;
-  const std::string account_;
-};
-
 std::string problem_of(const ValidationResult& result) {
   if (result.valid) return {};
   ServerProblem problem{400, result.type, result.detail};
@@ -68,13 +45,12 @@ void AuthorizationRequests::resume(const ServerCall& call, const LiveOrderPtr& l
   }
 }
 
-bool AuthorizationRequests::has_room(const std::string& account) const {
-  const auto own = looks_of_.find(account);
-  return looks_ < kMaxWaiting && (own == looks_of_.end() || own->second < kMaxOfAccount);
-}
-
 Task<> AuthorizationRequests::wait_for_look(LiveOrderPtr live, size_t index) {
-  if (live->order.authorizations[index].looking) co_await context_.orders.watch(live, kWatch);
+  const bool wait = live->order.authorizations[index].looking || live->unsaved > 0;
+  const std::string& account = live->order.account;
+  if (!wait || polls_.of(account) >= kMaxPolls) co_return Unit{};
+  const Tally::One counted(polls_, account);
+  co_await context_.orders.watch(live, kWatch);
   co_return Unit{};
 }
 
@@ -177,6 +153,10 @@ Task<Judged<>> AuthorizationRequests::begin(ServerCall call, LiveOrderPtr live) 
   co_return Judged<>(Unit{});
 }
 
+bool AuthorizationRequests::has_room(const std::string& account) const {
+  return looks_.total() < kMaxWaiting && looks_.of(account) < kMaxOfAccount;
+}
+
 void AuthorizationRequests::look(const ServerCall& call, const LiveOrderPtr& live,
                                  ChallengeType type) {
   ServerAuthorization& one = live->order.authorizations[call.route.index];
@@ -187,28 +167,45 @@ void AuthorizationRequests::look(const ServerCall& call, const LiveOrderPtr& liv
   tasks_.spawn(looking(live, call.route.index, std::move(what)));
 }
 
-Task<> AuthorizationRequests::looking(LiveOrderPtr live, size_t index, Validation what) {
-  const Counted counted(looks_, looks_of_, live->order.account);
-  const ChallengeType type = what.type;
-  ValidationResult result{false, std::string(problem_type::kServerInternal),
-                          "too many validations were under way; make a new order"};
-  const Result<Turnstile::Pass> place = co_await places_.enter(kMaxWait).result();
-  if (place) result = co_await validate(std::move(what), context_.probes, context_.clock);
-  ServerAuthorization& one = live->order.authorizations[index];
+void AuthorizationRequests::looked(LiveOrder& live, size_t index, ChallengeType type,
+                                   const ValidationResult& result) {
+  ServerAuthorization& one = live.order.authorizations[index];
   conclude(one, type, problem_of(result), context_.clock.wall_now());
-  if (!result.valid) {
-    const std::string key = live->order.account + " " + one.identifier().text();
-    static_cast<void>(context_.limits.failures.take(key, context_.clock.now()));
-    context_.log.info("acme_validation_failed", "a challenge was not met",
-                      {{"authority", context_.name()},
-                       {"account", live->order.account},
-                       {"name", one.identifier().text()},
-                       {"challenge", to_string(type)},
-                       {"error", result.detail}});
+  live.order.settle();
+  if (result.valid) return;
+  const std::string key = live.order.account + " " + one.identifier().text();
+  static_cast<void>(context_.limits.failures.take(key, context_.clock.now()));
+  context_.log.info("acme_validation_failed", "a challenge was not met",
+                    {{"authority", context_.name()},
+                     {"account", live.order.account},
+                     {"name", one.identifier().text()},
+                     {"challenge", to_string(type)},
+                     {"error", result.detail}});
+}
+
+Task<> AuthorizationRequests::looking(LiveOrderPtr live, size_t index, Validation what) {
+  const Tally::One counted(looks_, live->order.account);
+  const ChallengeType type = what.type;
+  Result<Turnstile::Pass> place = co_await places_.enter(kMaxWait).result();
+  ServerAuthorization& one = live->order.authorizations[index];
+  if (place && !live->forgotten) {
+    const ValidationResult result =
+        co_await validate(std::move(what), context_.probes, context_.clock);
+    looked(*live, index, type, result);
+  } else {
+    one.challenge(type)->status = ChallengeStatus::kPending;  // it can be answered again
   }
-  live->order.settle();
   one.looking = false;
-  co_await context_.orders.save(live);
+  if (place) *place = Turnstile::Pass();  // the next look need not wait for the disk
+  const Result<> saved = co_await context_.orders.save(live).result();
+  if (!saved) {
+    context_.log.error("acme_validation_not_stored",
+                       "the outcome of a validation could not be stored; the next request for it "
+                       "looks again",
+                       {{"authority", context_.name()},
+                        {"order", live->order.id},
+                        {"error", saved.error().message}});
+  }
   co_return Unit{};
 }
 

@@ -1,8 +1,8 @@
 #pragma once
 #include <string>
-#include <unordered_map>
 
 #include "acme/authority/server_context.h"
+#include "acme/authority/tally.h"
 #include "acme/authority/validation.h"
 #include "base/task_set.h"
 #include "base/turnstile.h"
@@ -12,12 +12,13 @@ namespace latchkey::acme {
 // Authorizations and their challenges (RFC 8555, 7.5), and the looks at domains. Control thread.
 class AuthorizationRequests {
  public:
-  // At once; the rest wait in the order of their arrival, and beyond kMaxWaiting an answer to a
-  // challenge is refused.
+  // At once; the rest wait in the order of their arrival, and beyond kMaxWaiting, or an account's
+  // share of them, an answer to a challenge is refused.
   static constexpr size_t kMaxLooks = 1'000;
   static constexpr size_t kMaxWaiting = 10'000;
-  // Of one account: the others have their share. (A whole order and more.)
-  static constexpr size_t kMaxOfAccount = 500;
+  static constexpr size_t kMaxOfAccount = 500;  // a whole order and more
+  // Requests of an account that wait for a look; the others are answered at once.
+  static constexpr size_t kMaxPolls = 100;
 
   explicit AuthorizationRequests(ServerContext& context)
       : context_(context), places_(context.clock, kMaxLooks) {}
@@ -32,16 +33,17 @@ class AuthorizationRequests {
   Task<Judged<>> begin(ServerCall call, LiveOrderPtr live);
   // Where a validation was cut off by a restart.
   void resume(const ServerCall& call, const LiveOrderPtr& live);
-  void look(const ServerCall& call, const LiveOrderPtr& live, ChallengeType type);
-  Task<> looking(LiveOrderPtr live, size_t index, Validation what);
   bool has_room(const std::string& account) const;
+  void look(const ServerCall& call, const LiveOrderPtr& live, ChallengeType type);
+  void looked(LiveOrder& live, size_t index, ChallengeType type, const ValidationResult& result);
+  Task<> looking(LiveOrderPtr live, size_t index, Validation what);
   Task<> wait_for_look(LiveOrderPtr live, size_t index);
   ServerAnswer challenge_answer(const ServerCall& call, const LiveOrder& live) const;
 
   ServerContext& context_;
   Turnstile places_;
-  size_t looks_ = 0;                                  // under way or waiting
-  std::unordered_map<std::string, size_t> looks_of_;  // account -> the same; none that has none
+  Tally looks_;    // under way or waiting
+  Tally polls_;    // requests that wait for them
   TaskSet tasks_;  // <= looks_, and some that are done; before the places they are in
 };
 

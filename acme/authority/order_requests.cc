@@ -27,6 +27,13 @@ ServerProblem bad_csr(std::string detail) {
   return {400, std::string(problem_type::kBadCsr), std::move(detail)};
 }
 
+ServerProblem not_stored() {
+  ServerProblem problem = server_internal("the order is not stored yet; try again");
+  problem.status = 503;
+  problem.retry_after = kPollAfter;
+  return problem;
+}
+
 // Names in `more` that are not in `of`; both sorted.
 std::string missing(const std::vector<ServerName>& of, const std::vector<ServerName>& more) {
   std::string list;
@@ -156,7 +163,7 @@ Task<ServerAnswer> OrderRequests::order(ServerCall call) {
   Judged<LiveOrderPtr> order = co_await own_order(context_, id, call.account);
   if (!order) co_return std::move(order).problem();
   const LiveOrderPtr live = *order;
-  if (live->order.finalizing) co_await context_.orders.watch(live, kWatch);
+  if (live->order.finalizing || live->unsaved > 0) co_await context_.orders.watch(live, kWatch);
   co_return answer(call, *live, 200);
 }
 
@@ -167,6 +174,9 @@ Task<ServerAnswer> OrderRequests::finalize(ServerCall call) {
   Judged<LiveOrderPtr> found = co_await own_order(context_, id, call.account);
   if (!found) co_return std::move(found).problem();
   const LiveOrderPtr live = *found;
+  // What makes it ready must be on disk before the certificate is.
+  if (live->unsaved > 0) co_await context_.orders.watch(live, kWatch);
+  if (live->unsaved > 0 || live->forgotten) co_return not_stored();
   const OrderStatus is = live->order.status_at(context_.clock.wall_now());
   if (is != OrderStatus::kReady) {
     const bool open = is == OrderStatus::kPending;

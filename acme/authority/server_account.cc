@@ -88,10 +88,27 @@ Task<ServerAccountPtr> ServerAccounts::find_by_key(std::string thumbprint) {
   co_return found;
 }
 
-Task<> ServerAccounts::put(ServerAccountPtr account) {
+Task<> ServerAccounts::put(ServerAccountPtr account, Change change) {
+  const auto stored = std::make_shared<Pending<>>();
+  puts_.spawn(write(std::move(account), std::move(change), stored));
+  Pending<>& waiter = *stored;  // named: g++ 12 would copy `*stored`
+  Result<> result = co_await waiter;
+  co_return result;
+}
+
+// A task of our own: the store writes what it was given also when the request goes away, so the
+// cache must follow, and the next change must not begin before.
+Task<> ServerAccounts::write(ServerAccountPtr account, Change change,
+                             std::weak_ptr<Pending<>> waiting) {
   AcmeAccountRow row = account->row(authority_);
-  co_await store_.put_acme_account(std::move(row));
-  static_cast<void>(cache_.put(account->id, account, 1));
+  Result<> stored = co_await store_.put_acme_account(std::move(row)).result();
+  if (stored) {
+    static_cast<void>(cache_.put(account->id, account, 1));
+  } else {
+    static_cast<void>(cache_.erase(account->id));  // whether it is on disk is not known
+  }
+  { const Change ended = std::move(change); }
+  if (const std::shared_ptr<Pending<>> to = waiting.lock()) to->resolve(std::move(stored));
   co_return Unit{};
 }
 

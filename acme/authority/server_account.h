@@ -2,11 +2,14 @@
 #include <memory>
 #include <string>
 #include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "acme/authority/jws_key.h"
 #include "base/clock.h"
+#include "base/pending.h"
 #include "base/task.h"
+#include "base/task_set.h"
 #include "cache/authority_store.h"
 #include "cache/lru.h"
 
@@ -37,37 +40,42 @@ class ServerAccounts {
   ServerAccounts(std::string authority, AuthorityStore& store)
       : authority_(std::move(authority)), store_(store), cache_(kMaxCached, SIZE_MAX) {}
 
-  // Null: there is none.
-  Task<ServerAccountPtr> find(std::string id);
-  Task<ServerAccountPtr> find_by_key(std::string thumbprint);
-  // kInvalid: another account has that key.
-  Task<> put(ServerAccountPtr account);
-  Task<size_t> count() { return store_.count_acme_accounts(authority_); }
-
   // Only one change of an account at a time, so that none undoes another. False: one is under way.
   class Change {
    public:
-    Change(ServerAccounts& accounts, const std::string& id)
-        : accounts_(accounts), id_(id), mine_(accounts.changing_.insert(id).second) {}
-    Change(const Change&) = delete;
-    ~Change() {
-      if (mine_) accounts_.changing_.erase(id_);
+    Change() = default;  // of an account that nobody knows yet
+    Change(ServerAccounts& accounts, const std::string& id) : id_(id) {
+      if (accounts.changing_.insert(id).second) accounts_ = &accounts;
     }
-    explicit operator bool() const { return mine_; }
+    Change(Change&& other) noexcept
+        : accounts_(std::exchange(other.accounts_, nullptr)), id_(std::move(other.id_)) {}
+    ~Change() {
+      if (accounts_ != nullptr) accounts_->changing_.erase(id_);
+    }
+    explicit operator bool() const { return accounts_ != nullptr; }
 
    private:
-    ServerAccounts& accounts_;
-    const std::string id_;
-    const bool mine_;
+    ServerAccounts* accounts_ = nullptr;
+    std::string id_{};
   };
+
+  // Null: there is none.
+  Task<ServerAccountPtr> find(std::string id);
+  Task<ServerAccountPtr> find_by_key(std::string thumbprint);
+  // kInvalid: another account has that key. Once begun it is done also when the task is dropped;
+  // `change` ends with it.
+  Task<> put(ServerAccountPtr account, Change change);
+  Task<size_t> count() { return store_.count_acme_accounts(authority_); }
 
  private:
   Result<ServerAccountPtr> keep(const std::optional<AcmeAccountRow>& row);
+  Task<> write(ServerAccountPtr account, Change change, std::weak_ptr<Pending<>> waiting);
 
   const std::string authority_;
   AuthorityStore& store_;
   Lru<ServerAccount> cache_;                  // by id
-  std::unordered_set<std::string> changing_;  // <= the requests in flight
+  std::unordered_set<std::string> changing_;  // <= the puts under way and the requests in flight
+  TaskSet puts_;  // <= the changes, and new accounts as far as their limits of rate go
 };
 
 }  // namespace latchkey::acme

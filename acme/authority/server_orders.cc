@@ -1,7 +1,5 @@
 #include "acme/authority/server_orders.h"
 
-#include "base/pending.h"
-
 namespace latchkey::acme {
 namespace {
 
@@ -13,6 +11,10 @@ size_t cost_of(const ServerOrder& order) {
 }
 
 struct Watcher : Link {
+  explicit Watcher(LiveOrder& watched) : order(watched) { ++order.watching; }
+  ~Watcher() { --order.watching; }
+
+  LiveOrder& order;
   Pending<> turn;
   Alarm alarm;
 };
@@ -61,14 +63,32 @@ Task<LiveOrderPtr> ServerOrders::add(ServerOrder order) {
 }
 
 Task<> ServerOrders::save(LiveOrderPtr order) {
+  if (order->forgotten) {
+    co_return Error{ErrorCode::kIo, "the ACME order " + order->order.id +
+                                        " was not stored before; it is read anew"};
+  }
+  const auto stored = std::make_shared<Pending<>>();
+  saves_.spawn(write(std::move(order), stored));
+  Pending<>& waiter = *stored;  // named: g++ 12 would copy `*stored`
+  Result<> result = co_await waiter;
+  co_return result;
+}
+
+// A task of our own: the store writes what it was given also when the request goes away.
+Task<> ServerOrders::write(LiveOrderPtr order, std::weak_ptr<Pending<>> waiting) {
+  ++order->unsaved;
   AcmeOrderRow made = row(order->order);
   Result<> stored = co_await store_.put_acme_order(std::move(made)).result();
-  if (!stored) forget(order);
+  --order->unsaved;
+  if (!stored || order->forgotten) forget(order);
   tell(*order);
-  co_return stored;
+  if (const std::shared_ptr<Pending<>> to = waiting.lock()) to->resolve(std::move(stored));
+  co_return Unit{};
 }
 
 void ServerOrders::forget(const LiveOrderPtr& order) {
+  order->forgotten = true;
+  if (order->unsaved > 0) return;  // the last of its puts does it
   const std::string& id = order->order.id;
   static_cast<void>(recent_.erase(id));
   const auto found = live_->find(id);
@@ -81,7 +101,8 @@ Task<std::vector<std::string>> ServerOrders::list(std::string account, std::stri
 }
 
 Task<> ServerOrders::watch(LiveOrderPtr order, Millis limit) {
-  Watcher self;
+  if (order->watching >= kMaxWatchers) co_return Unit{};
+  Watcher self(*order);
   order->watchers.push_back(self);
   self.alarm = clock_.after(limit, [&self] {
     self.unlink();

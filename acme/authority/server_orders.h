@@ -7,19 +7,25 @@
 #include "acme/authority/server_order.h"
 #include "base/clock.h"
 #include "base/link.h"
+#include "base/pending.h"
 #include "base/task.h"
+#include "base/task_set.h"
 #include "cache/authority_store.h"
 #include "cache/lru.h"
 
 namespace latchkey::acme {
 
 // An order that somebody is at, or was lately. All who are at it have the same one, so a change
-// is seen by all at once; it is then stored, whole.
+// is seen by all at once; it is then stored, whole. One that could not be is forgotten: it is
+// stored no more, so that it cannot undo what its successor, read from the store, comes to be.
 struct LiveOrder {
   explicit LiveOrder(ServerOrder made) : order(std::move(made)) {}
 
   ServerOrder order;
-  Link watchers;  // bounded by the requests in flight
+  size_t unsaved = 0;  // puts under way: what they store is not on disk yet
+  bool forgotten = false;
+  Link watchers;
+  size_t watching = 0;  // <= ServerOrders::kMaxWatchers
 };
 using LiveOrderPtr = std::shared_ptr<LiveOrder>;
 
@@ -28,6 +34,7 @@ class ServerOrders {
  public:
   static constexpr size_t kMaxCached = 20'000;
   static constexpr size_t kMaxCachedBytes = size_t{64} << 20;  // about
+  static constexpr size_t kMaxWatchers = 8;                    // of an order
 
   ServerOrders(std::string authority, AuthorityStore& store, Clock& clock);
 
@@ -35,15 +42,15 @@ class ServerOrders {
   Task<LiveOrderPtr> find(std::string id);
   // Stores a new one.
   Task<LiveOrderPtr> add(ServerOrder order);
-  // Stores it as it is now, and tells who watches. Where that fails, the order is read anew by who
-  // asks next.
+  // Stores it as it is now, also when the task is dropped, and tells who watches. Where that fails,
+  // the order is forgotten.
   Task<> save(LiveOrderPtr order);
-  // Who comes next reads it from the store.
+  // Who comes next reads it from the store, once what is being stored of it is there.
   void forget(const LiveOrderPtr& order);
   // Ids of an account's orders, at most `limit`, behind `after`.
   Task<std::vector<std::string>> list(std::string account, std::string after, size_t limit);
 
-  // Ends when the order has been stored or told of, or after `limit`.
+  // Ends when the order has been stored or told of, after `limit`, or at once if too many watch.
   Task<> watch(LiveOrderPtr order, Millis limit);
   void tell(LiveOrder& order);
 
@@ -54,6 +61,7 @@ class ServerOrders {
 
   LiveOrderPtr known(const std::string& id);
   LiveOrderPtr shelve(ServerOrder order);
+  Task<> write(LiveOrderPtr order, std::weak_ptr<Pending<>> waiting);
 
   const std::string authority_;
   AuthorityStore& store_;
@@ -61,6 +69,7 @@ class ServerOrders {
   // By id; what is cached, or in the hands of a request or a validation.
   std::shared_ptr<Live> live_ = std::make_shared<Live>();
   Lru<LiveOrderPtr> recent_{kMaxCached, kMaxCachedBytes};
+  TaskSet saves_;  // <= the requests in flight and the looks, and of those that went away
 };
 
 }  // namespace latchkey::acme
