@@ -4,6 +4,7 @@
 
 #include "tests/support/acme_client.h"
 #include "tests/support/openssl_judge.h"
+#include "tests/support/test_certificates.h"
 #include "tests/support/validating_authority.h"
 
 namespace latchkey::test {
@@ -108,6 +109,36 @@ TEST(AuthorityAccountsTest, OnlyWhoHasAKeyOfTheOperatorGetsAnAccountAndAWildcard
   const OpensslJudge judge(site.folder / "judge", site.root_file());
   EXPECT_EQ(judge.trouble(client->chain(), "any.wild.test"), "");
   EXPECT_NE(judge.trouble(client->chain(), "wild.test"), "");
+}
+
+TEST(AuthorityChainsTest, AfterANewRootTheChainSuitsWhoTrustsTheOldOneAndAShorterOneIsOffered) {
+  ValidatingAuthority site;
+  ASSERT_TRUE(site.start());
+  const std::string old_root = read_text(site.root_file());
+  const Edge::Outcome rotated = site.edge.command({"authority", "rotate", "--root"});
+  ASSERT_EQ(rotated.code, 0) << rotated.output;
+  const std::string both = site.edge.authority_roots();
+  ASSERT_TRUE(both.ends_with(old_root)) << both;
+  const std::string new_root = both.substr(0, both.size() - old_root.size());
+  write_text(site.root_file(), old_root);  // nothing was told to the client
+  write_text(site.folder / "new.pem", new_root);
+  const OpensslJudge by_old(site.folder / "judge-old", site.root_file());
+  const OpensslJudge by_new(site.folder / "judge-new", site.folder / "new.pem");
+
+  AcmeClient::Options options = options_at(site, "any.test", "http-01");
+  const auto usual = AcmeClient::make(Kind::kLego, options);
+  const ProgramEnded obtained = usual->obtain();
+  ASSERT_EQ(obtained.code, 0) << obtained.output << site.edge.log();
+  EXPECT_EQ(by_old.trouble(usual->chain(), "any.test"), "");
+  EXPECT_EQ(by_new.trouble(usual->chain(), "any.test"), "");
+
+  options.name = "modern.test";
+  options.preferred_chain = common_name(new_root);
+  const auto modern = AcmeClient::make(Kind::kLego, options);
+  const ProgramEnded preferred = modern->obtain();
+  ASSERT_EQ(preferred.code, 0) << preferred.output << site.edge.log();
+  EXPECT_EQ(by_new.trouble(modern->chain(), "modern.test"), "");
+  EXPECT_NE(by_old.trouble(modern->chain(), "modern.test"), "");
 }
 
 TEST(AuthorityAddressesTest, UacmeObtainsACertificateForAnAddress) {

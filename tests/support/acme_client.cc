@@ -74,7 +74,10 @@ class LegoClient final : public AcmeClient {
   explicit LegoClient(const Options& options) : options_(options) {
     write_program(options.folder / "hook", kLegoDnsHook);
   }
-  ProgramEnded obtain() override { return run({"run"}); }
+  ProgramEnded obtain() override {
+    if (options_.preferred_chain.empty()) return run({"run"});
+    return run({"run", "--preferred-chain", options_.preferred_chain});
+  }
   ProgramEnded renew() override { return run({"renew", "--days", "10000", "--no-random-sleep"}); }
   ProgramEnded revoke() override { return run({"revoke", "--keep"}); }
   std::string chain() const override {

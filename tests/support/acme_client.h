@@ -23,6 +23,7 @@ class AcmeClient {
     uint16_t tls_port = 0;
     std::string dns_management{};                // see ChallengeDns
     std::string external_kid{}, external_key{};  // lego: the key in base64url
+    std::string preferred_chain{};               // lego: the common name of its root
   };
   enum class Kind { kCertbot, kLego, kDehydrated, kUacme, kCaddy };
 
