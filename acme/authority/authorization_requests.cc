@@ -34,15 +34,20 @@ Task<Judged<LiveOrderPtr>> AuthorizationRequests::find(ServerRoute route,
   co_return order;
 }
 
-void AuthorizationRequests::resume(const ServerCall& call, const LiveOrderPtr& live) {
-  const ServerAuthorization& one = live->order.authorizations[call.route.index];
+void AuthorizationRequests::resume(const LiveOrderPtr& live, size_t index,
+                                   const ServerAccountPtr& account) {
+  const ServerAuthorization& one = live->order.authorizations[index];
   if (one.looking || one.status != AuthorizationStatus::kPending) return;
   for (const ServerChallenge& challenge : one.challenges) {
     if (challenge.status != ChallengeStatus::kProcessing) continue;
-    if (!has_room(live->order.account)) return;
-    look(call, live, challenge.type);
+    if (has_room(account->id)) look(live, index, challenge.type, account);
     return;
   }
+}
+
+void AuthorizationRequests::resume(const LiveOrderPtr& live, const ServerAccountPtr& account) {
+  if (live->order.status != OrderStatus::kPending) return;
+  for (size_t i = 0; i < live->order.authorizations.size(); ++i) resume(live, i, account);
 }
 
 Task<> AuthorizationRequests::wait_for_look(LiveOrderPtr live, size_t index) {
@@ -74,7 +79,7 @@ Task<ServerAnswer> AuthorizationRequests::authorization(ServerCall call) {
     live->order.settle();
     co_await context_.orders.save(live);
   } else {
-    resume(call, live);
+    resume(live, index, call.account);
     co_await wait_for_look(live, index);
   }
   HttpReply reply = json_reply(
@@ -107,7 +112,7 @@ Task<ServerAnswer> AuthorizationRequests::challenge(ServerCall call) {
   if (!found) co_return std::move(found).problem();
   const LiveOrderPtr live = *found;
   if (call.is_read()) {
-    resume(call, live);
+    resume(live, call.route.index, call.account);
     co_await wait_for_look(live, call.route.index);
     co_return challenge_answer(call, *live);
   }
@@ -128,7 +133,7 @@ Task<Judged<>> AuthorizationRequests::begin(ServerCall call, LiveOrderPtr live) 
   // Answered before: the client has lost our answer, or tells us again.
   if (challenge->status == ChallengeStatus::kProcessing ||
       challenge->status == ChallengeStatus::kValid) {
-    resume(call, live);
+    resume(live, call.route.index, call.account);
     co_return Judged<>(Unit{});
   }
   const WallTime now = context_.clock.wall_now();
@@ -148,7 +153,7 @@ Task<Judged<>> AuthorizationRequests::begin(ServerCall call, LiveOrderPtr live) 
     co_return Judged<>(rate_limited("too many validations are under way", kPollAfter * 5));
   }
   challenge->status = ChallengeStatus::kProcessing;
-  look(call, live, call.route.type);
+  look(live, call.route.index, call.route.type, call.account);
   if (one.looking) co_await context_.orders.save(live);
   co_return Judged<>(Unit{});
 }
@@ -157,14 +162,14 @@ bool AuthorizationRequests::has_room(const std::string& account) const {
   return looks_.total() < kMaxWaiting && looks_.of(account) < kMaxOfAccount;
 }
 
-void AuthorizationRequests::look(const ServerCall& call, const LiveOrderPtr& live,
-                                 ChallengeType type) {
-  ServerAuthorization& one = live->order.authorizations[call.route.index];
+void AuthorizationRequests::look(const LiveOrderPtr& live, size_t index, ChallengeType type,
+                                 const ServerAccountPtr& account) {
+  ServerAuthorization& one = live->order.authorizations[index];
   one.looking = true;
-  Validation what{type, one.name, one.token, one.token + "." + call.account->key.thumbprint()};
+  Validation what{type, one.name, one.token, one.token + "." + account->key.thumbprint()};
   what.http_port = context_.options.http_port;
   what.tls_port = context_.options.tls_port;
-  tasks_.spawn(looking(live, call.route.index, std::move(what)));
+  tasks_.spawn(looking(live, index, std::move(what)));
 }
 
 void AuthorizationRequests::looked(LiveOrder& live, size_t index, ChallengeType type,

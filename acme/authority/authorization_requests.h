@@ -27,14 +27,16 @@ class AuthorizationRequests {
   Task<ServerAnswer> authorization(ServerCall call);
   // Reads it, or says that it can be looked at.
   Task<ServerAnswer> challenge(ServerCall call);
+  // Takes up the looks that a restart has cut off. `account`: the order's.
+  void resume(const LiveOrderPtr& live, const ServerAccountPtr& account);
 
  private:
   Task<Judged<LiveOrderPtr>> find(ServerRoute route, ServerAccountPtr account);
   Task<Judged<>> begin(ServerCall call, LiveOrderPtr live);
-  // Where a validation was cut off by a restart.
-  void resume(const ServerCall& call, const LiveOrderPtr& live);
+  void resume(const LiveOrderPtr& live, size_t index, const ServerAccountPtr& account);
+  void look(const LiveOrderPtr& live, size_t index, ChallengeType type,
+            const ServerAccountPtr& account);
   bool has_room(const std::string& account) const;
-  void look(const ServerCall& call, const LiveOrderPtr& live, ChallengeType type);
   void looked(LiveOrder& live, size_t index, ChallengeType type, const ValidationResult& result);
   Task<> looking(LiveOrderPtr live, size_t index, Validation what);
   Task<> wait_for_look(LiveOrderPtr live, size_t index);

@@ -163,6 +163,7 @@ Task<ServerAnswer> OrderRequests::order(ServerCall call) {
   Judged<LiveOrderPtr> order = co_await own_order(context_, id, call.account);
   if (!order) co_return std::move(order).problem();
   const LiveOrderPtr live = *order;
+  authorizations_.resume(live, call.account);
   if (live->order.finalizing || live->unsaved > 0) co_await context_.orders.watch(live, kWatch);
   co_return answer(call, *live, 200);
 }

@@ -1,4 +1,5 @@
 #pragma once
+#include "acme/authority/authorization_requests.h"
 #include "acme/authority/replacements.h"
 #include "acme/authority/server_context.h"
 #include "acme/authority/server_payload.h"
@@ -10,8 +11,9 @@ namespace latchkey::acme {
 // Control thread.
 class OrderRequests {
  public:
-  OrderRequests(ServerContext& context, Replacements& replacements)
-      : context_(context), replacements_(replacements) {}
+  OrderRequests(ServerContext& context, Replacements& replacements,
+                AuthorizationRequests& authorizations)
+      : context_(context), replacements_(replacements), authorizations_(authorizations) {}
 
   Task<ServerAnswer> new_order(ServerCall call);
   Task<ServerAnswer> order(ServerCall call);
@@ -25,6 +27,7 @@ class OrderRequests {
 
   ServerContext& context_;
   Replacements& replacements_;
+  AuthorizationRequests& authorizations_;
   TaskSet issuing_;  // each ends with its order; <= the orders that are ready
 };
 

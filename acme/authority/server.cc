@@ -97,8 +97,8 @@ struct AcmeServer::Impl {
   ServerNonces nonces;
   Replacements replacements{context};
   AccountRequests accounts{context};
-  OrderRequests orders{context, replacements};
   AuthorizationRequests authorizations{context};
+  OrderRequests orders{context, replacements, authorizations};
   CertificateAnswers certificates{context};
   size_t in_flight = 0;
   bool kept = false;  // the authority has its keys

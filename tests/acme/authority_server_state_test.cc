@@ -94,6 +94,20 @@ TEST_F(AcmeServerStateTest, ALookThatARestartHasCutOffIsTakenUpByAPoll) {
   EXPECT_EQ("ready", status(user, location(made)));
 }
 
+TEST_F(AcmeServerStateTest, APollOfTheOrderTakesItUp) {
+  const User user = sign_up();
+  const HttpReply made = order(user, {"a.test", "b.test"});
+  probes.delay = Millis(20'000);
+  prove(user, made, 0);
+  prove(user, made, 1);
+  restart();
+  probes.delay = Millis(5);
+  EXPECT_EQ("1", post(user, location(made), "").header("retry-after"));
+  clock.advance(Millis(10));
+  EXPECT_EQ("ready", status(user, location(made)));
+  EXPECT_EQ(4, probes.looks);
+}
+
 TEST_F(AcmeServerStateTest, APollWaitsASecondForALookAndSaysWhenToComeBack) {
   const User user = sign_up();
   const HttpReply made = order(user, {"a.test"});
