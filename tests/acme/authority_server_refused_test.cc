@@ -8,8 +8,6 @@
 namespace latchkey::acme {
 namespace {
 
-using ::testing::HasSubstr;
-
 class AcmeServerRefusedTest : public AcmeServerFixture {
  protected:
   struct Row {
@@ -32,7 +30,7 @@ class AcmeServerRefusedTest : public AcmeServerFixture {
   }
   // An order that is ready.
   HttpReply ready(const std::string& name) {
-    const HttpReply made = order(user, {name});
+    HttpReply made = order(user, {name});
     prove(user, made);
     return made;
   }

@@ -281,6 +281,7 @@ TEST_F(AcmeServerStateTest, AnAccountsOrdersAreListedPageByPage) {
   const User user = sign_up();
   const User other = sign_up();
   std::vector<std::string> made;
+  made.reserve(501);
   for (int i = 0; i < 501; ++i) made.push_back(location(order(user, {"a.test"})));
   order(other, {"a.test"});
   const std::string at = text(post(user, user.kid, ""), "orders");
@@ -319,6 +320,7 @@ TEST_F(AcmeServerStateTest, AnAccountHasABoundedNumberOfLooksUnderWay) {
   int looks = 0;
   for (int i = 0; i < 6 && answered.status != 429; ++i) {
     std::vector<std::string> names;
+    names.reserve(100);
     for (int k = 0; k < 100; ++k) {
       names.push_back("n" + std::to_string(k) + ".o" + std::to_string(i) + ".test");
     }
