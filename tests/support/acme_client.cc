@@ -199,6 +199,11 @@ esac
 constexpr const char* kWithAuthorities =
     "mount --bind \"$0\" /etc/ssl/certs/ca-certificates.crt && exec \"$@\"";
 
+std::vector<std::string> in_own_mounts() {
+  if (geteuid() == 0) return {"unshare", "--mount"};
+  return {"unshare", "--mount", "--map-root-user"};
+}
+
 class UacmeClient final : public AcmeClient {
  public:
   explicit UacmeClient(const Options& options) : options_(options) {
@@ -239,8 +244,7 @@ class UacmeClient final : public AcmeClient {
   std::string socket() const { return (options_.folder / "ualpn.sock").string(); }
   ProgramEnded run(const std::vector<std::string>& verb) const {
     Process::Options program;
-    program.args = {"unshare", "--mount"};
-    if (geteuid() != 0) program.args.emplace_back("--map-root-user");
+    program.args = in_own_mounts();
     program.args.insert(program.args.end(),
                         {"sh", "-c", kWithAuthorities, options_.ca_file.string(), "uacme", "-v",
                          "-c", (options_.folder / "conf").string(), "-a", options_.directory});
@@ -260,6 +264,15 @@ class UacmeClient final : public AcmeClient {
 };
 
 }  // namespace
+
+bool AcmeClient::works_here(Kind kind) {
+  if (kind != Kind::kUacme) return true;
+  Process::Options program;
+  program.args = in_own_mounts();
+  program.args.emplace_back("true");
+  program.output = "/dev/null";
+  return run_to_end(std::move(program)).code == 0;
+}
 
 std::unique_ptr<AcmeClient> AcmeClient::make(Kind kind, const Options& options) {
   std::filesystem::create_directories(options.folder);

@@ -27,6 +27,8 @@ class AcmeClient {
   };
   enum class Kind { kCertbot, kLego, kDehydrated, kUacme, kCaddy };
 
+  // uacme needs a view of the file system of its own, which not every kernel gives.
+  static bool works_here(Kind kind);
   static std::unique_ptr<AcmeClient> make(Kind kind, const Options& options);
   virtual ~AcmeClient() = default;
 
