@@ -1,9 +1,8 @@
 #include "acme/authority/authority.h"
 
 #include <algorithm>
-#include <map>
 
-#include "acme/authority/ocsp_responder.h"
+#include "acme/authority/revocations.h"
 #include "acme/jws.h"
 #include "acme/single_flight.h"
 #include "base/task_set.h"
@@ -16,12 +15,11 @@ using namespace std::chrono_literals;
 using std::chrono::seconds;
 
 constexpr seconds kLongestBackdate = 1h;  // of leaves, for clients whose clocks are behind
-constexpr seconds kCrlLife = 24h;
-constexpr seconds kAnswerLife = 4h;  // of an OCSP answer
-constexpr seconds kSweepEvery = 10min;
+constexpr Millis kLookEvery = 1h;         // at what is due, when nobody signs
+constexpr Millis kTryAgain = 5s;          // after a rotation that failed
+constexpr seconds kClockJump = 1h;        // in a look's time: then nothing is deleted
 constexpr seconds kKeepEnded = std::chrono::days(7);  // ended certificates, for who asks about them
 constexpr size_t kMaxNames = 100;
-constexpr int kSweepsAtOnce = 20;
 
 std::string hex(std::string_view bytes) {
   constexpr char kDigits[] = "0123456789abcdef";
@@ -42,19 +40,30 @@ struct Authority::Impl {
         store(store_in),
         clock(clock_in),
         log(log_in),
-        signers(options.name, options.lifetimes, options.guard) {}
+        signers(options.name, options.lifetimes, options.status_url, options.guard),
+        revocations(options.name, signers, store, clock) {}
 
-  // Nothing is to be done before the next signature.
-  bool ready(WallTime now) const {
-    return loaded && !signers.root_is_due(now) && !signers.intermediate_is_due(now);
+  // Nothing is to be done before the next signature; or it failed a moment ago, and the old
+  // intermediate can sign.
+  bool ready() const {
+    const WallTime now = clock.wall_now();
+    if (!loaded) return false;
+    if (!signers.root_is_due(now) && !signers.intermediate_is_due(now)) return true;
+    return clock.now() < next_try && can_sign(now);
+  }
+  bool can_sign(WallTime now) const {
+    const Signer* const signer = signers.intermediate(now);
+    return signer != nullptr && signers.outlives(*signer, now + options.lifetimes.leaf);
   }
   Task<> load();
   Task<> add(AuthorityKey key);
-  Task<> replace_what_is_due();
-  void sweep_in_time();
-  Task<> sweep(WallTime now);
+  Task<> replace_root();
+  Task<> replace_intermediate();
   Task<> keep();
   Task<> rotate(bool root);
+  void look_again();
+  Task<> look();
+  Task<> sweep();
   Result<IssuedCertificate> make(const LeafRequest& request);
 
   const AuthorityOptions options;
@@ -62,28 +71,26 @@ struct Authority::Impl {
   Clock& clock;
   Log& log;
   Signers signers;
+  Revocations revocations;
   bool loaded = false;
-  WallTime swept_at{};
-  struct Crl {
-    std::string der;
-    WallTime refresh_at;
-  };
-  std::map<int64_t, Crl> crls;  // by signer
-  uint64_t last_crl_number = 0;
-  uint64_t revocations = 0;  // so many have been stored: a CRL that was begun before is old
+  TimePoint next_try{};  // of a rotation that failed
+  // When it was last looked at what has ended, by both clocks.
+  TimePoint looked_at = clock.now();
+  WallTime looked_at_wall = clock.wall_now();
   SingleFlight<Unit> keeping;
-  TaskSet housekeeping;  // last, so that it ends first
+  TaskSet housekeeping;  // ends before what it uses
+  Alarm next_look;
 };
 
 Task<> Authority::Impl::load() {
   const std::vector<AuthorityKey> rows = co_await store.load_authority_keys(options.name);
-  Signers found(options.name, options.lifetimes, options.guard);
+  Signers found(options.name, options.lifetimes, options.status_url, options.guard);
   for (const AuthorityKey& row : rows) {
     if (auto added = found.add(row); !added) co_return std::move(added).error();
   }
   signers = std::move(found);
-  signers.forget_ended(clock.wall_now());
   loaded = true;
+  look_again();
   co_return Unit{};
 }
 
@@ -103,50 +110,75 @@ Task<> Authority::Impl::add(AuthorityKey key) {
   co_return Unit{};
 }
 
-Task<> Authority::Impl::replace_what_is_due() {
+Task<> Authority::Impl::replace_root() {
   const WallTime now = clock.wall_now();
-  if (signers.root_is_due(now)) {
-    AuthorityKey root = signers.make_root(now);
-    co_await add(std::move(root));
-  }
-  if (signers.intermediate_is_due(now)) {
-    AuthorityKey intermediate = signers.make_intermediate(now);
-    co_await add(std::move(intermediate));
-  }
-  signers.forget_ended(now);
+  if (!signers.root_is_due(now)) co_return Unit{};
+  AuthorityKey root = signers.make_root(now);
+  co_await add(std::move(root));
   co_return Unit{};
 }
 
-void Authority::Impl::sweep_in_time() {
+Task<> Authority::Impl::replace_intermediate() {
   const WallTime now = clock.wall_now();
-  if (now < swept_at + kSweepEvery) return;
-  swept_at = now;
-  housekeeping.spawn(sweep(now));
-}
-
-Task<> Authority::Impl::sweep(WallTime now) {
-  for (int i = 0; i < kSweepsAtOnce; ++i) {
-    const auto done = co_await store.sweep_authority(options.name, now, now - kKeepEnded).result();
-    if (!done) {
-      log.warning("authority_sweep_failed", "what has ended could not be deleted",
-                  {{"authority", options.name}, {"cause", done.error().message}});
-    }
-    if (!done || *done) break;
-  }
+  if (!signers.intermediate_is_due(now)) co_return Unit{};
+  if (signers.root(now) == nullptr) co_return Error{ErrorCode::kIo, "there is no root"};
+  AuthorityKey intermediate = signers.make_intermediate(now);
+  co_await add(std::move(intermediate));
   co_return Unit{};
 }
 
 Task<> Authority::Impl::keep() {
   if (!loaded) co_await load();
-  const auto replaced = co_await replace_what_is_due().result();
-  if (!replaced) {
-    // The one that signs goes on while it outlives what it signs: sign() sees to that.
-    if (signers.intermediate() == nullptr) co_return replaced.error();
-    log.error("authority_rotation_failed",
-              "a CA certificate is due and cannot be replaced; the old one signs while it can",
-              {{"authority", options.name}, {"cause", replaced.error().message}});
+  auto replaced = co_await replace_root().result();
+  const auto second = co_await replace_intermediate().result();
+  if (replaced && !second) replaced = second;
+  if (replaced) co_return Unit{};
+  next_try = clock.now() + kTryAgain;
+  // The one that signs goes on while it outlives what it signs: make() sees to that.
+  if (signers.intermediate(clock.wall_now()) == nullptr) co_return replaced.error();
+  log.error("authority_rotation_failed",
+            "a CA certificate is due and cannot be replaced; the old one signs while it can",
+            {{"authority", options.name}, {"cause", replaced.error().message}});
+  co_return Unit{};
+}
+
+void Authority::Impl::look_again() {
+  next_look = clock.after(kLookEvery, [this] {
+    housekeeping.spawn(look());
+    look_again();
+  });
+}
+
+Task<> Authority::Impl::look() {
+  const auto kept = co_await keeping.join([this] { return keep(); }).result();
+  if (!kept) co_return kept.error();
+  co_await sweep();
+  co_return Unit{};
+}
+
+Task<> Authority::Impl::sweep() {
+  const WallTime now = clock.wall_now();
+  const auto passed = std::chrono::floor<seconds>(clock.now() - looked_at);
+  const seconds passed_wall = now - looked_at_wall;
+  looked_at = clock.now();
+  looked_at_wall = now;
+  // What a clock that is wrong calls ended would be gone for good.
+  if (passed_wall > passed + kClockJump || passed_wall + kClockJump < passed) {
+    log.warning("authority_clock_jumped", "the clock was set; nothing is deleted for an hour",
+                {{"authority", options.name}, {"seconds", (passed_wall - passed).count()}});
+    co_return Unit{};
   }
-  sweep_in_time();
+  signers.forget_ended(now - kKeepEnded);
+  revocations.forget_ended();
+  for (;;) {
+    const auto done = co_await store.sweep_authority(options.name, now, now - kKeepEnded).result();
+    if (!done) {
+      log.warning("authority_sweep_failed", "what has ended could not be deleted",
+                  {{"authority", options.name}, {"cause", done.error().message}});
+      break;
+    }
+    if (*done) break;
+  }
   co_return Unit{};
 }
 
@@ -168,7 +200,7 @@ Result<IssuedCertificate> Authority::Impl::make(const LeafRequest& request) {
   }
   if (auto good = check_public_key(request.public_key); !good) return std::move(good).error();
   const WallTime now = clock.wall_now();
-  const Signer* const signer = signers.intermediate();
+  const Signer* const signer = signers.intermediate(now);
   const WallTime not_after = now + options.lifetimes.leaf;
   if (signer == nullptr || !signers.outlives(*signer, not_after)) {
     return Error{ErrorCode::kIo,
@@ -209,22 +241,27 @@ Task<> Authority::keep() {
   return impl_->keeping.join([impl = impl_.get()] { return impl->keep(); });
 }
 
-void Authority::read_again() {
+void Authority::stop() {
+  impl_->next_look.reset();
   impl_->loaded = false;
-  impl_->crls.clear();
+  impl_->revocations.outdate();
 }
 
 Task<IssuedCertificate> Authority::sign(LeafRequest request) {
-  if (!impl_->ready(impl_->clock.wall_now())) co_await keep();
-  impl_->sweep_in_time();
+  if (!impl_->ready()) {
+    const auto kept = co_await keep().result();
+    const bool has_signer = impl_->signers.intermediate(impl_->clock.wall_now()) != nullptr;
+    if (!kept && !has_signer) co_return kept.error();
+  }
   co_return impl_->make(request);
 }
 
 Task<Chain> Authority::issue(LeafRequest request) {
   const IssuedCertificate certificate = co_await sign(std::move(request));
+  const std::vector<Chain> found = chains(certificate);
   IssuedCertificate row = certificate;
   co_await impl_->store.put_issued(std::move(row), std::nullopt);
-  co_return chains(certificate).front();
+  co_return found.front();
 }
 
 std::vector<Chain> Authority::chains(const IssuedCertificate& certificate) const {
@@ -232,85 +269,19 @@ std::vector<Chain> Authority::chains(const IssuedCertificate& certificate) const
 }
 
 Task<bool> Authority::revoke(std::string serial, int reason) {
-  const WallTime now = impl_->clock.wall_now();
-  const bool revoked =
-      co_await impl_->store.revoke_issued(impl_->options.name, serial, now, reason);
-  if (revoked) {
-    ++impl_->revocations;
-    impl_->crls.clear();
-  }
-  co_return revoked;
+  return impl_->revocations.revoke(std::move(serial), reason);
 }
 
-Task<std::string> Authority::crl(int64_t signer_id) {
+Task<std::string> Authority::crl(int64_t signer) {
   if (!impl_->loaded) co_await keep();
-  const WallTime now = impl_->clock.wall_now();
-  if (const auto at = impl_->crls.find(signer_id);
-      at != impl_->crls.end() && now < at->second.refresh_at) {
-    co_return at->second.der;
-  }
-  if (impl_->signers.find(signer_id) == nullptr) {
-    co_return Error{ErrorCode::kNotFound, "there is no signer " + std::to_string(signer_id)};
-  }
-  const uint64_t revocations = impl_->revocations;
-  const std::vector<IssuedCertificate> rows =
-      co_await impl_->store.list_revoked(impl_->options.name, signer_id, now);
-  const Signer* const signer = impl_->signers.find(signer_id);
-  if (signer == nullptr) co_return Error{ErrorCode::kNotFound, "that signer has ended"};
-  std::vector<Revoked> revoked;
-  revoked.reserve(rows.size());
-  for (const IssuedCertificate& row : rows) {
-    if (row.revoked_at) revoked.push_back(Revoked{row.serial, *row.revoked_at, row.reason});
-  }
-  // Numbers grow also over a restart: they begin with the time.
-  const auto least = static_cast<uint64_t>(now.time_since_epoch().count()) * 1000;
-  impl_->last_crl_number = std::max(impl_->last_crl_number + 1, least);
-  std::string der = make_crl(signer->issuer, revoked, now, now + kCrlLife, impl_->last_crl_number);
-  if (revocations == impl_->revocations) {
-    impl_->crls.insert_or_assign(signer_id, Impl::Crl{der, now + kCrlLife / 2});
-  }
+  std::string der = co_await impl_->revocations.crl(signer);
   co_return der;
 }
 
-Task<std::string> Authority::ocsp(std::string request_der) {
+Task<std::string> Authority::ocsp(std::string request) {
   if (!impl_->loaded) co_await keep();
-  const auto request = parse_ocsp_request(request_der);
-  if (!request) co_return make_ocsp_error(OcspError::kMalformed);
-  // Who signed the first of them answers, for his own.
-  const Signer* signer = nullptr;
-  const auto asked_about = [](const Signer& one, const OcspQuestion& question) {
-    return question.key_hash == key_hash(one.issuer.key, question.sha256) &&
-           question.name_hash == subject_hash(one.row.certificate, question.sha256);
-  };
-  for (const auto& [id, one] : impl_->signers.all()) {
-    if (asked_about(one, request->questions.front())) signer = &one;
-  }
-  if (signer == nullptr) co_return make_ocsp_error(OcspError::kUnauthorized);
-  const int64_t signer_id = signer->row.id;
-  std::vector<OcspWord> words;
-  words.reserve(request->questions.size());
-  for (const OcspQuestion& question : request->questions) {
-    OcspWord word;
-    word.cert_id = question.cert_id;
-    const Signer* const now_signer = impl_->signers.find(signer_id);
-    if (now_signer != nullptr && asked_about(*now_signer, question)) {
-      std::string authority = impl_->options.name;
-      std::string serial = question.serial;
-      const auto found = co_await impl_->store.find_issued(authority, serial).result();
-      if (!found) co_return make_ocsp_error(OcspError::kTryLater);
-      const std::optional<IssuedCertificate>& row = *found;
-      if (row && row->signer == signer_id) {
-        word.status = row->revoked_at ? CertStatus::kRevoked : CertStatus::kGood;
-        word.revoked_at = row->revoked_at.value_or(WallTime{});
-        word.reason = row->reason;
-      }
-    }
-    words.push_back(std::move(word));
-  }
-  const Signer* const answering = impl_->signers.find(signer_id);
-  if (answering == nullptr) co_return make_ocsp_error(OcspError::kUnauthorized);
-  const WallTime now = impl_->clock.wall_now();
-  co_return make_ocsp_response(answering->issuer, words, request->nonce, now, now + kAnswerLife);
+  std::string der = co_await impl_->revocations.ocsp(std::move(request));
+  co_return der;
 }
 
 Result<std::string> Authority::issuer_certificate(int64_t signer) const {
@@ -333,10 +304,12 @@ Authority::Window Authority::renewal_window(const IssuedCertificate& certificate
 }
 
 std::string Authority::roots_pem() const {
+  const WallTime now = impl_->clock.wall_now();
   std::string out;
   const auto& all = impl_->signers.all();
   for (auto at = all.rbegin(); at != all.rend(); ++at) {
-    if (at->second.row.root) out += certificate_pem(at->second.row.certificate);
+    const AuthorityKey& row = at->second.row;
+    if (row.root && now < row.not_after) out += certificate_pem(row.certificate);
   }
   return out;
 }
@@ -348,6 +321,7 @@ Task<> Authority::rotate(bool root) {
 }
 
 std::vector<Authority::SignerStatus> Authority::signers() const {
+  const WallTime now = impl_->clock.wall_now();
   std::vector<SignerStatus> out;
   const auto& all = impl_->signers.all();
   for (auto at = all.rbegin(); at != all.rend(); ++at) {
@@ -355,7 +329,8 @@ std::vector<Authority::SignerStatus> Authority::signers() const {
     SignerStatus status;
     status.id = signer.row.id;
     status.root = signer.row.root;
-    status.active = &signer == impl_->signers.root() || &signer == impl_->signers.intermediate();
+    status.active =
+        &signer == impl_->signers.root(now) || &signer == impl_->signers.intermediate(now);
     status.subject = signer.issuer.subject;
     status.serial = serial_of(signer.row.certificate);
     status.sha256 = hex(sha256(signer.row.certificate));

@@ -35,7 +35,7 @@ struct LeafRequest {
 };
 
 // An embedded CA: a root, its intermediates, and leaves. Intermediates and roots are replaced in
-// time by the calls that sign; nothing here runs by itself but keep(). Control thread.
+// time by the calls that sign. Control thread.
 class Authority {
  public:
   // REQUIRES: check_lifetimes(). All outlive us.
@@ -47,9 +47,10 @@ class Authority {
   // due. Nothing is signed before this has succeeded once. May be called again (concurrent calls
   // share one run): every call that signs does so first.
   Task<> keep();
-  // Another process has written to the store meanwhile: the next keep() reads it anew. REQUIRES:
-  // none of our tasks is under way.
-  void read_again();
+  // It does so by itself once an hour, and deletes what has ended for long, from the first keep()
+  // on until it is stopped: another process does that now. keep() of a stopped one reads everything
+  // anew.
+  void stop();
 
   // The signed leaf, not stored yet: it goes to AuthorityStore::put_issued() before anybody has it.
   // Replaces first what is due. kInvalid: the key or the names will not do.
@@ -58,7 +59,7 @@ class Authority {
   Task<Chain> issue(LeafRequest request);
 
   // The chain to be served with that leaf, and behind it others that are as good: none has a
-  // certificate that ends before the leaf. REQUIRES: keep() has succeeded.
+  // certificate that ends before the leaf. None at all: its signer ended over a week ago.
   std::vector<Chain> chains(const IssuedCertificate& certificate) const;
 
   // False: unknown, or revoked already. The next CRL and OCSP answer say so. `reason`: RFC 5280.

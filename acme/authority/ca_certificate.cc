@@ -177,24 +177,25 @@ void add_url(CBB* to, std::string_view method, const std::string& url) {
 }
 
 // Where revocation is asked about, and where the issuer is found: RFC 5280, 4.2.2.1 and 4.2.1.13.
-void add_places(X509* x509, const LeafForm& form) {
-  if (!form.ocsp_url.empty() || !form.issuer_url.empty()) {
+void add_places(X509* x509, const std::string& ocsp_url, const std::string& crl_url,
+                const std::string& issuer_url) {
+  if (!ocsp_url.empty() || !issuer_url.empty()) {
     add_extension(x509, NID_info_access, false, build([&](CBB* out) {
                     CBB sequence;
                     ok(CBB_add_asn1(out, &sequence, CBS_ASN1_SEQUENCE));
-                    add_url(&sequence, kAdOcsp, form.ocsp_url);
-                    add_url(&sequence, kAdCaIssuers, form.issuer_url);
+                    add_url(&sequence, kAdOcsp, ocsp_url);
+                    add_url(&sequence, kAdCaIssuers, issuer_url);
                     ok(CBB_flush(out));
                   }));
   }
-  if (form.crl_url.empty()) return;
+  if (crl_url.empty()) return;
   add_extension(x509, NID_crl_distribution_points, false, build([&](CBB* out) {
                   CBB points, point, name, full_name;
                   ok(CBB_add_asn1(out, &points, CBS_ASN1_SEQUENCE));
                   ok(CBB_add_asn1(&points, &point, CBS_ASN1_SEQUENCE));
                   ok(CBB_add_asn1(&point, &name, constructed(0)));
                   ok(CBB_add_asn1(&name, &full_name, constructed(0)));
-                  add_value(&full_name, context(6), form.crl_url);
+                  add_value(&full_name, context(6), crl_url);
                   ok(CBB_flush(out));
                 }));
 }
@@ -272,6 +273,7 @@ std::string make_ca_certificate(const CaForm& form, const Issuer* issuer) {
     add_extension(x509.get(), NID_authority_key_identifier, false,
                   authority_key_identifier(issuer->key_identifier));
   }
+  add_places(x509.get(), "", form.crl_url, form.issuer_url);
   return sign(x509.get(), issuer ? issuer->key : form.key);
 }
 
@@ -323,7 +325,7 @@ Result<MadeLeaf> make_leaf(const LeafForm& form, const Issuer& issuer) {
   add_extension(x509.get(), NID_basic_constraints, true, "\x30" + std::string(1, '\0'));
   add_extension(x509.get(), NID_authority_key_identifier, false,
                 authority_key_identifier(issuer.key_identifier));
-  add_places(x509.get(), form);
+  add_places(x509.get(), form.ocsp_url, form.crl_url, form.issuer_url);
   if (form.must_staple) {
     const bssl::UniquePtr<ASN1_OBJECT> feature(OBJ_txt2obj("1.3.6.1.5.5.7.1.24", 1));
     const bssl::UniquePtr<ASN1_OCTET_STRING> value(ASN1_OCTET_STRING_new());

@@ -24,7 +24,8 @@ struct CaForm {
   std::string subject;  // common name
   PrivateKey key;       // whose certificate it is
   WallTime not_before, not_after;
-  int path_length = -1;  // -1: none
+  int path_length = -1;                 // -1: none
+  std::string crl_url{}, issuer_url{};  // "": left out
 };
 // `issuer`: null for a self-signed one.
 std::string make_ca_certificate(const CaForm& form, const Issuer* issuer);

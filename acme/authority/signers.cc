@@ -15,6 +15,14 @@ seconds life_of(const Signer& signer) {
   return signer.row.not_after - signer.row.not_before;
 }
 
+seconds backdate(seconds life) {
+  return std::min(kBackdate, life / 10);
+}
+
+bool has_begun(const Signer& signer, WallTime now) {
+  return now >= signer.row.not_before - backdate(life_of(signer));
+}
+
 std::string subject_of(const std::string& authority, bool root, const PrivateKey& key) {
   constexpr char kDigits[] = "0123456789ABCDEF";
   std::string text = authority.substr(0, kMaxAuthorityInName);
@@ -30,8 +38,12 @@ std::string subject_of(const std::string& authority, bool root, const PrivateKey
 
 }  // namespace
 
-Signers::Signers(std::string authority, const Lifetimes& lifetimes, bool guard)
-    : authority_(std::move(authority)), lifetimes_(lifetimes), guard_(guard) {}
+Signers::Signers(std::string authority, const Lifetimes& lifetimes, std::string status_url,
+                 bool guard)
+    : authority_(std::move(authority)),
+      lifetimes_(lifetimes),
+      status_url_(std::move(status_url)),
+      guard_(guard) {}
 
 Result<> Signers::add(AuthorityKey row) {
   auto key = private_key_from_der(row.key_der);
@@ -52,8 +64,8 @@ Result<> Signers::add(AuthorityKey row) {
   return Unit{};
 }
 
-void Signers::forget_ended(WallTime now) {
-  std::erase_if(signers_, [now](const auto& entry) { return entry.second.row.not_after <= now; });
+void Signers::forget_ended(WallTime by) {
+  std::erase_if(signers_, [by](const auto& entry) { return entry.second.row.not_after <= by; });
 }
 
 const Signer* Signers::find(int64_t id) const {
@@ -61,18 +73,20 @@ const Signer* Signers::find(int64_t id) const {
   return at == signers_.end() ? nullptr : &at->second;
 }
 
-const Signer* Signers::root() const {
-  return newest(true);
+const Signer* Signers::root(WallTime now) const {
+  return newest(true, now);
 }
 
-const Signer* Signers::intermediate() const {
-  const Signer* const signer = newest(false);
-  return signer != nullptr && find(signer->row.parent) != nullptr ? signer : nullptr;
+const Signer* Signers::intermediate(WallTime now) const {
+  return newest(false, now);
 }
 
-const Signer* Signers::newest(bool root) const {
+const Signer* Signers::newest(bool root, WallTime now) const {
   for (auto at = signers_.rbegin(); at != signers_.rend(); ++at) {
-    if (at->second.row.root == root) return &at->second;
+    const Signer& signer = at->second;
+    if (signer.row.root != root || !has_begun(signer, now)) continue;
+    const Signer* const parent = root ? &signer : find(signer.row.parent);
+    if (parent != nullptr && has_begun(*parent, now)) return &signer;
   }
   return nullptr;
 }
@@ -98,21 +112,21 @@ WallTime Signers::due_at(const Signer& signer) const {
 }
 
 bool Signers::root_is_due(WallTime now) const {
-  const Signer* const signer = root();
+  const Signer* const signer = root(now);
   return signer == nullptr || now >= due_at(*signer);
 }
 
 bool Signers::intermediate_is_due(WallTime now) const {
-  const Signer* const signer = intermediate();
+  const Signer* const signer = intermediate(now);
   return signer == nullptr || now >= due_at(*signer);
 }
 
 AuthorityKey Signers::make_root(WallTime now) const {
-  return make(now, true, nullptr, root());
+  return make(now, true, nullptr, root(now));
 }
 
 AuthorityKey Signers::make_intermediate(WallTime now) const {
-  return make(now, false, root(), newest(false));
+  return make(now, false, root(now), intermediate(now));
 }
 
 AuthorityKey Signers::make(WallTime now, bool root, const Signer* parent,
@@ -131,13 +145,20 @@ AuthorityKey Signers::make(WallTime now, bool root, const Signer* parent,
   CaForm form;
   form.subject = subject_of(authority_, root, key);
   form.key = key;
-  form.not_before = now - std::min(kBackdate, life / 10);
+  form.not_before = now - backdate(row.not_after - row.not_before);
   form.not_after = row.not_after;
   form.path_length = root ? -1 : 1;  // one: what links the next intermediate to this one
+  const auto set_places = [&](const Signer* by) {
+    if (by == nullptr || status_url_.empty()) return;
+    form.crl_url = status_url_ + "/crl/" + std::to_string(by->row.id);
+    form.issuer_url = status_url_ + "/issuer/" + std::to_string(by->row.id);
+  };
+  set_places(parent);
   row.certificate = make_ca_certificate(form, parent == nullptr ? nullptr : &parent->issuer);
   if (before != nullptr && before->row.not_after > now) {
     form.not_after = std::min(row.not_after, before->row.not_after);
     form.path_length = root ? 2 : 0;
+    set_places(before);
     row.link = make_ca_certificate(form, &before->issuer);
   }
   row.key_der = private_key_to_der(key);
@@ -152,7 +173,7 @@ std::vector<Chain> Signers::chains(const std::string& leaf, int64_t signer_id,
                                    WallTime not_after) const {
   std::vector<Chain> out;
   const Signer* const signer = find(signer_id);
-  if (signer == nullptr) return {Chain{leaf}};
+  if (signer == nullptr) return out;
   const Chain direct{leaf, signer->row.certificate};
   // A link ends with the older of the two keys.
   const auto linked = [&](const Signer* to) -> const Signer* {

@@ -25,18 +25,20 @@ struct Signer {
 // chains above a leaf. No I/O.
 class Signers {
  public:
-  // `guard`: see AuthorityOptions.
-  Signers(std::string authority, const Lifetimes& lifetimes, bool guard = true);
+  // `status_url`, `guard`: see AuthorityOptions.
+  Signers(std::string authority, const Lifetimes& lifetimes, std::string status_url = "",
+          bool guard = true);
 
   // kInvalid: it does not parse; says which.
   Result<> add(AuthorityKey row);
-  // Those that have ended by `now`.
-  void forget_ended(WallTime now);
+  // Those that had ended by then.
+  void forget_ended(WallTime by);
 
   const Signer* find(int64_t id) const;
-  // The newest of their kind, which sign; null: there is none yet.
-  const Signer* root() const;
-  const Signer* intermediate() const;
+  // The newest of their kind, which sign; null: there is none. One that was made by a clock that
+  // ran ahead does not sign before its time.
+  const Signer* root(WallTime now) const;
+  const Signer* intermediate(WallTime now) const;
   const std::map<int64_t, Signer>& all() const { return signers_; }
 
   // There is none, or it has too little left for what it is to sign.
@@ -45,17 +47,17 @@ class Signers {
   // From when on it is.
   WallTime due_at(const Signer& signer) const;
 
-  // New ones, with new keys, to be stored and then added. REQUIRES (intermediate): root().
+  // New ones, with new keys, to be stored and then added. REQUIRES (intermediate): root(now).
   AuthorityKey make_root(WallTime now) const;
   AuthorityKey make_intermediate(WallTime now) const;
 
-  // See Authority::chains().
+  // See Authority::chains(). None: the signer is unknown.
   std::vector<Chain> chains(const std::string& leaf, int64_t signer, WallTime not_after) const;
   // May what ends then be signed by it?
   bool outlives(const Signer& signer, WallTime not_after) const;
 
  private:
-  const Signer* newest(bool root) const;
+  const Signer* newest(bool root, WallTime now) const;
   // Who has signed its link; null: nobody, or he has ended.
   const Signer* predecessor(const Signer& signer) const;
   // Signed by `parent` and linked to `before` (both may be null).
@@ -63,6 +65,7 @@ class Signers {
 
   std::string authority_;
   Lifetimes lifetimes_;
+  std::string status_url_;
   bool guard_;
   std::map<int64_t, Signer> signers_;  // a handful: ended ones are forgotten
 };

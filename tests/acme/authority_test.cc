@@ -184,6 +184,47 @@ TEST_F(AuthorityTest, AfterYearsOfSleepEverythingIsNew) {
   EXPECT_EQ(error_of(chains[0], authority->roots_pem(), 12h - 1s), "");
 }
 
+TEST_F(AuthorityTest, WhatAClockThatRanAheadHasMadeDoesNotSignBeforeItsTime) {
+  const auto authority = start({});
+  const IssuedCertificate before = sign(*authority, "a.test");
+  const std::string roots = authority->roots_pem();
+  clock.set_wall_forward(std::chrono::days(6));
+  const IssuedCertificate ahead = sign(*authority, "a.test");
+  EXPECT_NE(ahead.signer, before.signer);
+  clock.set_wall_forward(-std::chrono::days(6));
+  const IssuedCertificate after = sign(*authority, "a.test");
+  EXPECT_EQ(after.signer, before.signer);
+  EXPECT_EQ(error_of(authority->chains(after).front(), roots), "");
+  // A root of the future is not served either.
+  clock.set_wall_forward(std::chrono::days(3000));
+  sign(*authority, "a.test");
+  clock.set_wall_forward(-std::chrono::days(3000));
+  EXPECT_EQ(error_of(authority->chains(sign(*authority, "a.test")).front(), roots), "");
+}
+
+TEST_F(AuthorityTest, AClockThatJumpsDeletesNothing) {
+  const auto authority = start({});
+  const IssuedCertificate row = sign(*authority, "a.test");
+  ASSERT_TRUE(outcome_of(store.put_issued(row, std::nullopt)));
+  clock.set_wall_forward(std::chrono::days(4000));
+  clock.advance(1h);
+  EXPECT_EQ(store.issued.size(), 1U);
+  clock.set_wall_forward(-std::chrono::days(4000));
+  clock.advance(2h);
+  EXPECT_EQ(error_of(authority->chains(row).front(), authority->roots_pem()), "");
+  clock.advance(std::chrono::days(8));
+  EXPECT_EQ(store.issued.size(), 0U) << "and in its time it goes";
+}
+
+TEST_F(AuthorityTest, WithoutAnybodyWhoSignsItIsReplacedInTimeAllTheSame) {
+  const auto authority = start({});
+  const int64_t first = active(*authority).front().id;
+  clock.advance(std::chrono::days(6));
+  EXPECT_NE(active(*authority).front().id, first);
+  authority->stop();
+  EXPECT_EQ(clock.pending(), 0U);
+}
+
 TEST_F(AuthorityTest, LongerLeavesBringANewIntermediateAtOnce) {
   { sign(*start({}), "a.test"); }
   clock.advance(std::chrono::days(5));
@@ -225,6 +266,38 @@ TEST_F(AuthorityTest, ACrlNamesWhatIsRevokedAndNothingElse) {
   EXPECT_NE(crl, empty) << "at once, whatever the first one says of its end";
   EXPECT_EQ(*outcome_of(authority->crl(good.signer)), crl);
   EXPECT_FALSE(outcome_of(authority->crl(99)));
+}
+
+TEST_F(AuthorityTest, ARevocationThatNobodyWaitsForIsOnTheNextCrl) {
+  const auto authority = start({}, true, kStatusUrl);
+  const IssuedCertificate row = sign(*authority, "a.test");
+  ASSERT_TRUE(outcome_of(store.put_issued(row, std::nullopt)));
+  const std::string before = *outcome_of(authority->crl(row.signer));
+  store.hold_writes = true;
+  {
+    Task<bool> revoking = authority->revoke(row.serial, 1);
+    revoking.start();
+  }
+  EXPECT_EQ(*outcome_of(authority->crl(row.signer)), before);
+  store.release();
+  EXPECT_NE(*outcome_of(authority->crl(row.signer)), before);
+}
+
+TEST_F(AuthorityTest, ACrlThatIsMadeDuringARevocationIsMadeAgain) {
+  const auto authority = start({}, true, kStatusUrl);
+  const IssuedCertificate row = sign(*authority, "a.test");
+  ASSERT_TRUE(outcome_of(store.put_issued(row, std::nullopt)));
+  store.hold_reads = true;
+  Task<std::string> early = authority->crl(row.signer);
+  early.start();
+  ASSERT_TRUE(*outcome_of(authority->revoke(row.serial, 1)));
+  Task<std::string> late = authority->crl(row.signer);
+  late.start();
+  while (store.held() != 0) store.release(1);
+  ASSERT_TRUE(early.done());
+  ASSERT_TRUE(late.done());
+  store.hold_reads = false;
+  EXPECT_EQ(*outcome_of(authority->crl(row.signer)), *late.outcome()) << "is the one with it";
 }
 
 TEST_F(AuthorityTest, OcspAnswersPleaseOurOwnJudge) {
