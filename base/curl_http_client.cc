@@ -333,9 +333,11 @@ CurlHttpClient::Exchange::Exchange(Multi& multi, HttpRequest request, Target tar
 
 // As an entry of curl's cache of addresses, which ages as one that was looked up does ("+").
 void CurlHttpClient::Exchange::set_addresses() {
-  if (request_.addresses.empty()) return;
-  std::string entry = "+" + part_of(target_.url.get(), CURLUPART_HOST) + ":" +
-                      part_of(target_.url.get(), CURLUPART_PORT, CURLU_DEFAULT_PORT);
+  const std::string host = part_of(target_.url.get(), CURLUPART_HOST);
+  // An IPv6 literal is not looked up, and would not parse here.
+  if (request_.addresses.empty() || host.starts_with('[')) return;
+  std::string entry =
+      "+" + host + ":" + part_of(target_.url.get(), CURLUPART_PORT, CURLU_DEFAULT_PORT);
   for (size_t i = 0; i < request_.addresses.size(); ++i) {
     entry += (i == 0 ? ":" : ",") + request_.addresses[i];
   }

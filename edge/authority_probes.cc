@@ -1,5 +1,7 @@
 #include "edge/authority_probes.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <openssl/err.h>
 #include <openssl/pool.h>
 #include <openssl/ssl.h>
@@ -21,8 +23,8 @@
 namespace latchkey::edge {
 namespace {
 
-constexpr Millis kLimit{10'000};  // of a look
-constexpr Millis kDialLimit{4'000};
+constexpr Millis kLimit{10'000};     // of a look
+constexpr Millis kDialLimit{2'400};  // so that all addresses have their turn
 constexpr Millis kLookupLimit{4'000};
 constexpr Millis kHttpLimit = kLimit - kLookupLimit;
 constexpr size_t kMaxBody = 64 << 10;
@@ -48,6 +50,15 @@ Context make_context() {
   CHECK(SSL_CTX_set_alpn_protos(context.get(), reinterpret_cast<const uint8_t*>(kAlpn.data()),
                                 kAlpn.size()) == 0);
   return context;
+}
+
+bool is_link_local(const std::string& address) {
+  in_addr v4{};
+  in6_addr v6{};
+  if (inet_pton(AF_INET, address.c_str(), &v4) == 1) return ntohl(v4.s_addr) >> 16 == 0xa9fe;
+  if (inet_pton(AF_INET6, address.c_str(), &v6) != 1) return true;  // with a zone
+  if (IN6_IS_ADDR_V4MAPPED(&v6)) return v6.s6_addr[12] == 0xa9 && v6.s6_addr[13] == 0xfe;
+  return IN6_IS_ADDR_LINKLOCAL(&v6);
 }
 
 std::string joined(const std::vector<std::string>& addresses) {
@@ -119,6 +130,11 @@ struct AuthorityProbes::Impl {
   Task<std::vector<std::string>> addresses(std::string host) {
     Result<std::vector<std::string>> found = co_await resolver.addresses(host).result();
     if (!found) co_return Error{ErrorCode::kNotFound, std::move(found).error().message};
+    // Services of a cloud's machines (RFC 3927 addresses) are nobody's domain.
+    std::erase_if(*found, [](const std::string& address) { return is_link_local(address); });
+    if (found->empty()) {
+      co_return Error{ErrorCode::kNotFound, host + " has link-local addresses only"};
+    }
     if (found->size() > kMaxTried) found->resize(kMaxTried);
     co_return found;
   }

@@ -138,6 +138,7 @@ class ControlPlane {
   Result<> open_acme_server();
   acme::Authority* find_responder(const std::string& url) const;
   Task<> prepare_authority(acme::Authority& authority);
+  void stop_authorities();
   void open_staples();
   void open_configured();
   void open_issuances();

@@ -63,6 +63,13 @@ Task<> ControlPlane::prepare_authority(acme::Authority& authority) {
   co_return Unit{};
 }
 
+// What the other process will make and change is not known here: all of it is read anew when it is
+// taken back.
+void ControlPlane::stop_authorities() {
+  acme_serving_.reset();
+  for (const auto& authority : authorities_) authority->stop();
+}
+
 acme::Authority* ControlPlane::find_responder(const std::string& url) const {
   for (const auto& authority : authorities_) {
     const std::string& status = authority->options().status_url;

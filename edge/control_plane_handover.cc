@@ -63,6 +63,7 @@ void ControlPlane::hand_over(Successor successor) {
   renewals_->stop();
   staples_->stop();
   if (exporter_ != nullptr) exporter_->stop();
+  stop_authorities();
   cut_orders();
   lock_.reset();  // it shares the other one's
 }
@@ -81,7 +82,9 @@ void ControlPlane::take_back() {
   ++cuts_;
   cache_.clear();
   keeper_->read_again();
-  for (const auto& authority : authorities_) authority->read_again();
+  if (auto serving = open_acme_server(); !serving) {
+    log_.error("acme_server_closed", serving.error().message);
+  }
   release_orders();
   start();
 }

@@ -49,36 +49,47 @@ bool is_redirect(int status) {
   return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
 }
 
+bool shows_proof(const Validation& what, const HttpReply& reply) {
+  return reply.status == 200 && trimmed(reply.body) == what.key_authorization;
+}
+
 // What a URL answered in the place of the key authorization.
-ValidationResult judge_reply(const Validation& what, const std::string& url, bool redirected,
+ValidationResult judge_reply(const Validation& what, const std::string& url,
                              const HttpReply& reply) {
   if (reply.status != 200) {
     return refused(kUnauthorized, url + " answered " + std::to_string(reply.status) +
                                       "; expected 200 and the key authorization");
   }
-  const std::string_view body = trimmed(reply.body);
-  if (body == what.key_authorization) return proven();
-  // Where a redirect leads is for the applicant to say, and the answer perhaps for us alone.
-  const std::string found = redirected ? "something else of " + std::to_string(reply.body.size()) +
-                                             " bytes (what a redirect leads to is not shown)"
-                                       : "\"" + printable(body, kMaxShownBody) + "\"";
+  if (shows_proof(what, reply)) return proven();
   return refused(kUnauthorized, url + " does not show the key authorization \"" +
-                                    what.key_authorization + "\" but " + found);
+                                    what.key_authorization + "\" but \"" +
+                                    printable(trimmed(reply.body), kMaxShownBody) + "\"");
 }
 
 Task<ValidationResult> look_by_http(const Validation& what, Probes& probes) {
   const RedirectRules rules{what.name, what.http_port, what.tls_port};
-  std::string url = "http://" + authority_of(what.name, what.http_port, false) +
-                    "/.well-known/acme-challenge/" + what.token;
+  const std::string first = "http://" + authority_of(what.name, what.http_port, false) +
+                            "/.well-known/acme-challenge/" + what.token;
+  std::string url = first;
   for (int redirects = 0;; ++redirects) {
     const Result<HttpReply> reply = co_await probes.get(url).result();
-    if (!reply) co_return refused(reply.error(), kIncorrect);
-    if (!is_redirect(reply->status)) co_return judge_reply(what, url, redirects > 0, *reply);
-    if (redirects == kMaxRedirects) {
-      co_return refused(
-          kIncorrect, "over " + std::to_string(kMaxRedirects) + " redirects, the last from " + url);
+    if (reply && shows_proof(what, *reply)) co_return proven();
+    const bool leads_on = reply && is_redirect(reply->status);
+    if (leads_on && redirects == kMaxRedirects) {
+      co_return refused(kIncorrect, first + " leads to over " + std::to_string(kMaxRedirects) +
+                                        " redirects, one behind the other");
     }
-    Result<std::string> next = follow_redirect(url, reply->header("location"), rules);
+    Result<std::string> next = Error{ErrorCode::kNotFound, "no redirect"};
+    if (leads_on) next = follow_redirect(url, reply->header("location"), rules);
+    // Where it leads to is for the applicant to say, but may be none of his business: he learns
+    // nothing else of it, not even whether somebody is there.
+    if (!next && redirects > 0) {
+      co_return refused(kUnauthorized, first +
+                                           " redirects, and what it leads to does not show the key "
+                                           "authorization (what it is instead is not told)");
+    }
+    if (!reply) co_return refused(reply.error(), kIncorrect);
+    if (!leads_on) co_return judge_reply(what, url, *reply);
     if (!next) co_return refused(kIncorrect, url + ": " + next.error().message);
     url = *std::move(next);
   }

@@ -54,7 +54,7 @@ TEST_F(AuthorityTest, ReadsAgainWhatAnotherProcessHasRotated) {
   const auto other = start({});
   EXPECT_TRUE(outcome_of(other->rotate(true)));
   EXPECT_NE(authority->roots_pem(), other->roots_pem());
-  authority->read_again();
+  authority->stop();
   const Chain chain = *outcome_of(authority->issue(request("shop.a.test")));
   EXPECT_EQ(authority->roots_pem(), other->roots_pem());
   EXPECT_EQ(error_of(chain, other->roots_pem()), "");
@@ -176,8 +176,9 @@ TEST_F(AuthorityTest, ARootIsReplacedInTimeByItself) {
 }
 
 TEST_F(AuthorityTest, AfterYearsOfSleepEverythingIsNew) {
-  const auto authority = start({});
+  start({});
   clock.advance(std::chrono::days(4000));
+  const auto authority = start({});
   const IssuedCertificate leaf = sign(*authority, "a.test");
   const auto chains = authority->chains(leaf);
   ASSERT_EQ(chains.size(), 1U);
@@ -241,8 +242,8 @@ TEST_F(AuthorityTest, LongerLeavesBringANewIntermediateAtOnce) {
 TEST_F(AuthorityTest, ARotationThatFailsStopsNothingWhileTheOldIntermediateCan) {
   const auto authority = start({});
   const int64_t signer = sign(*authority, "a.test").signer;
-  clock.advance(active(*authority).front().replace_at - clock.wall_now() + 1h);
   store.full = Error{ErrorCode::kIo, "the disk is full"};
+  clock.advance(active(*authority).front().replace_at - clock.wall_now() + 1h);
   EXPECT_EQ(sign(*authority, "a.test").signer, signer);
   clock.advance(22h);
   const auto late = outcome_of(authority->sign(request("a.test")));

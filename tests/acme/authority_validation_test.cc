@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <set>
 
 #include "acme/authority/redirect.h"
 #include "acme/authority/validation.h"
@@ -113,6 +114,18 @@ TEST_F(ValidationTest, WhatARedirectLeadsToIsFollowedButNeverShown) {
   const ValidationResult result = by_http();
   EXPECT_EQ(result.type, "unauthorized");
   EXPECT_EQ(result.detail.find("password"), std::string::npos) << result.detail;
+  // Not even whether somebody is there.
+  std::set<std::string> details{result.type + result.detail};
+  for (const HttpReply& other : {answer(404, "x"), answer(302, "", "ftp://inner/"), HttpReply{}}) {
+    probes_.on_get = [&other](const std::string& url) -> Result<HttpReply> {
+      if (url == kUrl) return answer(302, "", "/secret");
+      if (other.status == 0) return Error{ErrorCode::kIo, "refused by 10.0.0.7"};
+      return other;
+    };
+    const ValidationResult told = by_http();
+    details.insert(told.type + told.detail);
+  }
+  EXPECT_EQ(details.size(), 1u);
 }
 
 TEST_F(ValidationTest, TenRedirectsAreFollowedAndNoMore) {

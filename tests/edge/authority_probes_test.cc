@@ -3,9 +3,13 @@
 #include "edge/authority_probes.h"
 
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <cstdio>
 #include <optional>
+#include <thread>
 
 #include "acme/authority/validation.h"
 #include "acme/base64url.h"
@@ -13,6 +17,7 @@
 #include "acme/jws.h"
 #include "tests/support/challenge_dns.h"
 #include "tests/support/challenge_responder.h"
+#include "tests/support/fd.h"
 #include "tests/support/http_server.h"
 #include "tests/support/ports.h"
 #include "tests/support/process.h"
@@ -70,6 +75,41 @@ TEST_F(AuthorityProbesTest, AWebServerProvesNamesAndAddresses) {
   const auto result = look(ChallengeType::kHttp01, "a.test");
   EXPECT_EQ(result.type, "unauthorized");
   EXPECT_NE(result.detail.find("404"), std::string::npos) << result.detail;
+}
+
+TEST_F(AuthorityProbesTest, AWebServerProvesAnIpv6Address) {
+  const test::Fd listener(socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in6 address{};
+  address.sin6_family = AF_INET6;
+  address.sin6_addr = in6addr_loopback;
+  socklen_t size = sizeof address;
+  auto* const generic = reinterpret_cast<sockaddr*>(&address);
+  if (bind(listener.get(), generic, size) != 0) GTEST_SKIP() << "this machine has no ::1";
+  ASSERT_EQ(listen(listener.get(), 1), 0);
+  ASSERT_EQ(getsockname(listener.get(), generic, &size), 0);
+  std::thread server([&listener] {
+    const test::Fd client(accept(listener.get(), nullptr, nullptr));
+    char request[4096];
+    if (read(client.get(), request, sizeof request) <= 0) return;
+    const std::string answer =
+        "HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n" + std::string(kKeyAuthorization);
+    if (write(client.get(), answer.data(), answer.size()) < 0) return;
+  });
+  const auto result = look(ChallengeType::kHttp01, "::1", ntohs(address.sin6_port));
+  EXPECT_TRUE(result.valid) << result.detail;
+  shutdown(listener.get(), SHUT_RDWR);  // in case that nobody came
+  server.join();
+}
+
+// A cloud's metadata service is nobody's domain.
+TEST_F(AuthorityProbesTest, LinkLocalAddressesAreNotLookedAt) {
+  for (const char* whose : {"169.254.169.254", "fe80::1"}) {
+    for (const ChallengeType type : {ChallengeType::kHttp01, ChallengeType::kTlsAlpn01}) {
+      const auto result = look(type, whose, 80);
+      EXPECT_EQ(result.type, "dns");
+      EXPECT_NE(result.detail.find("link-local"), std::string::npos) << result.detail;
+    }
+  }
 }
 
 TEST_F(AuthorityProbesTest, ATlsServerProvesNamesAndAddresses) {
