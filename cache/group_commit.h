@@ -14,10 +14,10 @@
 
 namespace latchkey {
 
-// Small writes that share transactions: those that come while one is being written are the next
-// one. So each is on disk before it is reported (synchronous=FULL), and thousands a second are.
-// They take effect in the order in which they were started; one that was started is written also
-// when its task is dropped. Used on the home thread.
+// Small writes that share transactions: those of one turn of the loop, and those that come while a
+// transaction is being written, are the next one. So each is on disk before it is reported
+// (synchronous=FULL), and thousands a second are. They take effect in the order in which they were
+// started; one that was started is written also when its task is dropped. Used on the home thread.
 class GroupCommit {
  public:
   // A write. kInvalid: it was refused and has written nothing, which is no matter of its
@@ -78,6 +78,7 @@ class GroupCommit {
 
   static Result<> write_all(sqlite::Connection& connection, const Puts& puts);
   void gather(std::unique_ptr<Put> put);
+  void call();
   void hand_over();
   void written(const Puts& puts);
 
@@ -85,6 +86,7 @@ class GroupCommit {
   sqlite::Connection& connection_;
   const Mailbox::Address home_;
   std::deque<std::unique_ptr<Put>> gathered_;  // bounded by the callers' requests in progress
+  bool called_ = false;                        // a letter is under way that hands over
   size_t in_writing_ = 0;                      // transactions
   size_t transactions_ = 0;
   // Letters have weak pointers to it: when we are gone they say nothing.

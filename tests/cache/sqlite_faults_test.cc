@@ -311,18 +311,20 @@ TEST_F(StoreFaultsTest, APowerCutLosesNoCertificateThatAnAuthorityReportedAsStor
   int rounds = 0;
   for (int writes = 0; cut && rounds < 60; writes += rounds < 20 ? 1 : 3, ++rounds) {
     faults.set(Fault::kPowerCut, writes);
-    std::vector<std::string> serials;
-    std::vector<Task<>> puts;
-    for (int i = 0; i < 20; ++i) {
-      serials.push_back(std::to_string(rounds) + "-" + std::to_string(i));
-      puts.push_back(authorities().put_issued(issued(serials.back()), acme_order()));
-    }
-    for (Task<>& one : puts) one.start();
     cut = false;
-    for (size_t i = 0; i < puts.size(); ++i) {
-      while (!puts[i].done()) uv_run(&loop.uv(), UV_RUN_ONCE);
-      (puts[i].outcome() ? kept : refused).push_back(serials[i]);
-      cut = cut || !puts[i].outcome();
+    for (int transaction = 0; transaction < 3; ++transaction) {
+      std::vector<std::string> serials;
+      std::vector<Task<>> puts;
+      for (int i = 0; i < 10; ++i) {
+        serials.push_back(std::to_string(rounds) + "-" + std::to_string(10 * transaction + i));
+        puts.push_back(authorities().put_issued(issued(serials.back()), acme_order()));
+      }
+      for (Task<>& one : puts) one.start();
+      for (size_t i = 0; i < puts.size(); ++i) {
+        while (!puts[i].done()) uv_run(&loop.uv(), UV_RUN_ONCE);
+        (puts[i].outcome() ? kept : refused).push_back(serials[i]);
+        cut = cut || !puts[i].outcome();
+      }
     }
     store.reset();
     faults.set(Fault::kNone);
