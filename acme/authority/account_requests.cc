@@ -15,9 +15,15 @@ constexpr size_t kIdBytes = 10;
 // Whose limit it is: an address, of IPv6 its /64.
 std::string network_of(const std::string& client) {
   constexpr size_t kNetwork = 8;  // bytes
-  std::string octets(16, '\0');
-  if (::inet_pton(AF_INET6, client.c_str(), octets.data()) != 1) return client;
-  return octets.substr(0, kNetwork);
+  in_addr four{};
+  in6_addr six{};
+  const auto* const octets = reinterpret_cast<const char*>(&six);
+  if (::inet_pton(AF_INET, client.c_str(), &four) == 1) {
+    return {reinterpret_cast<const char*>(&four), sizeof four};
+  }
+  if (::inet_pton(AF_INET6, client.c_str(), &six) != 1) return client;
+  if (IN6_IS_ADDR_V4MAPPED(&six)) return {octets + sizeof six - sizeof four, sizeof four};
+  return {octets, kNetwork};
 }
 
 ServerProblem busy() {
@@ -44,6 +50,14 @@ ServerAnswer AccountRequests::existing(const ServerCall& call,
 Task<ServerAnswer> AccountRequests::new_account(ServerCall call) {
   Judged<NewAccountPayload> payload = read_new_account(call.payload);
   if (!payload) co_return std::move(payload).problem();
+  // Judged before the first wait, so that a parsed document (60 times its text) is not kept over
+  // it; its problem counts only where an account is to be made.
+  const bool bound = payload->binding.has_value();
+  Judged<std::string> external_kid = std::string();
+  if (bound) {
+    external_kid = check_binding(*payload->binding, *call.key, call.url, context_.options.eab_keys);
+    payload->binding.reset();
+  }
   const std::string thumbprint = call.key->thumbprint();
   const ServerAccountPtr known = co_await context_.accounts.find_by_key(thumbprint);
   if (known != nullptr) co_return existing(call, known);
@@ -51,22 +65,18 @@ Task<ServerAnswer> AccountRequests::new_account(ServerCall call) {
     co_return ServerProblem{400, std::string(problem_type::kAccountDoesNotExist),
                             "there is no account with that key"};
   }
-  std::string external_kid;
-  if (payload->binding) {
-    Judged<std::string> kid =
-        check_binding(*payload->binding, *call.key, call.url, context_.options.eab_keys);
-    if (!kid) co_return std::move(kid).problem();
-    external_kid = *std::move(kid);
-  } else if (context_.options.eab_required) {
+  if (!bound && context_.options.eab_required) {
     co_return ServerProblem{403, std::string(problem_type::kExternalAccountRequired),
                             "accounts are made with an externalAccountBinding here; ask for a kid "
                             "and an HMAC key"};
   }
+  if (!external_kid) co_return std::move(external_kid).problem();
   const std::string base = call.route.base;
   std::vector<std::string> contacts = std::move(payload->contacts);
+  std::string kid = *std::move(external_kid);
   const ServerCall copy = call;
   Judged<ServerAccountPtr> made =
-      co_await register_account(copy, std::move(contacts), std::move(external_kid));
+      co_await register_account(copy, std::move(contacts), std::move(kid));
   if (!made) co_return std::move(made).problem();
   if (*made == nullptr) {  // another request of the same key was faster
     const ServerAccountPtr other = co_await context_.accounts.find_by_key(thumbprint);
@@ -162,8 +172,7 @@ Task<ServerAnswer> AccountRequests::change_key(ServerCall call) {
   if (payload->account != account_url(call.route.base, call.account->id)) {
     co_return malformed("\"account\" is not the account that signs the request");
   }
-  const Result<JwsKey> old_key = JwsKey::from_jwk(payload->old_key);
-  if (!old_key || old_key->jwk() != call.account->key.jwk()) {
+  if (payload->old_key.jwk() != call.account->key.jwk()) {
     co_return malformed("\"oldKey\" is not the account's key");
   }
   ServerAccounts::Change mine(context_.accounts, call.account->id);

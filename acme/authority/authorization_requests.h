@@ -27,7 +27,7 @@ class AuthorizationRequests {
   Task<ServerAnswer> authorization(ServerCall call);
   // Reads it, or says that it can be looked at.
   Task<ServerAnswer> challenge(ServerCall call);
-  // Takes up the looks that a restart has cut off. `account`: the order's.
+  // Takes up the looks that a restart, or a failure, has cut off. `account`: the order's.
   void resume(const LiveOrderPtr& live, const ServerAccountPtr& account);
 
  private:

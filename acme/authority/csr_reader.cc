@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "acme/authority/ca_certificate.h"
 #include "acme/authority/general_names.h"
 #include "acme/ocsp_signature.h"
 
@@ -82,7 +83,7 @@ bool add_common_names(CBS subject, std::vector<std::string>& names) {
       CBS value;
       if (!CBS_get_asn1(&set, &attribute, CBS_ASN1_SEQUENCE) ||
           !CBS_get_asn1(&attribute, &type, CBS_ASN1_OBJECT) ||
-          !CBS_get_any_asn1(&attribute, &value, nullptr)) {
+          !CBS_get_any_asn1(&attribute, &value, nullptr) || CBS_len(&attribute) != 0) {
         return false;
       }
       if (view(type) == kCommonName && CBS_len(&value) > 0) names.emplace_back(view(value));
@@ -106,11 +107,13 @@ std::optional<Extensions> extensions_of(CBS attributes) {
     CBS list;
     if (!CBS_get_asn1(&attributes, &attribute, CBS_ASN1_SEQUENCE) ||
         !CBS_get_asn1(&attribute, &type, CBS_ASN1_OBJECT) ||
-        !CBS_get_asn1(&attribute, &values, CBS_ASN1_SET)) {
+        !CBS_get_asn1(&attribute, &values, CBS_ASN1_SET) || CBS_len(&attribute) != 0) {
       return std::nullopt;
     }
     if (view(type) != kExtensionRequest) continue;
-    if (!CBS_get_asn1(&values, &list, CBS_ASN1_SEQUENCE)) return std::nullopt;
+    if (!CBS_get_asn1(&values, &list, CBS_ASN1_SEQUENCE) || CBS_len(&values) != 0) {
+      return std::nullopt;
+    }
     while (CBS_len(&list) > 0) {
       CBS extension;
       CBS oid;
@@ -120,7 +123,7 @@ std::optional<Extensions> extensions_of(CBS attributes) {
           !CBS_get_asn1(&extension, &oid, CBS_ASN1_OBJECT) ||
           (CBS_peek_asn1_tag(&extension, CBS_ASN1_BOOLEAN) &&
            !CBS_get_asn1(&extension, &critical, CBS_ASN1_BOOLEAN)) ||
-          !CBS_get_asn1(&extension, &value, CBS_ASN1_OCTETSTRING)) {
+          !CBS_get_asn1(&extension, &value, CBS_ASN1_OCTETSTRING) || CBS_len(&extension) != 0) {
         return std::nullopt;
       }
       std::optional<CBS>* const place = view(oid) == kSubjectAltName ? &found.names
@@ -134,15 +137,19 @@ std::optional<Extensions> extensions_of(CBS attributes) {
   return found;
 }
 
-bool asks_to_staple(CBS feature) {
+// Nothing: it does not parse.
+std::optional<bool> asks_to_staple(CBS feature) {
   CBS list;
-  if (!CBS_get_asn1(&feature, &list, CBS_ASN1_SEQUENCE)) return false;
+  if (!CBS_get_asn1(&feature, &list, CBS_ASN1_SEQUENCE) || CBS_len(&feature) != 0) {
+    return std::nullopt;
+  }
+  bool asks = false;
   while (CBS_len(&list) > 0) {
     uint64_t number = 0;
-    if (!CBS_get_asn1_uint64(&list, &number)) return false;
-    if (number == kStatusRequest) return true;
+    if (!CBS_get_asn1_uint64(&list, &number)) return std::nullopt;
+    if (number == kStatusRequest) asks = true;
   }
-  return false;
+  return asks;
 }
 
 Judged<std::vector<ServerName>> names_of(const Parts& parts, const Extensions& extensions) {
@@ -157,6 +164,8 @@ Judged<std::vector<ServerName>> names_of(const Parts& parts, const Extensions& e
   }
   for (const std::string& one : common) {
     const Result<ServerName> name = name_in_certificate(one);
+    // "My Router" beside the names of a subjectAltName: nobody wants a certificate for it.
+    if (!name && !names.empty()) continue;
     if (!name) {
       return bad_csr("has the common name " + printable(one, 80) +
                      ", which is none of the order's identifiers");
@@ -177,9 +186,16 @@ Judged<CsrFacts> read_csr(std::string_view der) {
   if (!parts) return bad_csr("is no PKCS#10 in DER (RFC 2986)");
   const std::optional<Extensions> extensions = extensions_of(parts->attributes);
   if (!extensions) return bad_csr("has attributes that do not parse");
+  const std::optional<bool> staple =
+      extensions->feature ? asks_to_staple(*extensions->feature) : std::optional<bool>(false);
+  if (!staple) return bad_csr("has a TLS feature extension that does not parse");
   Judged<std::vector<ServerName>> names = names_of(*parts, *extensions);
   if (!names) return std::move(names).problem();
 
+  // First: a key that will not do can be one whose signature takes long to verify.
+  if (Result<> sound = check_public_key(view(parts->public_key)); !sound) {
+    return bad_csr("has a key that cannot be certified: " + sound.error().message);
+  }
   CBS spki = parts->public_key;
   const bssl::UniquePtr<EVP_PKEY> key(EVP_parse_public_key(&spki));
   ERR_clear_error();
@@ -191,7 +207,7 @@ Judged<CsrFacts> read_csr(std::string_view der) {
   CsrFacts facts;
   facts.names = *std::move(names);
   facts.public_key = view(parts->public_key);
-  facts.must_staple = extensions->feature && asks_to_staple(*extensions->feature);
+  facts.must_staple = *staple;
   return facts;
 }
 

@@ -101,14 +101,13 @@ Judged<> read_key(const JsonValue& header, JwsUse use, Jws& jws) {
   return Unit{};
 }
 
-Judged<> read_header(std::string_view text, JwsUse use, Jws& jws) {
+Judged<> read_header(std::string_view text, JwsUse use, const JwsCheck& check, Jws& jws) {
   const Result<JsonValue> header = parse_json(text);
   if (!header || !header->is(JsonValue::Kind::kObject)) {
     return malformed("the JWS's protected header is no JSON object");
   }
   if (Judged<> good = check_members(*header); !good) return good;
   if (Judged<> good = read_algorithm(*header, use, jws); !good) return good;
-  if (Judged<> good = read_key(*header, use, jws); !good) return good;
   jws.url = header->text_of("url");
   if (jws.url.empty()) {
     ServerProblem problem = unauthenticated("the JWS's header has no \"url\" (RFC 8555, 6.4)");
@@ -121,18 +120,21 @@ Judged<> read_header(std::string_view text, JwsUse use, Jws& jws) {
   if (!is_base64url(jws.nonce)) {
     return malformed("the JWS's \"nonce\" is not base64url (RFC 8555, 6.5.2)");
   }
-  return Unit{};
+  if (check) {
+    if (Judged<> good = check(jws); !good) return good;
+  }
+  return read_key(*header, use, jws);
 }
 
 }  // namespace
 
-Judged<Jws> parse_jws(std::string_view text, JwsUse use) {
+Judged<Jws> parse_jws(std::string_view text, JwsUse use, const JwsCheck& check) {
   const Result<JsonValue> object = parse_json(text);
   if (!object) return malformed("the body is no JSON: " + printable(object.error().message));
-  return parse_jws(*object, use);
+  return parse_jws(*object, use, check);
 }
 
-Judged<Jws> parse_jws(const JsonValue& object, JwsUse use) {
+Judged<Jws> parse_jws(const JsonValue& object, JwsUse use, const JwsCheck& check) {
   if (!object.is(JsonValue::Kind::kObject)) return malformed("a JWS is a JSON object");
   if (object.find("signatures") != nullptr) {
     return malformed("the JWS is not flattened: it has \"signatures\" (RFC 8555, 6.2)");
@@ -147,7 +149,8 @@ Judged<Jws> parse_jws(const JsonValue& object, JwsUse use) {
   if (!payload) return std::move(payload).problem();
   Judged<std::string> signature = decoded(object, "signature");
   if (!signature) return std::move(signature).problem();
-  if (Judged<> good = read_header(*header, use, jws); !good) return std::move(good).problem();
+  if (Judged<> good = read_header(*header, use, check, jws); !good)
+    return std::move(good).problem();
   jws.payload = *std::move(payload);
   jws.signature = *std::move(signature);
   const std::string_view first = object.text_of("protected");

@@ -1,4 +1,5 @@
 #pragma once
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -29,8 +30,12 @@ enum class JwsUse {
 
 // Untrusted. badSignatureAlgorithm, badPublicKey or malformed. That the algorithm is the key's is
 // seen to for a "jwk".
-Judged<Jws> parse_jws(std::string_view text, JwsUse use = JwsUse::kRequest);
-Judged<Jws> parse_jws(const JsonValue& object, JwsUse use);
+// `check`: asked as soon as all but the key has been read, with `url` and `nonce`; so that who has
+// no nonce of ours costs no parsing of a key.
+using JwsCheck = std::function<Judged<>(const Jws&)>;
+Judged<Jws> parse_jws(std::string_view text, JwsUse use = JwsUse::kRequest,
+                      const JwsCheck& check = nullptr);
+Judged<Jws> parse_jws(const JsonValue& object, JwsUse use, const JwsCheck& check = nullptr);
 
 // Is it signed by that key, and by the key's own algorithm?
 Judged<> verify_jws(const Jws& jws, const JwsKey& key);

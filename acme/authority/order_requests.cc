@@ -62,9 +62,6 @@ Judged<LeafRequest> leaf_request(const ServerOrder& order, const JwsKey& account
                    (extra.empty() ? "" : "; not ordered: " + extra) +
                    (lacking.empty() ? "" : "; not in the CSR: " + lacking));
   }
-  if (Result<> sound = check_public_key(facts->public_key); !sound) {
-    return bad_csr("the CSR's key cannot be certified: " + sound.error().message);
-  }
   if (account_key.is_key_of(facts->public_key)) {
     return bad_csr("the CSR's key is the account's; a certificate has a key of its own");
   }
@@ -98,22 +95,25 @@ ServerAnswer OrderRequests::answer(const ServerCall& call, LiveOrder& live, int 
   return reply;
 }
 
-Judged<> OrderRequests::may_order(const ServerCall& call, const NewOrderPayload& payload) {
+Judged<> OrderRequests::are_allowed(const std::vector<ServerName>& names) const {
   std::vector<ServerSubproblem> refused;
-  for (const ServerName& name : payload.names) {
+  for (const ServerName& name : names) {
     if (context_.options.allows(name)) continue;
     refused.push_back({std::string(problem_type::kRejectedIdentifier),
                        "this authority does not certify " + name.text(), identifier_of(name)});
   }
-  if (!refused.empty()) {
-    ServerProblem problem{403, std::string(problem_type::kRejectedIdentifier),
-                          refused.size() == 1
-                              ? refused.front().detail
-                              : "this authority does not certify " +
-                                    std::to_string(refused.size()) + " of the identifiers"};
-    problem.subproblems = std::move(refused);
-    return problem;
-  }
+  if (refused.empty()) return Unit{};
+  ServerProblem problem{403, std::string(problem_type::kRejectedIdentifier),
+                        refused.size() == 1
+                            ? refused.front().detail
+                            : "this authority does not certify " + std::to_string(refused.size()) +
+                                  " of the identifiers"};
+  problem.subproblems = std::move(refused);
+  return problem;
+}
+
+Judged<> OrderRequests::may_order(const ServerCall& call, const NewOrderPayload& payload) {
+  if (Judged<> allowed = are_allowed(payload.names); !allowed) return allowed;
   if (context_.options.trusting) return Unit{};
   const TimePoint now = context_.clock.now();
   for (const ServerName& name : payload.names) {
@@ -185,8 +185,20 @@ Task<ServerAnswer> OrderRequests::finalize(ServerCall call) {
                             open ? "the order is pending: not all of its authorizations are valid"
                                  : "the order is not ready: it is processing, valid or invalid"};
   }
+  const std::string& account = call.account->id;
+  const auto wait = context_.limits.bad_csrs.wait(account, context_.clock.now());
+  if (wait > std::chrono::seconds(0) && !context_.options.trusting) {
+    co_return rate_limited("too many CSRs of this account would not do", wait);
+  }
   Judged<LeafRequest> request = leaf_request(live->order, call.account->key, *csr);
-  if (!request) co_return std::move(request).problem();
+  if (!request) {
+    static_cast<void>(context_.limits.bad_csrs.take(account, context_.clock.now()));
+    co_return std::move(request).problem();
+  }
+  // The configuration may have changed since the order was made.
+  if (Judged<> allowed = are_allowed(request->names); !allowed) {
+    co_return std::move(allowed).problem();
+  }
   live->order.finalizing = true;
   issuing_.spawn(issue(live, *std::move(request)));
   if (live->order.finalizing) co_await context_.orders.watch(live, kWatch);

@@ -21,6 +21,7 @@ class OrderRequests {
   Task<ServerAnswer> list(ServerCall call);
 
  private:
+  Judged<> are_allowed(const std::vector<ServerName>& names) const;
   Judged<> may_order(const ServerCall& call, const NewOrderPayload& payload);
   Task<> issue(LiveOrderPtr order, LeafRequest request);
   ServerAnswer answer(const ServerCall& call, LiveOrder& live, int status);

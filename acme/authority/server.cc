@@ -192,18 +192,16 @@ Judged<Jws> AcmeServer::Impl::read(const HttpRequest& request) {
     problem.status = 413;
     return problem;
   }
-  Judged<Jws> jws = parse_jws(request.body);
-  if (!jws) return jws;
-  if (jws->url != request.url) {
-    return unauthenticated("the JWS is signed for " + printable(jws->url, 200) + ", sent to " +
-                           printable(request.url, 200) + " (RFC 8555, 6.4)");
-  }
-  if (!nonces.use(jws->nonce, context.clock.wall_now())) {
+  return parse_jws(request.body, JwsUse::kRequest, [&](const Jws& jws) -> Judged<> {
+    if (jws.url != request.url) {
+      return unauthenticated("the JWS is signed for " + printable(jws.url, 200) + ", sent to " +
+                             printable(request.url, 200) + " (RFC 8555, 6.4)");
+    }
+    if (nonces.use(jws.nonce, context.clock.wall_now())) return Unit{};
     return ServerProblem{400, std::string(problem_type::kBadNonce),
-                         jws->nonce.empty() ? "the JWS has no \"nonce\""
-                                            : "the nonce is not ours, too old or used already"};
-  }
-  return jws;
+                         jws.nonce.empty() ? "the JWS has no \"nonce\""
+                                           : "the nonce is not ours, too old or used already"};
+  });
 }
 
 Task<Judged<ServerCall>> AcmeServer::Impl::authenticate(ServerRoute route, HttpRequest request,
@@ -243,7 +241,8 @@ Task<ServerAnswer> AcmeServer::Impl::signed_request(ServerRoute route, HttpReque
   Judged<ServerCall> call =
       co_await authenticate(std::move(route), std::move(request), std::move(client));
   if (!call) co_return std::move(call).problem();
-  co_return co_await act(*std::move(call));
+  ServerCall right = *std::move(call);
+  co_return co_await act(std::move(right));
 }
 
 Task<ServerAnswer> AcmeServer::Impl::act(ServerCall call) {

@@ -21,6 +21,8 @@ struct ServerLimits {
   RateLimit identifiers{10'000, std::chrono::hours(1), 100'000};
   // Of an account and a name: validations that failed.
   RateLimit failures{20, std::chrono::hours(1), 100'000};
+  // Of an account: certificate requests that were refused; each has cost a verification.
+  RateLimit bad_csrs{100, std::chrono::hours(1), 100'000};
   // Of an account: searches of its orders for the right to revoke another's certificate.
   RateLimit searches{60, std::chrono::hours(1), 100'000};
   // In all; beyond it no new one is made.

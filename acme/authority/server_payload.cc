@@ -22,6 +22,12 @@ Judged<JsonValue> read_object(std::string_view payload) {
   return *std::move(value);
 }
 
+// A member that may be left out; null is as good as that.
+const JsonValue* optional_in(const JsonValue& object, std::string_view name) {
+  const JsonValue* const value = object.find(name);
+  return value == nullptr || value->is(Kind::kNull) ? nullptr : value;
+}
+
 // A "mailto:" of one address, without header fields (RFC 8555, 7.3).
 Judged<> check_contact(std::string_view contact) {
   constexpr std::string_view kMailto = "mailto:";
@@ -135,7 +141,7 @@ Judged<NewAccountPayload> read_new_account(std::string_view payload) {
   if (!object) return std::move(object).problem();
   NewAccountPayload read;
   for (const char* const flag : {"onlyReturnExisting", "termsOfServiceAgreed"}) {
-    const JsonValue* const value = object->find(flag);
+    const JsonValue* const value = optional_in(*object, flag);
     if (value != nullptr && !value->is(Kind::kBool)) {
       return malformed("\"" + std::string(flag) + "\" is true or false");
     }
@@ -143,12 +149,13 @@ Judged<NewAccountPayload> read_new_account(std::string_view payload) {
       read.only_return_existing = value->boolean;
     }
   }
-  if (const JsonValue* const list = object->find("contact"); list != nullptr) {
+  if (const JsonValue* const list = optional_in(*object, "contact"); list != nullptr) {
     Judged<std::vector<std::string>> contacts = read_contacts(*list);
     if (!contacts) return std::move(contacts).problem();
     read.contacts = *std::move(contacts);
   }
-  if (const JsonValue* const binding = object->find("externalAccountBinding"); binding != nullptr) {
+  if (const JsonValue* const binding = optional_in(*object, "externalAccountBinding");
+      binding != nullptr) {
     read.binding = *binding;
   }
   return read;
@@ -158,14 +165,14 @@ Judged<AccountUpdatePayload> read_account_update(std::string_view payload) {
   Judged<JsonValue> object = read_object(payload);
   if (!object) return std::move(object).problem();
   AccountUpdatePayload read;
-  if (const JsonValue* const status = object->find("status"); status != nullptr) {
+  if (const JsonValue* const status = optional_in(*object, "status"); status != nullptr) {
     const std::string_view text = object->text_of("status");
     if (text != "deactivated" && text != "valid") {
       return malformed("an account's \"status\" can be changed to \"deactivated\" alone");
     }
     read.deactivate = text == "deactivated";
   }
-  if (const JsonValue* const list = object->find("contact"); list != nullptr) {
+  if (const JsonValue* const list = optional_in(*object, "contact"); list != nullptr) {
     Judged<std::vector<std::string>> contacts = read_contacts(*list);
     if (!contacts) return std::move(contacts).problem();
     read.contacts = *std::move(contacts);
@@ -181,13 +188,15 @@ Judged<KeyChangePayload> read_key_change(std::string_view payload) {
   if (old_key == nullptr || !old_key->is(Kind::kObject) || account.empty()) {
     return malformed("a keyChange's inner payload has \"account\", a URL, and \"oldKey\", a JWK");
   }
-  return KeyChangePayload{std::string(account), *old_key};
+  Result<JwsKey> key = JwsKey::from_jwk(*old_key);
+  if (!key) return malformed("\"oldKey\" is not the account's key");
+  return KeyChangePayload{std::string(account), *std::move(key)};
 }
 
 Judged<NewOrderPayload> read_new_order(std::string_view payload) {
   Judged<JsonValue> object = read_object(payload);
   if (!object) return std::move(object).problem();
-  if (object->find("notBefore") != nullptr || object->find("notAfter") != nullptr) {
+  if (optional_in(*object, "notBefore") != nullptr || optional_in(*object, "notAfter") != nullptr) {
     return malformed("\"notBefore\" and \"notAfter\" cannot be chosen here; leave them out");
   }
   const JsonValue* const list = object->find("identifiers");
@@ -195,7 +204,7 @@ Judged<NewOrderPayload> read_new_order(std::string_view payload) {
   Judged<std::vector<ServerName>> names = read_identifiers(*list);
   if (!names) return std::move(names).problem();
   NewOrderPayload read{*std::move(names)};
-  if (const JsonValue* const replaces = object->find("replaces"); replaces != nullptr) {
+  if (const JsonValue* const replaces = optional_in(*object, "replaces"); replaces != nullptr) {
     if (!replaces->is(Kind::kString) || replaces->text.size() > kMaxReplaces) {
       return malformed("\"replaces\" is no certificate identifier (RFC 9773, 4.1)");
     }
@@ -222,7 +231,7 @@ Judged<RevocationPayload> read_revocation(std::string_view payload) {
     return malformed("\"certificate\" is no certificate in base64url (RFC 8555, 7.6)");
   }
   RevocationPayload read{*std::move(certificate)};
-  const JsonValue* const reason = object->find("reason");
+  const JsonValue* const reason = optional_in(*object, "reason");
   if (reason == nullptr) return read;
   for (const int allowed : {0, 1, 3, 4, 5}) {
     if (reason->is(Kind::kNumber) && reason->number == allowed) {

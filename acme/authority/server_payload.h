@@ -4,6 +4,7 @@
 #include <string_view>
 #include <vector>
 
+#include "acme/authority/jws_key.h"
 #include "acme/authority/server_problem.h"
 #include "base/json.h"
 #include "base/server_name.h"
@@ -33,7 +34,7 @@ Judged<AccountUpdatePayload> read_account_update(std::string_view payload);
 // RFC 8555, 7.3.5: the inner payload.
 struct KeyChangePayload {
   std::string account;
-  JsonValue old_key;
+  JwsKey old_key;
 };
 Judged<KeyChangePayload> read_key_change(std::string_view payload);
 

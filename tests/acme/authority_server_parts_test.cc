@@ -10,6 +10,7 @@
 #include "acme/authority/server_order.h"
 #include "acme/authority/server_routes.h"
 #include "acme/csr.h"
+#include "tests/acme/odd_csr.h"
 #include "tests/support/manual_clock.h"
 #include "tests/support/test_certificates.h"
 
@@ -179,6 +180,55 @@ TEST(CsrReaderTest, NothingThatWasTouchedIsTaken) {
     EXPECT_FALSE(read_csr(touched)) << i;
     EXPECT_FALSE(read_csr(good.substr(0, i))) << i;
   }
+}
+
+TEST(CsrReaderTest, ACommonNameThatIsNoNameIsOverlookedBesideOthers) {
+  const PrivateKey key = generate_p256_key();
+  const auto names = [&](std::vector<std::string> alternative, const std::string& common) {
+    OddCsr odd;
+    odd.names = std::move(alternative);
+    odd.common_name = common;
+    const Judged<CsrFacts> facts = read_csr(odd.signed_by(key));
+    std::string list;
+    if (!facts) return std::string("refused");
+    for (const ServerName& one : facts->names) list += one.text() + " ";
+    return list;
+  };
+  EXPECT_EQ("a.test b.test ", names({"b.test", "a.test"}, ""));
+  EXPECT_EQ("a.test ", names({"a.test"}, "My Router"));
+  EXPECT_EQ("a.test b.test ", names({"a.test"}, "b.test"));
+  EXPECT_EQ("a.test ", names({}, "a.test"));
+  EXPECT_EQ("refused", names({}, "My Router"));
+  EXPECT_EQ("refused", names({"a b"}, ""));
+}
+
+TEST(CsrReaderTest, NothingStandsWhereItDoesNotBelong) {
+  const PrivateKey key = generate_p256_key();
+  OddCsr odd;
+  odd.names = {"a.test"};
+  odd.common_name = "a.test";
+  odd.must_staple = true;
+  const Judged<CsrFacts> good = read_csr(odd.signed_by(key));
+  ASSERT_TRUE(good) << good.problem().detail;
+  EXPECT_TRUE(good->must_staple);
+  for (const auto extra :
+       {OddCsr::Extra::kExtension, OddCsr::Extra::kList, OddCsr::Extra::kAttribute,
+        OddCsr::Extra::kCommonName, OddCsr::Extra::kFeature, OddCsr::Extra::kFeatures}) {
+    odd.extra = extra;
+    EXPECT_FALSE(read_csr(odd.signed_by(key))) << static_cast<int>(extra);
+  }
+}
+
+// A signature of a key that will not do is not verified: it may take long.
+TEST(CsrReaderTest, TheKeyIsLookedAtBeforeTheSignature) {
+  OddCsr odd;
+  odd.names = {"a.test"};
+  const PrivateKey weak = generate_rsa_key(1024);
+  std::string request = odd.signed_by(weak);
+  request.back() = static_cast<char>(request.back() ^ 1);
+  const Judged<CsrFacts> facts = read_csr(request);
+  ASSERT_FALSE(facts);
+  EXPECT_THAT(facts.problem().detail, ::testing::HasSubstr("2048 to 4096 bits"));
 }
 
 TEST(CsrReaderTest, ALeafIsReadBack) {

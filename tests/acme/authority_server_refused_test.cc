@@ -84,6 +84,45 @@ TEST_F(AcmeServerRefusedTest, Orders) {
   });
 }
 
+TEST_F(AcmeServerRefusedTest, AnOrderForANameThatIsNotAllowedAnyMore) {
+  bool allowed = true;
+  options.allows = [&allowed](const ServerName&) { return allowed; };
+  restart();
+  const HttpReply made = ready("a.test");
+  const std::string payload = finalization(csr("a.test"));
+  allowed = false;
+  const HttpReply refused = post(user, text(made, "finalize"), payload);
+  EXPECT_EQ(403, refused.status);
+  EXPECT_EQ("rejectedIdentifier", problem(refused));
+  EXPECT_EQ("a.test", text(refused, "subproblems.0.identifier.value"));
+  EXPECT_TRUE(store.issued.empty());
+  allowed = true;
+  EXPECT_EQ("valid", text(post(user, text(made, "finalize"), payload), "status"));
+}
+
+TEST_F(AcmeServerRefusedTest, WhatIsNullIsLeftOut) {
+  const AccountKey key = AccountKey::generate();
+  const HttpReply account = post(key, "", url("/new-account"),
+                                 R"({"contact":null,"externalAccountBinding":null,)"
+                                 R"("onlyReturnExisting":null,"termsOfServiceAgreed":null})");
+  EXPECT_EQ(201, account.status) << account.body;
+  EXPECT_EQ(200, post(user, user.kid, R"({"status":null,"contact":null})").status);
+  const HttpReply made = post(user, url("/new-order"),
+                              R"({"identifiers":[{"type":"dns","value":"a.test"}],)"
+                              R"("notBefore":null,"notAfter":null,"replaces":null})");
+  EXPECT_EQ(201, made.status) << made.body;
+}
+
+TEST_F(AcmeServerRefusedTest, CertificateRequestsWithoutEndAreHeldOff) {
+  const HttpReply made = ready("a.test");
+  const std::string at = text(made, "finalize");
+  const std::string other = finalization(csr("b.test"));
+  for (int i = 0; i < 100; ++i) ASSERT_EQ("badCSR", problem(post(user, at, other)));
+  EXPECT_EQ("rateLimited", problem(post(user, at, other)));
+  clock.advance(std::chrono::minutes(1));
+  EXPECT_EQ("valid", text(post(user, at, finalization(csr("a.test"))), "status"));
+}
+
 TEST_F(AcmeServerRefusedTest, EachIdentifierThatWillNotDoIsNamed) {
   const HttpReply denied = post(user, url("/new-order"), order_for({"a.test", "denied.test"}));
   EXPECT_EQ("denied.test", text(denied, "subproblems.0.identifier.value"));

@@ -364,6 +364,9 @@ TEST_F(AcmeServerStateTest, AnAddressMakesFewAccountsAnHour) {
   EXPECT_EQ(429, make("2001:db8:0:1:a:b:c:d"));
   EXPECT_EQ(201, make("2001:db8:0:2::1"));
   EXPECT_EQ(201, make("192.0.2.1"));
+  for (int i = 0; i < 500; ++i) ASSERT_EQ(201, make("::ffff:192.0.2.2"));
+  EXPECT_EQ(429, make("192.0.2.2"));
+  EXPECT_EQ(201, make("::ffff:192.0.2.3"));
   options.trusting = true;
   restart();
   for (int i = 0; i < 600; ++i) ASSERT_EQ(201, make("192.0.2.1"));
