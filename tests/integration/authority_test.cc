@@ -293,6 +293,18 @@ TEST_F(AcmeHostTest, AnotherEdgeIsAnAcmeClientOfIt) {
   EXPECT_EQ(other.command({"certs", "revoke", "a.other.test"}).code, 0);
 }
 
+TEST_F(AcmeHostTest, AProcessThatTakesOverSignsUnderTheSameRoot) {
+  ASSERT_TRUE(site.edge.start());
+  const std::string roots = site.roots();
+  ASSERT_TRUE(site.visit("one.test").handshake.verified);
+  const std::string intermediate = active("intermediate");
+  ASSERT_TRUE(site.edge.upgrade());
+  EXPECT_EQ(site.roots(), roots);
+  EXPECT_EQ(active("intermediate"), intermediate);
+  EXPECT_TRUE(site.visit("two.test").handshake.verified);
+  EXPECT_EQ(ask_ca_for("/acme/test/directory").status, 200);
+}
+
 TEST_F(AcmeHostTest, TrustingIsSaidInTheLog) {
   auto& json = site.edge.settings.keys.back().second;
   json.replace(json.find("\"resolvers\""), 0, "\"trusting\": true, ");
