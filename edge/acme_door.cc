@@ -55,9 +55,10 @@ void AcmeExchange::start() {
     answered_ = true;
     return answer_page(stream_, 404, "There is nothing here but an ACME server.");
   }
-  if (head_.body.kind == Body::Kind::kLength && head_.body.length > AcmeDoor::kMaxBody) {
-    return refuse(413, "malformed", "the request's body is longer than 64 KiB");
-  }
+  const uint64_t length = head_.body.kind == Body::Kind::kLength ? head_.body.length : 0;
+  const bool hopeless =
+      length > (head_.expect_continue ? AcmeDoor::kMaxBody : AcmeDoor::kMaxDiscard);
+  if (hopeless) return refuse_length();
   if (!head_.expect_continue) return;
   ResponseHead go_on;
   go_on.status = 100;
@@ -66,14 +67,18 @@ void AcmeExchange::start() {
 
 void AcmeExchange::on_body(std::string_view bytes) {
   if (answered_) return;
-  if (body_.size() + bytes.size() > AcmeDoor::kMaxBody) {
-    return refuse(413, "malformed", "the request's body is longer than 64 KiB");
+  received_ += bytes.size();
+  if (received_ > AcmeDoor::kMaxDiscard) return refuse_length();
+  if (received_ > AcmeDoor::kMaxBody) {
+    std::string().swap(body_);
+  } else {
+    body_.append(bytes);
   }
-  body_.append(bytes);
 }
 
 void AcmeExchange::on_request_end(const HeaderList&) {
   if (answered_) return;
+  if (received_ > AcmeDoor::kMaxBody) return refuse_length();
   const auto place = std::make_shared<const Place>(door_);
   if (!place->good()) {
     return refuse(503, "rateLimited", "too many requests are under way: try again soon");
@@ -93,6 +98,10 @@ void AcmeExchange::on_request_end(const HeaderList&) {
                if (const auto self = here.lock()) exchange = *self;
                if (exchange != nullptr) exchange->answer(reply);
              });
+}
+
+void AcmeExchange::refuse_length() {
+  refuse(413, "malformed", "the request's body is longer than 64 KiB");
 }
 
 void AcmeExchange::refuse(int status, std::string_view type, const std::string& detail) {

@@ -20,6 +20,9 @@ struct AcmeDoor {
 
   static constexpr size_t kMaxWaiting = 1000;  // requests, each with a body of <= kMaxBody
   static constexpr size_t kMaxBody = acme::AcmeServer::kMaxBody;
+  // Of a longer one so much is read, and thrown away, before it is refused: clients take an answer
+  // that comes in the middle of their request for none at all.
+  static constexpr size_t kMaxDiscard = 1 << 20;
 
   std::set<std::string, std::less<>> hosts{};  // lower case
   // To the control thread; `done` comes by mailbox to who asked, or (the process ends) never.
@@ -47,6 +50,7 @@ class AcmeExchange final : public Exchange {
   void on_writable() override {}
 
  private:
+  void refuse_length();
   void refuse(int status, std::string_view type, const std::string& detail);
   void answer(const HttpReply& reply);
 
@@ -54,7 +58,8 @@ class AcmeExchange final : public Exchange {
   const Mailbox::Address home_;
   RequestHead head_;
   ResponseStream& stream_;
-  std::string body_;  // <= kMaxBody
+  std::string body_;     // <= kMaxBody
+  size_t received_ = 0;  // of the body
   bool answered_ = false;
   std::shared_ptr<AcmeExchange*> self_;  // for an answer that comes when we have gone
 };

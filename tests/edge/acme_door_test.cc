@@ -90,13 +90,19 @@ TEST_F(AcmeDoorTest, ARequestGoesWholeAndItsAnswerComesBack) {
 
 TEST_F(AcmeDoorTest, ABodyIsBoundedBeforeAnybodySeesIt) {
   const std::string large(AcmeDoor::kMaxBody + 1, 'x');
-  {
+  for (const char* hopeless : {"1048577\r\n", "65537\r\nExpect: 100-continue\r\n"}) {
     Connection client(sessions);
     const std::string answer =
-        client.say("POST /acme/local/x HTTP/1.1\r\nHost: ca.test\r\nContent-Length: 65537\r\n\r\n");
+        client.say(std::string("POST /acme/local/x HTTP/1.1\r\nHost: ca.test\r\nContent-Length: ") +
+                   hopeless + "\r\n");
     EXPECT_TRUE(is(answer, 413)) << answer;
     EXPECT_NE(answer.find("application/problem+json"), std::string::npos);
     EXPECT_NE(answer.find("urn:ietf:params:acme:error:malformed"), std::string::npos);
+  }
+  {
+    Connection client(sessions);
+    EXPECT_TRUE(is(client.say(post(large)), 413));
+    EXPECT_TRUE(is(client.say(post(large)), 413)) << "on the same connection";
   }
   {
     Connection client(sessions);

@@ -201,7 +201,8 @@ TEST_F(AcmeHostTest, TheHostHasACertificateWithoutAVisitAndTheDirectoryIsThere) 
   EXPECT_EQ(ask_ca_for("/").status, 404);
   EXPECT_EQ(ask_ca_for("/acme/nobody/directory").status, 404);
   const HttpAnswer large = ask_ca(
-      "POST /acme/test/new-order HTTP/1.1\r\nHost: ca.localhost\r\nContent-Length: 70000\r\n\r\n");
+      "POST /acme/test/new-order HTTP/1.1\r\nHost: ca.localhost\r\nContent-Length: "
+      "7000000\r\n\r\n");
   EXPECT_EQ(large.status, 413);
   EXPECT_THAT(large.header("content-type"), HasSubstr("application/problem+json"));
   EXPECT_EQ(site.visit("shop.test").answer.body, "page of shop.test /") << "as ever";
