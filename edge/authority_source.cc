@@ -61,7 +61,7 @@ Task<OrderOutcome> AuthoritySource::order(OrderJob job) {
   } else {
     outcome.failure = failure_of(std::move(made).error().in("issuer " + name_));
     log_.error("order_failed", outcome.failure->error.message,
-                 {{"name", job.name.text()}, {"issuer", name_}});
+               {{"name", job.name.text()}, {"issuer", name_}});
   }
   co_return outcome;
 }
