@@ -9,7 +9,8 @@
 namespace latchkey::acme {
 namespace {
 
-constexpr size_t kTokenBytes = 16;  // RFC 8555, 8.1: 128 bits of entropy
+constexpr double kMaxTime = 253'402'300'799;  // the end of the year 9999
+constexpr size_t kTokenBytes = 16;            // RFC 8555, 8.1: 128 bits of entropy
 
 std::string random_bytes(size_t count) {
   std::string bytes(count, '\0');
@@ -30,6 +31,7 @@ std::string rfc3339(WallTime time) {
 std::optional<WallTime> time_in(const JsonValue& object, std::string_view key) {
   const JsonValue* const value = object.find(key);
   if (value == nullptr || !value->is(JsonValue::Kind::kNumber)) return std::nullopt;
+  if (!(value->number >= 0 && value->number <= kMaxTime)) return std::nullopt;
   return WallTime(std::chrono::seconds(static_cast<int64_t>(value->number)));
 }
 

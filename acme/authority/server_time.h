@@ -15,6 +15,7 @@ std::string rfc3339(WallTime time);
 inline int64_t seconds_of(WallTime time) {
   return time.time_since_epoch().count();
 }
+// nullopt: none, or not in the years from 1970 to 9999.
 std::optional<WallTime> time_in(const JsonValue& object, std::string_view key);
 
 std::string hex_of(std::string_view bytes);

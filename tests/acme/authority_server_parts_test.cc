@@ -157,6 +157,16 @@ TEST(ServerOrderTest, ADamagedRowIsAnError) {
   }
 }
 
+TEST(ServerOrderTest, ATimeThatIsNoneIsLeftOut) {
+  for (const char* const time : {"-1", "1e300", "253402300800", "\"1\""}) {
+    const std::string document = std::string(R"({"s":"pending","c":)") + time +
+                                 R"(,"a":[{"n":"a.test","s":"pending","t":"t","c":[]}]})";
+    const Result<ServerOrder> read = ServerOrder::from_row({"local", "ab", "cd", kNow, document});
+    ASSERT_TRUE(read) << document;
+    EXPECT_EQ(WallTime{}, read->created);
+  }
+}
+
 TEST(CsrReaderTest, NamesKeyAndMustStaple) {
   const PrivateKey key = generate_p256_key();
   const Judged<CsrFacts> plain = read_csr(make_csr(*ServerName::parse("a.test"), key));
