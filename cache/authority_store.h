@@ -97,6 +97,9 @@ class AuthorityStore {
   virtual Task<std::vector<std::string>> list_acme_orders(std::string authority,
                                                           std::string account, std::string after,
                                                           size_t limit) = 0;
+  // Of an account's orders the last `limit` in the order of ids, the last one first.
+  virtual Task<std::vector<std::string>> last_acme_orders(std::string authority,
+                                                          std::string account, size_t limit) = 0;
 
   // Deletes orders that have expired and certificates that ended before `certificates_before`, a
   // bounded number, and the keys of CA certificates that ended then. True: nothing is left to do.

@@ -19,6 +19,16 @@ Result<std::optional<AcmeAccountRow>> read_account(Query& query) {
   return found;
 }
 
+Result<std::vector<std::string>> ids_of(Query& query) {
+  std::vector<std::string> found;
+  for (;;) {
+    const auto row = query.next();
+    if (!row) return row.error();
+    if (!*row) return found;
+    found.emplace_back(query.text(0));
+  }
+}
+
 }  // namespace
 
 Result<> put_acme_account(Connection& connection, const AcmeAccountRow& account) {
@@ -98,14 +108,15 @@ Result<std::vector<std::string>> list_acme_orders(Connection& connection,
   Query query = connection.query(
       "SELECT id FROM acme_order WHERE authority = ? AND account = ? AND id > ? "
       "ORDER BY id LIMIT ?");
-  query.bind(authority).bind(account).bind(after).bind(static_cast<int64_t>(limit));
-  std::vector<std::string> found;
-  for (;;) {
-    const auto row = query.next();
-    if (!row) return row.error();
-    if (!*row) return found;
-    found.emplace_back(query.text(0));
-  }
+  return ids_of(query.bind(authority).bind(account).bind(after).bind(static_cast<int64_t>(limit)));
+}
+
+Result<std::vector<std::string>> last_acme_orders(Connection& connection,
+                                                  const std::string& authority,
+                                                  const std::string& account, size_t limit) {
+  Query query = connection.query(
+      "SELECT id FROM acme_order WHERE authority = ? AND account = ? ORDER BY id DESC LIMIT ?");
+  return ids_of(query.bind(authority).bind(account).bind(static_cast<int64_t>(limit)));
 }
 
 }  // namespace latchkey::sqlite

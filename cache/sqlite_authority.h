@@ -50,6 +50,9 @@ Result<std::vector<std::string>> list_acme_orders(Connection& connection,
                                                   const std::string& authority,
                                                   const std::string& account,
                                                   const std::string& after, size_t limit);
+Result<std::vector<std::string>> last_acme_orders(Connection& connection,
+                                                  const std::string& authority,
+                                                  const std::string& account, size_t limit);
 
 // In a transaction of its own. Deletes at most this many rows of a table (20 ms).
 constexpr int64_t kSweepAuthorityRows = 1000;

@@ -97,6 +97,14 @@ class SqliteStore::Authorities final : public AuthorityStore {
           return sqlite::list_acme_orders(connection, authority, account, after, limit);
         });
   }
+  Task<std::vector<std::string>> last_acme_orders(std::string authority, std::string account,
+                                                  size_t limit) override {
+    return impl_.read<std::vector<std::string>>([authority = std::move(authority),
+                                                 account = std::move(account),
+                                                 limit](Connection& connection) {
+      return sqlite::last_acme_orders(connection, authority, account, limit);
+    });
+  }
 
   Task<bool> sweep_authority(std::string authority, WallTime now,
                              WallTime certificates_before) override {

@@ -10,9 +10,9 @@
 namespace latchkey::acme {
 namespace {
 
-// Orders that are looked through for an account's authorizations, the oldest first.
-constexpr size_t kMaxLookedThrough = 1'000;
-constexpr size_t kPage = 200;
+// Orders that are looked through for an account's authorizations, the newest first (~50 ms when
+// each has a hundred).
+constexpr size_t kMaxLookedThrough = 100;
 
 std::string pem_of(const Chain& chain) {
   constexpr size_t kLine = 64;
@@ -70,23 +70,21 @@ Task<ServerAnswer> CertificateAnswers::download(ServerCall call) {
   co_return ServerAnswer(std::move(reply));
 }
 
-// Has the account valid authorizations for all of these names, in its orders that have not ended?
+// Has the account valid authorizations for all of these names, in its last orders?
 Task<bool> CertificateAnswers::may_have(std::string account, std::vector<ServerName> names) {
+  const Tally::One counted(searches_, account);
   const WallTime now = context_.clock.wall_now();
-  std::string after;
-  for (size_t looked = 0; looked < kMaxLookedThrough && !names.empty();) {
-    const std::vector<std::string> ids = co_await context_.orders.list(account, after, kPage);
-    for (const std::string& id : ids) {
-      const LiveOrderPtr live = co_await context_.orders.find(id);
-      if (live == nullptr) continue;
-      for (const ServerAuthorization& one : live->order.authorizations) {
-        if (live->order.status_at(one, now) != AuthorizationStatus::kValid) continue;
-        names.erase(std::remove(names.begin(), names.end(), one.identifier()), names.end());
-      }
+  const std::vector<std::string> ids = co_await context_.orders.last(account, kMaxLookedThrough);
+  for (const std::string& id : ids) {
+    const LiveOrderPtr live = co_await context_.orders.glance(id);
+    if (live == nullptr) continue;
+    for (const ServerAuthorization& one : live->order.authorizations) {
+      if (live->order.status_at(one, now) != AuthorizationStatus::kValid) continue;
+      names.erase(std::remove_if(names.begin(), names.end(),
+                                 [&](const ServerName& name) { return one.is_for(name); }),
+                  names.end());
     }
-    if (ids.size() < kPage) break;
-    looked += ids.size();
-    after = ids.back();
+    if (names.empty()) break;
   }
   co_return names.empty();
 }
@@ -100,6 +98,10 @@ Task<Judged<>> CertificateAnswers::may_revoke(ServerCall call, IssuedCertificate
   }
   if (call.account->id == certificate.holder) co_return Judged<>(Unit{});
   const std::string account = call.account->id;
+  if (searches_.of(account) > 0) {
+    co_return Judged<>(
+        rate_limited("another revocation of this account is under way", std::chrono::seconds(1)));
+  }
   const auto wait = context_.limits.searches.take(account, context_.clock.now());
   if (wait > std::chrono::seconds(0)) {
     co_return Judged<>(rate_limited("too many revocations of others' certificates", wait));

@@ -1,5 +1,6 @@
 #pragma once
 #include "acme/authority/server_context.h"
+#include "acme/authority/tally.h"
 #include "cache/lru.h"
 
 namespace latchkey::acme {
@@ -20,6 +21,7 @@ class CertificateAnswers {
   Task<Judged<>> may_revoke(ServerCall call, IssuedCertificate certificate);
 
   ServerContext& context_;
+  Tally searches_;  // by may_have()
 };
 
 }  // namespace latchkey::acme

@@ -138,8 +138,9 @@ Task<ServerAnswer> OrderRequests::new_order(ServerCall call) {
     const std::string id = payload->replaces;
     const std::string account = call.account->id;
     std::vector<ServerName> names = payload->names;
-    Judged<> replaces = co_await replacements_.check(id, account, std::move(names));
+    Judged<bool> replaces = co_await replacements_.check(id, account, std::move(names));
     if (!replaces) co_return std::move(replaces).problem();
+    if (!*replaces) payload->replaces.clear();
   }
   const WallTime now = context_.clock.wall_now();
   ServerOrder order;

@@ -45,14 +45,12 @@ Task<std::optional<IssuedCertificate>> Replacements::find(std::string id) {
   co_return co_await context_.store.find_issued(context_.name(), serial);
 }
 
-Task<Judged<>> Replacements::check(std::string id, std::string account,
-                                   std::vector<ServerName> names) {
+Task<Judged<bool>> Replacements::check(std::string id, std::string account,
+                                       std::vector<ServerName> names) {
   const std::optional<IssuedCertificate> certificate = co_await find(id);
-  if (!certificate) {
-    co_return Judged<>(malformed("\"replaces\" names no certificate of this authority"));
-  }
+  if (!certificate) co_return Judged<bool>(false);
   if (certificate->holder != account) {
-    co_return Judged<>(unauthorized("\"replaces\" names a certificate of another account"));
+    co_return Judged<bool>(unauthorized("\"replaces\" names a certificate of another account"));
   }
   const Result<LeafFacts> facts = read_leaf(certificate->leaf);
   const bool shared =
@@ -60,17 +58,18 @@ Task<Judged<>> Replacements::check(std::string id, std::string account,
         return std::find(facts->names.begin(), facts->names.end(), name) != facts->names.end();
       });
   if (!shared) {
-    co_return Judged<>(malformed("\"replaces\" names a certificate for none of these identifiers"));
+    co_return Judged<bool>(
+        malformed("\"replaces\" names a certificate for none of these identifiers"));
   }
   const auto other = replaced_by_.get(id);
-  if (other == nullptr) co_return Judged<>(Unit{});
+  if (other == nullptr) co_return Judged<bool>(true);
   const LiveOrderPtr order = co_await context_.orders.find(*other);
   const WallTime now = context_.clock.wall_now();
   if (order == nullptr || order->order.status_at(now) == OrderStatus::kInvalid) {
-    co_return Judged<>(Unit{});
+    co_return Judged<bool>(true);
   }
-  co_return Judged<>(ServerProblem{409, std::string(problem_type::kAlreadyReplaced),
-                                   "another order replaces that certificate already"});
+  co_return Judged<bool>(ServerProblem{409, std::string(problem_type::kAlreadyReplaced),
+                                       "another order replaces that certificate already"});
 }
 
 void Replacements::note(const std::string& id, const std::string& order) {

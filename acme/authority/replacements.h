@@ -13,8 +13,10 @@ class Replacements {
  public:
   explicit Replacements(ServerContext& context) : context_(context) {}
 
-  // May an order for these names replace that certificate (RFC 9773, 5)? `id`: as in 4.1.
-  Task<Judged<>> check(std::string id, std::string account, std::vector<ServerName> names);
+  // May an order for these names replace that certificate (RFC 9773, 5)? `id`: as in 4.1. False: it
+  // is none that we know of (any more: a machine that was off for long renews what has been swept),
+  // and the order is one like others.
+  Task<Judged<bool>> check(std::string id, std::string account, std::vector<ServerName> names);
   // An order that does has been made, or come to nothing.
   void note(const std::string& id, const std::string& order);
 

@@ -25,6 +25,11 @@ ServerName ServerAuthorization::identifier() const {
   return wildcard ? wildcard_of(name) : name;
 }
 
+bool ServerAuthorization::is_for(const ServerName& other) const {
+  if (!wildcard) return name == other;
+  return other.is_wildcard() && other.parent() == name.text();
+}
+
 ServerChallenge* ServerAuthorization::challenge(ChallengeType type) {
   const auto found = std::find_if(challenges.begin(), challenges.end(),
                                   [&](const ServerChallenge& one) { return one.type == type; });

@@ -31,6 +31,8 @@ struct ServerAuthorization {
 
   // As it was ordered.
   ServerName identifier() const;
+  // The same as `identifier() == other`, without a copy.
+  bool is_for(const ServerName& other) const;
   ServerChallenge* challenge(ChallengeType type);
 };
 

@@ -56,6 +56,15 @@ Task<LiveOrderPtr> ServerOrders::find(std::string id) {
   co_return shelve(*std::move(order));
 }
 
+Task<LiveOrderPtr> ServerOrders::glance(std::string id) {
+  if (LiveOrderPtr here = known(id)) co_return here;
+  const std::optional<AcmeOrderRow> row = co_await store_.find_acme_order(authority_, id);
+  if (!row) co_return LiveOrderPtr();
+  Result<ServerOrder> order = ServerOrder::from_row(*row);
+  if (!order) co_return std::move(order).error();
+  co_return std::make_shared<LiveOrder>(*std::move(order));
+}
+
 Task<LiveOrderPtr> ServerOrders::add(ServerOrder order) {
   AcmeOrderRow made = row(order);
   co_await store_.put_acme_order(std::move(made));
@@ -98,6 +107,10 @@ void ServerOrders::forget(const LiveOrderPtr& order) {
 Task<std::vector<std::string>> ServerOrders::list(std::string account, std::string after,
                                                   size_t limit) {
   return store_.list_acme_orders(authority_, std::move(account), std::move(after), limit);
+}
+
+Task<std::vector<std::string>> ServerOrders::last(std::string account, size_t limit) {
+  return store_.last_acme_orders(authority_, std::move(account), limit);
 }
 
 Task<> ServerOrders::watch(LiveOrderPtr order, Millis limit) {

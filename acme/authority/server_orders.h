@@ -40,6 +40,9 @@ class ServerOrders {
 
   // Null: there is none.
   Task<LiveOrderPtr> find(std::string id);
+  // The same for who looks at many orders: one that nobody is at takes no other's place in memory,
+  // and is not to be changed.
+  Task<LiveOrderPtr> glance(std::string id);
   // Stores a new one.
   Task<LiveOrderPtr> add(ServerOrder order);
   // Stores it as it is now, also when the task is dropped, and tells who watches. Where that fails,
@@ -49,6 +52,8 @@ class ServerOrders {
   void forget(const LiveOrderPtr& order);
   // Ids of an account's orders, at most `limit`, behind `after`.
   Task<std::vector<std::string>> list(std::string account, std::string after, size_t limit);
+  // Of those that were made last, the last first.
+  Task<std::vector<std::string>> last(std::string account, size_t limit);
 
   // Ends when the order has been stored or told of, after `limit`, or at once if too many watch.
   Task<> watch(LiveOrderPtr order, Millis limit);

@@ -184,6 +184,48 @@ TEST_F(AcmeServerRightsTest, WhoRenewsSaysWhatHeReplaces) {
   EXPECT_EQ(201, replacing(user, "a.test").status);
 }
 
+TEST_F(AcmeServerRightsTest, WhoReplacesWhatIsNotKnownAnyMoreGetsAnOrderAllTheSame) {
+  const User user = sign_up();
+  const std::string id = renewal_id(leaf_of(obtain(user, "a.test")));
+  store.issued.clear();
+  for (const std::string& unknown : {id, std::string("AAAA.AAAA"), std::string("AAAA")}) {
+    std::string payload = order_for({"a.test"});
+    payload.insert(payload.size() - 1, R"(,"replaces":")" + unknown + "\"");
+    for (int i = 0; i < 2; ++i) {
+      const HttpReply made = post(user, url("/new-order"), payload);
+      EXPECT_EQ(201, made.status) << made.body;
+      EXPECT_EQ("", text(made, "replaces"));
+    }
+  }
+}
+
+TEST_F(AcmeServerRightsTest, ASearchForTheRightToRevokeIsShort) {
+  const User user = sign_up();
+  const std::string leaf = leaf_of(obtain(user, "a.test"));
+  const User other = sign_up();
+  const auto prove_it = [&] { prove(other, order(other, {"a.test"})); };
+  prove_it();
+  clock.advance(Millis(1'000));  // the orders behind it have higher ids
+  for (int i = 0; i < 100; ++i) order(other, {"b.test"});
+  const int before = store.reads;
+  EXPECT_EQ(403, post(other, url("/revoke-cert"), revocation(leaf)).status);
+  EXPECT_LE(store.reads - before, 102);
+  store.hold_reads = true;
+  const std::string at = url("/revoke-cert");
+  const std::string body = other.key.sign(at, nonce(), other.kid, revocation(leaf));
+  Task<HttpReply> first = server->handle(jose(at, body), kClient);
+  first.start();
+  store.release(1);  // the certificate; the list of orders is next
+  store.hold_reads = false;
+  EXPECT_EQ(429, post(other, at, revocation(leaf)).status);
+  store.release();
+  ASSERT_TRUE(first.done());
+  EXPECT_EQ(403, first.outcome()->status);
+  clock.advance(Millis(1'000));
+  prove_it();
+  EXPECT_EQ(200, post(other, at, revocation(leaf)).status);
+}
+
 TEST_F(AcmeServerRightsTest, AlternateChainsAreLinked) {
   const User user = sign_up();
   const HttpReply finalized = obtain(user, "a.test");

@@ -210,6 +210,8 @@ TEST_F(SqliteAuthorityTest, OrdersAreReplacedAndListedInPages) {
   EXPECT_THAT(page("", 2), ElementsAre("1", "2"));
   EXPECT_THAT(page("2", 2), ElementsAre("3"));
   EXPECT_THAT(page("3", 2), IsEmpty());
+  EXPECT_THAT(got(authorities().last_acme_orders("local", "account-1", 2)), ElementsAre("3", "2"));
+  EXPECT_THAT(got(authorities().last_acme_orders("other", "account-1", 2)), IsEmpty());
 }
 
 TEST_F(SqliteAuthorityTest, ASweepTakesWhatHasEndedOfThatAuthorityABoundedNumberAtATime) {

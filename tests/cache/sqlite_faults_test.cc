@@ -231,6 +231,8 @@ TEST_F(StoreFaultsTest, AReadErrorIsOneOfThatReadAndPasses) {
       {"find_acme_order", [this] { return ended(authorities().find_acme_order("local", "o")); }},
       {"list_acme_orders",
        [this] { return ended(authorities().list_acme_orders("local", "a", "", 5)); }},
+      {"last_acme_orders",
+       [this] { return ended(authorities().last_acme_orders("local", "a", 5)); }},
       {"count_certificates", [this] { return ended(store->count_certificates()); }},
   };
   for (const Act& act : reads) {

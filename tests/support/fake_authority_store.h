@@ -163,6 +163,18 @@ class FakeAuthorityStore : public AuthorityStore {
     });
   }
 
+  Task<std::vector<std::string>> last_acme_orders(std::string authority, std::string account,
+                                                  size_t limit) override {
+    return read<std::vector<std::string>>([this, authority, account, limit] {
+      std::vector<std::string> found;
+      for (auto one = orders.rbegin(); one != orders.rend() && found.size() < limit; ++one) {
+        const bool fits = one->first.first == authority && one->second.account == account;
+        if (fits) found.push_back(one->first.second);
+      }
+      return found;
+    });
+  }
+
   Task<bool> sweep_authority(std::string authority, WallTime now,
                              WallTime certificates_before) override {
     ++sweeps;
