@@ -28,8 +28,8 @@ struct Program {
 // store once we make no more orders ("go", "ready"), and accepts once we do not ("accept",
 // "accepting"). Each step has the same limit; whatever goes wrong until the last one ends the new
 // process and leaves us as we were. After that the certificates that our handshakes still wait for
-// are the new one's to obtain; should it die before we have ended, our owner may go on in its place.
-// Control thread.
+// are the new one's to obtain; should it die before we have ended, our owner may go on in its
+// place. Control thread.
 class Upgrade {
  public:
   static constexpr const char* kVariable = "LATCHKEY_UPGRADE";  // the sockets' names, with colons

@@ -149,7 +149,9 @@ TEST_F(AcmeServerForgedTest, TheHeader) {
       {"a key that will not do", 400, "badPublicKey",
        [this] { return headed(header("kid", R"("jwk":{"kty":"oct","k":"AA"})")); }},
       {"such a key, with a nonce that is not ours", 400, "badNonce",
-       [this] { return headed(header("nonce", R"("jwk":{"kty":"oct","k":"AA"},"nonce":"AAAA")")); }},
+       [this] {
+         return headed(header("nonce", R"("jwk":{"kty":"oct","k":"AA"},"nonce":"AAAA")"));
+       }},
       {"both jwk and kid", 400, "malformed", [&] { return headed(header("", jwk)); }},
       {"neither jwk nor kid", 400, "malformed", [this] { return headed(header("kid")); }},
       {"a jwk where an account is wanted", 400, "malformed",
