@@ -195,8 +195,10 @@ TEST_F(AcmeServerStoringTest, AnAccountHasItsShareOfTheLooks) {
   const User other = sign_up();
   probes.delay = Millis(20'000);
   std::vector<std::string> challenges;
+  challenges.reserve(504);
   for (int i = 0; i < 6; ++i) {
     std::vector<std::string> names;
+    names.reserve(84);
     for (int n = 0; n < 84; ++n) names.push_back("n" + std::to_string(n) + ".test");
     const HttpReply made = order(user, names);
     for (int n = 0; n < 84; ++n) {
@@ -222,6 +224,7 @@ TEST_F(AcmeServerStoringTest, FewRequestsWaitForAnOrder) {
   prove(user, made);
   const std::string at = text(made, "authorizations.0");
   std::vector<Task<HttpReply>> polls;
+  polls.reserve(8);
   for (int i = 0; i < 8; ++i) {
     polls.push_back(begin(user, at, ""));
     EXPECT_FALSE(polls.back().done());
