@@ -51,6 +51,7 @@ class ScriptedServer {
  private:
   static void on_connection(uv_stream_t* listener, int) {
     auto& self = *static_cast<ScriptedServer*>(listener->data);
+    uv_timer_stop(self.turn_.get());  // it would close this one in the place of the one before
     self.connection_.reset(new uv_tcp_t);
     self.received_.clear();
     uv_tcp_init(&self.loop_, self.connection_.get());
