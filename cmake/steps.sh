@@ -5,7 +5,7 @@ logs=$root/build/logs
 mkdir -p "$logs"
 export LATCHKEY_LOGS=$logs
 jobs=$(nproc)
-test_jobs=$((jobs < 2 ? 2 : jobs > 4 ? 4 : jobs)) # tests wait more than they compute
+test_jobs=$((jobs > 4 ? 8 : 2 * jobs)) # tests wait more than they compute
 
 say() { printf '%s\n' "$*" >&2; }
 die() { say "$0: $*"; exit 1; }
