@@ -16,7 +16,7 @@ constexpr seconds kAnswerLife = 4h;  // of an OCSP answer
 // They begin so long ago, for clients whose clocks are behind.
 constexpr seconds kBackdate = 5min;
 // A long list is made anew no sooner than after that time: it takes a while.
-constexpr size_t kLong = 1000;
+constexpr size_t kLong = 20'000;
 constexpr seconds kLongLasts = 10s;
 
 bool is_about(const OcspQuestion& question, const Signer& signer) {
