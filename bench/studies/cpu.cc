@@ -1,4 +1,4 @@
-#include "bench/cpu.h"
+#include "bench/studies/cpu.h"
 
 #include <sched.h>
 #include <unistd.h>

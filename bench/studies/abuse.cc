@@ -12,7 +12,7 @@
 #include <thread>
 
 #include "base/check.h"
-#include "bench/cpu.h"
+#include "bench/studies/cpu.h"
 #include "tests/support/http2_flood.h"
 #include "tests/support/scripted_ca.h"
 #include "tests/support/site.h"

@@ -17,7 +17,7 @@
 
 #include "base/check.h"
 #include "base/loop.h"
-#include "bench/cpu.h"
+#include "bench/studies/cpu.h"
 #include "cache/sqlite_store.h"
 #include "tests/support/authority_site.h"
 #include "tests/support/pebble.h"

@@ -13,7 +13,7 @@
 #include "base/curl_http_client.h"
 #include "base/loop.h"
 #include "base/task_set.h"
-#include "bench/tls_alpn_responder.h"
+#include "bench/studies/tls_alpn_responder.h"
 #include "tests/support/fake_store.h"
 #include "tests/support/site.h"
 

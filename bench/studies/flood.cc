@@ -13,8 +13,8 @@
 #include <vector>
 
 #include "base/check.h"
-#include "bench/cpu.h"
-#include "bench/open_loop.h"
+#include "bench/studies/cpu.h"
+#include "bench/studies/open_loop.h"
 #include "tests/support/scripted_ca.h"
 #include "tests/support/site.h"
 #include "tests/support/store_file.h"

@@ -1,4 +1,4 @@
-#include "bench/open_loop.h"
+#include "bench/studies/open_loop.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
