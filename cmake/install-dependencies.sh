@@ -12,10 +12,10 @@ build="g++ cmake ninja-build pkg-config|pkgconf dpkg-dev xz-utils ca-certificate
   libuv1-dev libc-ares-dev libcurl4-gnutls-dev|libcurl4-openssl-dev rapidjson-dev libnghttp2-dev libsqlite3-dev libpq-dev
   libpsl-dev libidn2-dev libbrotli-dev zlib1g-dev node-llhttp libgtest-dev libgmock-dev libbenchmark-dev"
 demo="curl ca-certificates"
-test="pebble caddy certbot lego dehydrated uacme bind9 bind9-dnsutils nginx-light openssl curl sqlite3 binutils faketime nghttp2-client nodejs
+test="pebble caddy certbot lego dehydrated uacme bind9 bind9-dnsutils nginx-light haproxy openssl curl sqlite3 binutils faketime nghttp2-client nodejs
   chromium"
 ci="clang clang-format clang-tidy libclang-rt-14-dev llvm ccache git"
-bench="nginx-light haproxy"
+bench="nginx-light haproxy caddy pebble util-linux"
 
 wanted=()
 for group in "${@:-build demo test}"; do

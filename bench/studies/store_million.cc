@@ -18,10 +18,7 @@
 
 #include "base/check.h"
 #include "base/loop.h"
-#include "cache/private_key.h"
-#include "cache/secret_box.h"
-#include "cache/sqlite.h"
-#include "cache/sqlite_certificates.h"
+#include "bench/comparison/filled_store.h"
 #include "cache/sqlite_store.h"
 #include "tests/support/run_task.h"
 #include "tests/support/temp_folder.h"
@@ -53,15 +50,7 @@ double resident_mib() {
   return 0;
 }
 
-std::string name_of(int64_t i) {
-  std::string number = std::to_string(10'000'000 + i);
-  number[0] = 'n';
-  return number + ".customers.example.com";
-}
-
-struct Files {
-  std::filesystem::path database, key;
-};
+using Files = StoreFiles;
 
 std::unique_ptr<SqliteStore> open(const Files& files, Loop& loop, Log& log) {
   auto opened = SqliteStore::open({files.database, files.key}, loop.address(), log);
@@ -70,53 +59,6 @@ std::unique_ptr<SqliteStore> open(const Files& files, Loop& loop, Log& log) {
     std::exit(1);
   }
   return *std::move(opened);
-}
-
-// Rows as put_certificate() would make them, of one leaf; each with a key that is sealed for it.
-void fill(const Files& files, int64_t rows) {
-  Log log(2, Log::Format::kText, LogLevel::kError);
-  TestCa::Names names{"real.customers.example.com"};
-  for (int i = 0; i < 12; ++i) names.push_back("as-large-as-a-public-one-" + name_of(i));
-  const CertificatePtr real = TestCa().issue(names);
-  {
-    Loop loop;
-    const auto store = open(files, loop, log);
-    const ServerName name = *ServerName::parse(name_of(0));
-    CHECK(test::run(loop, store->put_certificate(name, real, "ca")));
-  }
-  const auto connection = *sqlite::Connection::open(files.database);
-  const auto execute = [&](const std::string& sql) {
-    const auto done = connection->execute(sql);
-    if (!done) std::fprintf(stderr, "%s\n", done.error().message.c_str());
-    CHECK(done);
-  };
-  const SecretBox box = *SecretBox::from_file(files.key);
-  const std::string leaf = real->chain_der().front();
-  std::string der = private_key_to_der(real->key());
-  std::minstd_rand random(1);
-  execute("PRAGMA synchronous=OFF; PRAGMA cache_size=-600000");
-  constexpr unsigned kMonth = 30 * 24 * 3600;  // seconds
-  constexpr int64_t kAtOnce = 50'000;  // a transaction, so that the write-ahead log stays small
-  for (int64_t i = 1; i < rows; ++i) {
-    if (i % kAtOnce == 1) execute("BEGIN");
-    const std::string name = name_of(i);
-    {
-      sqlite::Query query = connection->query(
-          "INSERT INTO certificate (id, name, key_type, generation, issuer, account, not_before, "
-          "not_after, renew_at, end_at, serial, look_at, last_used, leaf, chain_id, sealed_key) "
-          "SELECT ?1, ?2, key_type, 1, issuer, account, not_before, not_after, renew_at + ?3, "
-          "end_at + ?3, serial, look_at + ?3, last_used, leaf, chain_id, ?4 FROM certificate "
-          "WHERE id = 1");
-      query.bind(i + 1).bind(name).bind(static_cast<int64_t>(random() % kMonth));
-      query.bind_blob(box.seal(der, sqlite::certificate_context(name, leaf)));
-      CHECK(query.run());
-    }
-    sqlite::Query query = connection->query("INSERT INTO certificate_name VALUES (?, ?)");
-    CHECK(query.bind(name).bind(i + 1).run());
-    if (i % kAtOnce == 0 || i + 1 == rows) execute("COMMIT");
-  }
-  wipe(der);
-  execute("PRAGMA wal_checkpoint(TRUNCATE)");
 }
 
 // What lies in the system's memory of the file is let go of.
@@ -166,7 +108,7 @@ Measured measure(const Files& files, int64_t rows) {
   const auto read = [&](int reads) {
     took.clear();
     for (int i = 0; i < reads; ++i) {
-      const std::string text = name_of(static_cast<int64_t>(random()) % rows);
+      const std::string text = stored_name(static_cast<int64_t>(random()) % rows);
       const ServerName name = *ServerName::parse(text);
       timed([&] {
         const auto found = test::run(loop, store->find_name(name));
@@ -210,12 +152,13 @@ T in_child(const std::function<T()>& part) {
 
 int run(int64_t rows) {
   const test::TempFolder folder;
-  const Files one{folder / "one/latchkey.db", folder / "one/encryption.key"};
-  const Files many{folder / "many/latchkey.db", folder / "many/encryption.key"};
+  const Files one = Files::in(folder / "one");
+  const Files many = Files::in(folder / "many");
   const double filling = in_child<double>([&] {
     const auto start = Time::now();
-    fill(one, 1);
-    fill(many, rows);
+    const CertificatePtr certificate = make_one_certificate().certificate;
+    fill_store(folder / "one", 1, certificate);
+    fill_store(folder / "many", rows, certificate);
     return ms_since(start) / 1000;
   });
   std::printf("store: %lld certificates, %.0f MiB on disk, filled in %.0f s\n",
