@@ -43,6 +43,7 @@ class Engine {
 
     void set(Time at);  // instead of what was set
     void clear() { set(Time::max()); }
+    bool is_clear() const { return at_ == Time::max(); }
 
    private:
     friend class Engine;

@@ -1,0 +1,33 @@
+#include "bench/load/arrivals.h"
+
+namespace latchkey::bench {
+namespace {
+
+Span seconds(double s) {
+  return Span(static_cast<int64_t>(s * 1e9));
+}
+
+}  // namespace
+
+Arrivals::Arrivals(double rate, Kind kind, Time begin, unsigned lane, unsigned lanes)
+    : kind_(kind),
+      begin_(begin),
+      gap_(lanes / rate),
+      at_(0),
+      shift_(lane / rate),
+      random_(lane + 1),
+      due_(begin + (kind == Kind::kEven ? seconds(shift_) : Span(0))) {
+  if (kind_ == Kind::kPoisson) advance();
+}
+
+void Arrivals::advance() {
+  ++count_;
+  if (kind_ == Kind::kEven) {
+    at_ = shift_ + static_cast<double>(count_) * gap_;
+  } else {
+    at_ += std::exponential_distribution<double>(1 / gap_)(random_);
+  }
+  due_ = begin_ + seconds(at_);
+}
+
+}  // namespace latchkey::bench

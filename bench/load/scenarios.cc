@@ -1,0 +1,22 @@
+#include "bench/load/scenarios.h"
+
+#include "bench/load/handshake_scenario.h"
+
+namespace latchkey::bench {
+
+const std::vector<Scenario>& scenarios() {
+  static const std::vector<Scenario> all = {
+      {"handshake", "TLS handshakes, one connection each; --resume: resumed ones", settle_handshake,
+       run_handshake},
+  };
+  return all;
+}
+
+const Scenario* find_scenario(std::string_view name) {
+  for (const Scenario& scenario : scenarios()) {
+    if (scenario.name == name) return &scenario;
+  }
+  return nullptr;
+}
+
+}  // namespace latchkey::bench
