@@ -73,6 +73,7 @@ Histogram read_histogram(const JsonValue& value, const std::string& path, Compla
     complaints.add(path, "count is " + std::to_string(count) + ", but the buckets hold " +
                              std::to_string(in_buckets));
   }
+  if (min > max) complaints.add(path, "min is above max");
   if (!complaints.empty()) return {};
   // Values are whole microseconds, so is their sum: what the division took away comes back.
   return Histogram::from_buckets(buckets, min, max, std::round(mean * static_cast<double>(count)));
