@@ -197,7 +197,8 @@ std::string errors(const Measurement& m) {
     lines += element("tr", "class=\"bad\"",
                      element("th", "scope=\"row\" class=\"kind\"", escape(kind)) +
                          element("td", "class=\"plot\"", share_bar(share, title)) +
-                         element("td", fine(whole(count))) + element("td", fine(percent(share)))) +
+                         element("td", "class=\"number\"", fine(whole(count))) +
+                         element("td", "class=\"ratio\"", fine(percent(share)))) +
              "\n";
   }
   return element("h2", "Errors by kind") + "\n" +

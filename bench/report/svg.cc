@@ -113,8 +113,9 @@ Scale Scale::logarithmic(double low, double high) {
     out.ticks_.push_back(next_round(out.ticks_.back()));
   }
   out.high_ = out.ticks_.back();
-  if (out.ticks_.size() > kManyTicks) {  // the decades alone
-    const auto between = [](double tick) {
+  if (out.ticks_.size() > kManyTicks) {  // the decades and the ends
+    const auto between = [low_end = out.low_, high_end = out.high_](double tick) {
+      if (tick == low_end || tick == high_end) return false;
       const double decades = std::log10(tick);
       return std::fabs(decades - std::round(decades)) > 0.01;
     };

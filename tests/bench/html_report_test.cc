@@ -196,6 +196,12 @@ TEST(ScaleTest, BeginsAndEndsAtRoundValues) {
   EXPECT_EQ(log.place(1e9), 1);
   EXPECT_EQ(Scale::logarithmic(5, 5).ticks().size(), 2u) << "one value is no axis";
 
+  EXPECT_THAT(
+      Scale::logarithmic(21, 1.9e6).ticks(),
+      ::testing::ElementsAre(20, ::testing::DoubleNear(100, 0.01), ::testing::DoubleNear(1e3, 0.1),
+                             ::testing::DoubleNear(1e4, 1), ::testing::DoubleNear(1e5, 10),
+                             ::testing::DoubleNear(1e6, 100), ::testing::DoubleNear(2e6, 200)));
+
   const Scale linear = Scale::linear(8912);
   EXPECT_EQ(linear.ticks().front(), 0);
   EXPECT_EQ(linear.ticks().back(), 10'000);
