@@ -157,6 +157,8 @@ const Flag kFlags[] = {
      [](O& o, S& v) { return integer(v, 1, 10'000, o.streams); }},
     {"--body", "BYTES", "of each request: POST (0: GET)",
      [](O& o, S& v) { return integer(v, 0, 1u << 30, o.body); }},
+    {"--expect-bytes", "BYTES", "of each answer's body: another length is a failure",
+     [](O& o, S& v) { return integer(v, 0, 1ull << 40, o.answer_bytes); }},
     {"--close", nullptr, "one request a connection",
      [](O& o, S&) -> Complaint { return o.close_each = true, std::nullopt; }},
     {"--request", nullptr, "idle: each connection makes one request before it rests",

@@ -2,6 +2,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -37,9 +38,10 @@ struct Options {
   int http = 1;  // 1 or 2
   std::string path = "/";
   unsigned streams = 1;
-  uint64_t body = 0;          // bytes of a request
-  bool close_each = false;    // one request a connection
-  bool request_once = false;  // idle: a request on each connection before it rests
+  uint64_t body = 0;                       // bytes of a request
+  std::optional<uint64_t> answer_bytes{};  // of each answer; another length is a failure
+  bool close_each = false;                 // one request a connection
+  bool request_once = false;               // idle: a request on each connection before it rests
 
   TlsSettings tls;
 

@@ -1,6 +1,7 @@
 #include "bench/load/scenarios.h"
 
 #include "bench/load/handshake_scenario.h"
+#include "bench/load/proxy_scenario.h"
 
 namespace latchkey::bench {
 
@@ -8,6 +9,8 @@ const std::vector<Scenario>& scenarios() {
   static const std::vector<Scenario> all = {
       {"handshake", "TLS handshakes, one connection each; --resume: resumed ones", settle_handshake,
        run_handshake},
+      {"proxy", "HTTP requests over kept connections; --close: one connection each", settle_proxy,
+       run_proxy},
   };
   return all;
 }
