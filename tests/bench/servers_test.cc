@@ -1,10 +1,9 @@
 // The floor and the origin, as bench/compare starts them.
 #include <gtest/gtest.h>
-#include <signal.h>
 
-#include <charconv>
 #include <fstream>
 
+#include "tests/bench/bench_server.h"
 #include "tests/support/http_exchange.h"
 #include "tests/support/process.h"
 #include "tests/support/temp_folder.h"
@@ -21,30 +20,6 @@ std::string letters(size_t size) {
   for (size_t i = 0; i < size; ++i) out[i] = static_cast<char>('a' + i % 26);
   return out;
 }
-
-class BenchServer {
- public:
-  explicit BenchServer(std::vector<std::string> args)
-      : process_({.args = std::move(args), .env = {}, .output = folder_ / "log", .directory = {}}) {
-    const auto line = process_.wait_for_line("listening on ", 5s);
-    if (!line) return;
-    const std::string text = line->substr(line->rfind(':') + 1);
-    std::from_chars(text.data(), text.data() + text.size(), port);
-  }
-
-  // What it ends with after SIGTERM.
-  int stop() {
-    process_.signal(SIGTERM);
-    const auto ended = process_.wait(5s);
-    return ended ? ended->code : -1;
-  }
-
-  uint16_t port = 0;
-
- private:
-  TempFolder folder_;
-  Process process_;
-};
 
 TEST(OriginTest, AnswersWithAsManyBytesAsThePathSays) {
   BenchServer origin({LATCHKEY_BENCH_ORIGIN, "--listen", "127.0.0.1:0"});
