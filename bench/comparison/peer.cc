@@ -19,18 +19,17 @@ namespace {
 struct Kind {
   std::string_view name;
   PeerProgram (*program)(const PeerSetup&);
-  std::vector<std::string> version;  // a command; its first line with `mark` says it
-  std::string_view mark;
-  std::string_view package;  // of Debian
+  std::vector<std::string> version;  // a command; the first number that it says is the version
+  std::string_view package;          // of Debian
 };
 
 const std::vector<Kind>& kinds() {
   static const std::vector<Kind> all = {
-      {"latchkey", latchkey_program, {LATCHKEY_BINARY, "--version"}, "latchkey", ""},
-      {"floor", floor_program, {}, "", ""},
-      {"nginx", nginx_program, {"nginx", "-v"}, "nginx", "nginx-light"},
-      {"haproxy", haproxy_program, {"haproxy", "-v"}, "HAProxy", "haproxy"},
-      {"caddy", caddy_program, {"caddy", "version"}, ".", "caddy"},
+      {"latchkey", latchkey_program, {LATCHKEY_BINARY, "--version"}, ""},
+      {"floor", floor_program, {}, ""},
+      {"nginx", nginx_program, {"nginx", "-v"}, "nginx-light"},
+      {"haproxy", haproxy_program, {"haproxy", "-v"}, "haproxy"},
+      {"caddy", caddy_program, {"caddy", "version"}, "caddy"},
   };
   return all;
 }
@@ -108,24 +107,22 @@ Result<std::unique_ptr<Peer>> Peer::start(std::string_view server, const PeerSet
 Result<std::string> Peer::version(std::string_view server) {
   const Kind* kind = find_kind(server);
   if (kind == nullptr) return unknown(server);
-  if (kind->version.empty()) return std::string("of this tree, on the BoringSSL of latchkey");
+  if (kind->version.empty()) return std::string("of this tree, with the same BoringSSL");
   const test::TempFolder folder;
   test::Process::Options options;
   options.args = kind->version;
   options.output = folder / "version";
   const test::ProgramEnded ended = test::run_to_end(std::move(options), Millis(10'000));
-  const size_t at = ended.output.find(kind->mark);
-  if (ended.code != 0 || at == std::string::npos) {
-    return Error{
-        ErrorCode::kNotFound,
-        std::string(server) + " does not run" +
-            (kind->package.empty() ? std::string()
-                                   : ": cmake/install-dependencies.sh bench installs Debian's " +
-                                         std::string(kind->package))};
+  const size_t at = ended.output.find_first_of("0123456789");  // "nginx version: nginx/1.22.1"
+  if (ended.code == 0 && at != std::string::npos) {
+    return ended.output.substr(at, ended.output.find_first_of(" \n", at) - at);
   }
-  const size_t line = ended.output.rfind('\n', at);
-  const size_t begin = line == std::string::npos ? 0 : line + 1;
-  return ended.output.substr(begin, ended.output.find('\n', begin) - begin);
+  std::string message = std::string(server) + " does not run";
+  if (!kind->package.empty()) {
+    message.append(": cmake/install-dependencies.sh bench installs Debian's ")
+        .append(kind->package);
+  }
+  return Error{ErrorCode::kNotFound, std::move(message)};
 }
 
 Peer::Peer(std::string_view server, const PeerSetup& setup, test::Process::Options options)

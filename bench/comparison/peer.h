@@ -63,6 +63,7 @@ class Peer {
   const std::string& server() const { return server_; }
   uint16_t port() const { return port_; }
   std::string target() const { return "127.0.0.1:" + std::to_string(port_); }
+  bool accepts();  // connections, now
   bool running() { return process_.running(); }
   std::string log() const { return process_.output(); }
   Error failure(std::string_view what) const;  // with the end of what it wrote
@@ -72,7 +73,6 @@ class Peer {
 
  private:
   Peer(std::string_view server, const PeerSetup& setup, test::Process::Options options);
-  bool accepts();
   bool find_worker();
 
   const std::string server_;

@@ -1,4 +1,4 @@
-#include "bench/studies/tls_alpn_responder.h"
+#include "bench/comparison/tls_alpn_responder.h"
 
 #include <netinet/in.h>
 #include <openssl/ssl.h>
