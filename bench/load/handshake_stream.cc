@@ -26,7 +26,7 @@ class HandshakeStream::Slot final : public TlsConnection::Events {
     Tickets* tickets = stream_.plan_.tickets;
     connection_.open(name, tickets == nullptr ? nullptr : tickets->of(name_));
     if (planned == Time{}) planned_ = connection_.opened_at();
-    if (!stream_.plan_.background) stream_.lane_.recorder.started(planned_);
+    if (stream_.measured()) stream_.lane_.recorder.started(planned_);
   }
 
   Time planned() const { return planned_; }
@@ -36,13 +36,13 @@ class HandshakeStream::Slot final : public TlsConnection::Events {
     judged_ = true;
     const Time now = Engine::now();
     const bool resumed = connection_.resumed();
-    if (resumed && !stream_.plan_.background) stream_.lane_.recorder.resumed(now);
+    if (resumed && stream_.measured()) stream_.lane_.recorder.resumed(now);
     if (stream_.plan_.expect == Expect::kRefused) {
       stream_.ended(*this, now, "served, though expected to be refused");
     } else if (stream_.plan_.tickets != nullptr && !resumed) {
       stream_.ended(*this, now, "not resumed");
     } else {
-      if (stream_.plan_.background) stream_.fact(stream_.plan_.latency + "_served");
+      if (!stream_.measured()) stream_.fact("served");
       stream_.ended(*this, now, {});
     }
     if (connection_.finish()) stream_.released(*this);
@@ -61,8 +61,7 @@ class HandshakeStream::Slot final : public TlsConnection::Events {
     } else {
       const bool alert = failure.starts_with("alert ");
       if (alert && stream_.plan_.expect != Expect::kServed) {
-        const std::string prefix = stream_.plan_.background ? stream_.plan_.latency + "_" : "";
-        stream_.fact(prefix + std::string(failure));
+        stream_.fact(failure);
         failure = {};
       }
       stream_.ended(*this, now, failure);
@@ -101,10 +100,18 @@ void HandshakeStream::begin(Time now) {
   }
 }
 
-void HandshakeStream::begin_again(Names names, Time now) {
+void HandshakeStream::begin_again(Names names, Histogram* extra, Time now) {
   names_ = std::move(names);
+  extra_ = extra;
   begun_ = ended_ = 0;
   begin(now);
+}
+
+void HandshakeStream::fact(std::string_view what) {
+  using Measured = Plan::Measured;
+  if (plan_.measured == Measured::kNo) return;
+  const std::string text(what);
+  lane_.facts[plan_.measured == Measured::kBeside ? plan_.latency + " " + text : text] += 1;
 }
 
 HandshakeStream::Slot* HandshakeStream::free_slot() {
@@ -139,21 +146,22 @@ void HandshakeStream::start_due() {
 }
 
 void HandshakeStream::ended(Slot& slot, Time now, std::string_view failure) {
+  using Measured = Plan::Measured;
   Recorder& recorder = lane_.recorder;
-  if (failure.empty()) {
-    if (plan_.background) {
-      recorder.took(slot.planned(), now, latency_);
-    } else {
-      recorder.done(slot.planned(), now, latency_);
-    }
-    const auto second = std::chrono::seconds(1);
-    if (first_second_ != nullptr && slot.planned() < recorder.window().begin() + second) {
-      recorder.took(slot.planned(), now, *first_second_);
-    }
-  } else if (plan_.background) {
-    recorder.noted(now, plan_.latency + ": " + std::string(failure));
+  if (plan_.measured == Measured::kNo) return;
+  if (!failure.empty()) {
+    if (measured()) return recorder.failed(slot.planned(), now, failure);
+    return recorder.noted(now, plan_.latency + ": " + std::string(failure));
+  }
+  if (measured()) {
+    recorder.done(slot.planned(), now, latency_);
   } else {
-    recorder.failed(slot.planned(), now, failure);
+    recorder.took(slot.planned(), now, latency_);
+  }
+  if (extra_ != nullptr) recorder.took(slot.planned(), now, *extra_);
+  const Time second = recorder.window().begin() + std::chrono::seconds(1);
+  if (first_second_ != nullptr && slot.planned() < second) {
+    recorder.took(slot.planned(), now, *first_second_);
   }
 }
 

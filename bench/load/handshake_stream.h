@@ -27,8 +27,9 @@ class HandshakeStream {
     uint64_t count = 0;               // after so many, nothing new begins; 0: until stop()
     Expect expect = Expect::kServed;  // whatever else happens has failed
     Tickets* tickets = nullptr;       // resume with these; full handshakes have failed. Outlives us
-    // Beside others that are measured: only latencies and facts ("unknown_refused", ...).
-    bool background = false;
+    // kBeside: of others, which are measured: only latencies, errors without an operation that
+    // failed, and facts ("unknown_served", "unknown alert internal_error").
+    enum class Measured { kYes, kBeside, kNo } measured = Measured::kYes;
     bool first_second = false;  // also as LATENCY_first_second, of the window
     uint64_t most_open = 0;     // connections; 0: as many as there are descriptors
   };
@@ -43,8 +44,10 @@ class HandshakeStream {
   void begin(Time now);
   void stop() { stopped_ = true; }
   size_t under_way() const { return slots_.size() - free_.size(); }
-  // Of a stream with a count that has ended: the same once more, from the first name on.
-  void begin_again(Names names, Time now);
+  // Of a stream with a count that has ended: the same once more, from the first name on. `extra`:
+  // counts its latencies beside the usual one.
+  void begin_again(Names names, Histogram* extra, Time now);
+  void count_also(Histogram& extra) { extra_ = &extra; }
 
  private:
   class Slot;
@@ -54,13 +57,15 @@ class HandshakeStream {
   void start_due();
   void ended(Slot& slot, Time now, std::string_view failure);  // empty: as expected
   void released(Slot& slot);
-  void fact(const std::string& what) { lane_.facts[what] += 1; }
+  bool measured() const { return plan_.measured == Plan::Measured::kYes; }
+  void fact(std::string_view what);
 
   Lane& lane_;
   const Plan plan_;
   Names names_;
   Histogram& latency_;
   Histogram* const first_second_;  // or null
+  Histogram* extra_ = nullptr;     // or null
   const size_t most_open_;
   std::function<void()> all_ended_;
   std::vector<std::unique_ptr<Slot>> slots_;

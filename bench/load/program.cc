@@ -86,6 +86,7 @@ Result<> write_outputs(const Options& options, const Measurement& measurement) {
 
 int run_program(const std::vector<std::string>& arguments) {
   signal(SIGPIPE, SIG_IGN);
+  raise_descriptor_limit();
   auto options = parse_options({arguments.begin() + 1, arguments.end()});
   if (!options) return complain(options.error(), kUsage);
   if (options->help) return std::fputs(help().c_str(), stdout), 0;
@@ -113,7 +114,6 @@ int run_program(const std::vector<std::string>& arguments) {
   const auto client = TlsClient::make(options->tls, *target);
   if (!client) return complain(client.error(), kUsage);
 
-  raise_descriptor_limit();
   const auto measurement = scenario->run(*options, *client);
   if (!measurement) return complain(measurement.error(), kFailed);
   if (const auto written = write_outputs(*options, *measurement); !written) {

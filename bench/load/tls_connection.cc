@@ -103,6 +103,7 @@ int TlsConnection::on_new_session(SSL* ssl, SSL_SESSION* session) {
 void TlsConnection::open(std::string_view name, SSL_SESSION* session) {
   CHECK(closed());
   if (!make_socket(EPOLLIN)) return;
+  state_ = State::kHandshake;
   begin_tls(name, session);
   flush();
 }
@@ -112,11 +113,20 @@ void TlsConnection::open_tcp() {
   watches_writable_ = make_socket(EPOLLIN | EPOLLOUT);
 }
 
-void TlsConnection::begin_handshake(std::string_view name, SSL_SESSION* session) {
-  CHECK(tcp_open());
-  set_deadline();
+void TlsConnection::make_hello(std::string_view name, SSL_SESSION* session) {
+  CHECK(tcp_open() && ssl_ == nullptr);
   begin_tls(name, session);
-  flush();
+  unsent_.assign(shared_.gathered_);
+  shared_.gathered_.clear();
+  shared_.gathers_ = nullptr;
+}
+
+void TlsConnection::send_hello() {
+  CHECK(tcp_open() && ssl_ != nullptr);
+  state_ = State::kHandshake;
+  set_deadline();
+  send_unsent();
+  if (unsent() != 0) watch_writable(true);
 }
 
 bool TlsConnection::make_socket(uint32_t events) {
@@ -148,7 +158,6 @@ bool TlsConnection::make_socket(uint32_t events) {
 }
 
 void TlsConnection::begin_tls(std::string_view name, SSL_SESSION* session) {
-  state_ = State::kHandshake;
   ssl_ = SSL_new(&shared_.client_.context());
   CHECK(ssl_ != nullptr);
   SSL_set_app_data(ssl_, this);
@@ -182,6 +191,7 @@ void TlsConnection::on_ready(uint32_t events) {
     } else if ((events & EPOLLOUT) != 0) {
       state_ = State::kTcpOpen;
       watch_writable(false);
+      no_deadline();
       events_.on_tcp_open(*this);
     }
   } else {
@@ -288,8 +298,8 @@ void TlsConnection::send_unsent() {
   if (unsent() == 0) return watch_writable(false);
   const ssize_t n = ::send(fd_, unsent_.data() + unsent_from_, unsent(), MSG_NOSIGNAL);
   if (n < 0) {
-    if (errno == EAGAIN || errno == EPIPE || errno == ECONNRESET) return;
-    return fail_by_errno(errno);
+    if (errno != EAGAIN && errno != EPIPE && errno != ECONNRESET) fail_later(errno);
+    return;
   }
   if (state_ == State::kHandshake && out_ == 0) hello_ = Engine::now();
   out_ += static_cast<uint64_t>(n);

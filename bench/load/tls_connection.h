@@ -72,10 +72,12 @@ class TlsConnection final : private Engine::Watcher {
   // that are no host names, and "", send no SNI. With a session, offers to resume it. Within the
   // deadlines' limit the handshake must be done. REQUIRES: closed.
   void open(std::string_view name, ssl_session_st* session = nullptr);
-  // Only connects: on_tcp_open tells, then begin_handshake() goes on. REQUIRES: closed.
+  // The same in steps: connects, and on_tcp_open tells; then makes the ClientHello, which costs
+  // some microseconds, and keeps it; then sends it. REQUIRES: closed; tcp_open(); a hello made.
   void open_tcp();
+  void make_hello(std::string_view name, ssl_session_st* session = nullptr);
+  void send_hello();
   bool tcp_open() const { return state_ == State::kTcpOpen; }
-  void begin_handshake(std::string_view name, ssl_session_st* session = nullptr);
 
   // All of it is taken: what the kernel does not is kept in unsent(). Several calls within one
   // callback leave in one packet. REQUIRES: connected().

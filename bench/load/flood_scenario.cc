@@ -1,0 +1,124 @@
+#include "bench/load/flood_scenario.h"
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "bench/load/descriptors.h"
+#include "bench/load/handshake_stream.h"
+
+namespace latchkey::bench {
+namespace {
+
+constexpr unsigned kTouchAtATime = 16;
+
+class FloodLoad final : public Load {
+ public:
+  static Result<std::unique_ptr<Load>> make(Lane& lane) {
+    auto cached = names_of(lane);
+    if (!cached) return std::move(cached).error();
+    auto unknown = Names::make(lane.options.flood_names, lane.index, lane.count);
+    if (!unknown) return std::move(unknown).error();
+    return std::unique_ptr<Load>(new FloodLoad(lane, *std::move(cached), *std::move(unknown)));
+  }
+
+  // Each name that is to be cached is asked for once.
+  void prepare() override {
+    touch_.when_all_ended([this] { touched_ = true; });
+    touch_.begin(Engine::now());
+  }
+  bool ready() const override { return touched_; }
+
+  void begin(Time now) override {
+    cached_.begin(now);
+    flood_timer_.set(lane_.recorder.window().begin());
+  }
+  void stop() override {
+    cached_.stop();
+    unknown_.stop();
+  }
+  size_t under_way() const override { return cached_.under_way() + unknown_.under_way(); }
+
+ private:
+  using Measured = HandshakeStream::Plan::Measured;
+
+  FloodLoad(Lane& lane, Names cached, Names unknown)
+      : lane_(lane),
+        touch_(lane, touch_plan(cached), cached),
+        cached_(lane, cached_plan(lane), std::move(cached)),
+        unknown_(lane, unknown_plan(lane), std::move(unknown)),
+        flood_timer_(lane.engine, [this] {
+          const Options& options = lane_.options;
+          const bool any = options.flood_rate > 0 || share(options.flood_count, lane_) != 0;
+          if (any) unknown_.begin(lane_.recorder.window().begin());
+        }) {}
+
+  static HandshakeStream::Plan touch_plan(const Names& names) {
+    HandshakeStream::Plan plan;
+    plan.connections = kTouchAtATime;
+    plan.count = names.size();
+    plan.measured = Measured::kNo;
+    return plan;
+  }
+  // Either stream leaves descriptors for the other.
+  static uint64_t half_of_all(const Lane& lane) {
+    return std::max<uint64_t>(1, usable_descriptors() / lane.count / 2);
+  }
+  static HandshakeStream::Plan cached_plan(const Lane& lane) {
+    HandshakeStream::Plan plan;
+    plan.rate = lane.options.rate / lane.count;
+    plan.arrivals = lane.options.arrivals;
+    plan.first_second = true;
+    plan.most_open = half_of_all(lane);
+    return plan;
+  }
+  static HandshakeStream::Plan unknown_plan(const Lane& lane) {
+    HandshakeStream::Plan plan;
+    plan.latency = "unknown";
+    plan.rate = lane.options.flood_rate / lane.count;
+    plan.arrivals = lane.options.arrivals;
+    plan.count = share(lane.options.flood_count, lane);
+    plan.connections = static_cast<unsigned>(plan.count);
+    plan.expect = HandshakeStream::Expect::kEither;
+    plan.measured = Measured::kBeside;
+    plan.most_open = half_of_all(lane);
+    return plan;
+  }
+
+  Lane& lane_;
+  bool touched_ = false;
+  HandshakeStream touch_, cached_, unknown_;
+  Engine::Timer flood_timer_;
+};
+
+}  // namespace
+
+Result<> settle_flood(Options& options) {
+  using Kind = NamePlan::Kind;
+  if (options.names.kind == Kind::kNone || options.names.kind == Kind::kRandom) {
+    return Error{ErrorCode::kInvalid,
+                 "flood: expected names that the server has: --sni, --sni-file or --sni-range"};
+  }
+  if (options.count != 0 || options.connections != 0) {
+    return Error{ErrorCode::kInvalid,
+                 "flood: expected --rate and --duration, without --count and --connections"};
+  }
+  if (options.flood_rate > 0 && options.flood_count != 0) {
+    return Error{ErrorCode::kInvalid, "flood: expected --flood-rate or --flood-count, not both"};
+  }
+  if (options.flood_names.kind == Kind::kNone) {
+    options.flood_names.kind = Kind::kRandom;
+    options.flood_names.text = "%s.flood.test";
+  }
+  if (options.rate == 0) options.rate = 500;
+  return Unit{};
+}
+
+Result<Measurement> run_flood(const Options& options, const TlsClient& client) {
+  Course course;
+  course.make = FloodLoad::make;
+  return run_course(options, client, course);
+}
+
+}  // namespace latchkey::bench
