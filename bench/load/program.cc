@@ -1,6 +1,7 @@
 #include "bench/load/program.h"
 
 #include <signal.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstdio>
@@ -11,6 +12,8 @@
 #include "bench/load/options.h"
 #include "bench/load/scenarios.h"
 #include "bench/load/tls_client.h"
+#include "bench/report/html.h"
+#include "bench/report/text.h"
 
 namespace latchkey::bench {
 namespace {
@@ -47,7 +50,7 @@ std::string known_scenarios() {
 }
 
 // Errors: whose load would hit somebody else.
-Result<> allowed(const Options& options, const Target& target) {
+Result<> allowed(const Options& options, const Endpoint& target) {
   if (target.loopback || options.own_target) {
     if (options.tls.sources > 1 && target.address.ss_family != AF_INET) {
       return invalid("--sources: expected a target of 127.0.0.0/8, got " + target.numeric);
@@ -74,12 +77,15 @@ Result<> write_outputs(const Options& options, const Measurement& measurement) {
   if (options.json_file == "-") {
     std::printf("%s\n", to_json(measurement).c_str());
   } else {
-    std::printf("%s\n", to_json(measurement).c_str());
+    const Colours colours = isatty(STDOUT_FILENO) == 1 ? Colours::kAnsi : Colours::kNone;
+    std::printf("%s", text_report(measurement, colours).c_str());
   }
   if (!options.json_file.empty() && options.json_file != "-") {
-    return write_output("--json", options.json_file, to_json(measurement) + "\n");
+    const std::string json = to_json(measurement) + "\n";
+    if (auto written = write_output("--json", options.json_file, json); !written) return written;
   }
-  return Unit{};
+  if (options.html_file.empty()) return Unit{};
+  return write_output("--html", options.html_file, html_report(measurement));
 }
 
 }  // namespace

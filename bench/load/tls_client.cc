@@ -90,9 +90,9 @@ const char* apply(SSL_CTX* context, const TlsSettings& settings) {
 
 }  // namespace
 
-Result<Target> resolve_target(const std::string& text) {
+Result<Endpoint> resolve_target(const std::string& text) {
   const size_t colon = text.rfind(':');
-  Target target;
+  Endpoint target;
   target.text = text;
   const std::string form = "--target: expected HOST:PORT, such as 127.0.0.1:8443 or [::1]:8443";
   if (colon == std::string::npos || colon == 0) return invalid(form + ", got \"" + text + "\"");
@@ -126,7 +126,7 @@ Result<Target> resolve_target(const std::string& text) {
   return target;
 }
 
-TlsClient::TlsClient(TlsSettings settings, Target target, ssl_ctx_st* context)
+TlsClient::TlsClient(TlsSettings settings, Endpoint target, ssl_ctx_st* context)
     : settings_(std::move(settings)), target_(std::move(target)), context_(context) {}
 
 TlsClient::TlsClient(TlsClient&& other) noexcept
@@ -138,7 +138,7 @@ TlsClient::~TlsClient() {
   SSL_CTX_free(context_);
 }
 
-Result<TlsClient> TlsClient::make(const TlsSettings& settings, Target target) {
+Result<TlsClient> TlsClient::make(const TlsSettings& settings, Endpoint target) {
   ERR_clear_error();
   // Certificates that nobody looks at are not parsed either.
   const SSL_METHOD* method = settings.ca_file.empty() ? TLS_with_buffers_method() : TLS_method();

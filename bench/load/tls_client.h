@@ -11,7 +11,7 @@ struct ssl_ctx_st;
 namespace latchkey::bench {
 
 // Where we connect to: one address, resolved once.
-struct Target {
+struct Endpoint {
   std::string text;  // as the user wrote it
   std::string host;  // of it, without brackets
   uint16_t port = 0;
@@ -22,7 +22,7 @@ struct Target {
 };
 
 // "HOST:PORT", "[::1]:PORT". Errors: no such form, or the name has no address.
-Result<Target> resolve_target(const std::string& text);
+Result<Endpoint> resolve_target(const std::string& text);
 
 // What all connections of a run have in common.
 struct TlsSettings {
@@ -47,20 +47,20 @@ struct TlsSettings {
 class TlsClient {
  public:
   // Errors: an unknown group, a file that holds no certificate.
-  static Result<TlsClient> make(const TlsSettings& settings, Target target);
+  static Result<TlsClient> make(const TlsSettings& settings, Endpoint target);
   TlsClient(TlsClient&& other) noexcept;
   TlsClient& operator=(TlsClient&&) = delete;
   ~TlsClient();
 
   const TlsSettings& settings() const { return settings_; }
-  const Target& target() const { return target_; }
+  const Endpoint& target() const { return target_; }
   ssl_ctx_st& context() const { return *context_; }
 
  private:
-  TlsClient(TlsSettings settings, Target target, ssl_ctx_st* context);
+  TlsClient(TlsSettings settings, Endpoint target, ssl_ctx_st* context);
 
   TlsSettings settings_;
-  Target target_;
+  Endpoint target_;
   ssl_ctx_st* context_;
 };
 

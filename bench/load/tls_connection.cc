@@ -131,7 +131,7 @@ void TlsConnection::send_hello() {
 
 bool TlsConnection::make_socket(uint32_t events) {
   const TlsClient& client = shared_.client_;
-  const Target& target = client.target();
+  const Endpoint& target = client.target();
   ++opens_;
   in_ = out_ = 0;
   opened_ = hello_ = Engine::now();
