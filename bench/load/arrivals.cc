@@ -1,5 +1,7 @@
 #include "bench/load/arrivals.h"
 
+#include <cmath>
+
 namespace latchkey::bench {
 namespace {
 
@@ -7,18 +9,19 @@ namespace {
 constexpr uint64_t kSeed = 6;
 
 Span seconds(double s) {
-  return Span(static_cast<int64_t>(s * 1e9));
+  return Span(std::llround(s * 1e9));
 }
 
 }  // namespace
 
-Arrivals::Arrivals(double rate, Kind kind, Time begin, unsigned lane, unsigned lanes)
+Arrivals::Arrivals(double rate, Kind kind, Time begin, unsigned lane, unsigned lanes,
+                   unsigned stream)
     : kind_(kind),
       begin_(begin),
       gap_(lanes / rate),
       at_(0),
-      shift_(lane / rate),
-      random_((lane + kSeed) * 2654435761u),
+      shift_((lane + 0.5 * stream) / rate),
+      random_((lane + kSeed + 1000 * stream) * 2654435761u),
       due_(begin + (kind == Kind::kEven ? seconds(shift_) : Span(0))) {
   if (kind_ == Kind::kPoisson) advance();
 }

@@ -16,7 +16,9 @@ class Arrivals {
   };
 
   // `rate`: a second, > 0. `lane` of `lanes`: each has a share of the rate; even ones alternate.
-  Arrivals(double rate, Kind kind, Time begin, unsigned lane = 0, unsigned lanes = 1);
+  // `stream`: 0 or 1, for two beside each other that are not to come in step.
+  Arrivals(double rate, Kind kind, Time begin, unsigned lane = 0, unsigned lanes = 1,
+           unsigned stream = 0);
 
   Time due() const { return due_; }  // of the next one
   void advance();                    // it has begun

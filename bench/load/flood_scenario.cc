@@ -76,6 +76,7 @@ class FloodLoad final : public Load {
   static HandshakeStream::Plan unknown_plan(const Lane& lane) {
     HandshakeStream::Plan plan;
     plan.latency = "unknown";
+    plan.stream = 1;
     plan.rate = lane.options.flood_rate / lane.count;
     plan.arrivals = lane.options.arrivals;
     plan.count = share(lane.options.flood_count, lane);

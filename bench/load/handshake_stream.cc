@@ -91,7 +91,8 @@ HandshakeStream::~HandshakeStream() = default;
 void HandshakeStream::begin(Time now) {
   if (plan_.rate > 0) {
     // Streams' rates are each lane's own already.
-    arrivals_.emplace(plan_.rate * lane_.count, plan_.arrivals, now, lane_.index, lane_.count);
+    arrivals_.emplace(plan_.rate * lane_.count, plan_.arrivals, now, lane_.index, lane_.count,
+                      plan_.stream);
     timer_.set(arrivals_->due());
     return;
   }

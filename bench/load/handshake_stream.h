@@ -24,6 +24,7 @@ class HandshakeStream {
     unsigned connections = 1;  // closed loop: so many at a time
     double rate = 0;           // open loop, of this lane's stream alone
     Arrivals::Kind arrivals = Arrivals::Kind::kPoisson;
+    unsigned stream = 0;              // see Arrivals
     uint64_t count = 0;               // after so many, nothing new begins; 0: until stop()
     Expect expect = Expect::kServed;  // whatever else happens has failed
     Tickets* tickets = nullptr;       // resume with these; full handshakes have failed. Outlives us

@@ -93,7 +93,7 @@ void HerdLoad::begin(Time now) {
     lane_.recorder.started(now);
     if (member->connection_.tcp_open()) member->connection_.send_hello();
   }
-  lane_.facts["seconds_of_sending"] = std::chrono::duration<double>(Engine::now() - now).count();
+  lane_.facts["sending_seconds"] = std::chrono::duration<double>(Engine::now() - now).count();
   for (const auto& member : members_) {
     if (!member->failed_early_.empty()) ended(*member, member->failed_early_);
   }

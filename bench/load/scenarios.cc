@@ -7,6 +7,7 @@
 #include "bench/load/idle_scenario.h"
 #include "bench/load/onboard_scenario.h"
 #include "bench/load/proxy_scenario.h"
+#include "bench/load/soak_scenario.h"
 
 namespace latchkey::bench {
 
@@ -24,6 +25,8 @@ const std::vector<Scenario>& scenarios() {
        run_idle},
       {"proxy", "HTTP requests over kept connections; --close: one connection each", settle_proxy,
        run_proxy},
+      {"soak", "handshakes and requests for a long time; drifts of memory and latency", settle_soak,
+       run_soak},
   };
   return all;
 }

@@ -66,6 +66,12 @@ uint64_t ServerUsage::resident_bytes() const {
   return sum;
 }
 
+uint64_t ServerUsage::roughly_resident_bytes() const {
+  uint64_t sum = 0;
+  for (const pid_t pid : pids_) sum += counted_bytes("/proc/" + std::to_string(pid));
+  return sum;
+}
+
 double own_cpu_seconds() {
   return read_clock(CLOCK_PROCESS_CPUTIME_ID);
 }
