@@ -9,6 +9,7 @@ namespace latchkey::bench {
 HttpPeer::HttpPeer(TlsShared& shared, const HttpRequest& request, Owner& owner, uint32_t tag)
     : request_(request),
       owner_(owner),
+      target_(shared.client().target()),
       tag_(tag),
       connection_(shared, *this),
       client_(HttpClient::make(request, *this)),
@@ -50,7 +51,7 @@ void HttpPeer::on_connected(TlsConnection&) {
   const bool http2 = connection_.alpn() == "h2";
   const bool wanted = request_.version == HttpRequest::Version::kHttp2;
   if (http2 != wanted) return fail(wanted ? "the server does not speak h2" : "the server wants h2");
-  client_->begin(name_.empty() ? std::string_view("localhost") : std::string_view(name_));
+  client_->begin(name_.empty() ? target_.text : name_);
   owner_.on_up(*this);
   if (connection_.connected()) client_->flush();
 }

@@ -31,7 +31,8 @@ class HttpPeer final : private TlsConnection::Events, private HttpClient::Events
   HttpPeer(TlsShared& shared, const HttpRequest& request, Owner& owner, uint32_t tag = 0);
   uint32_t tag() const { return tag_; }
 
-  void open(std::string_view name, ssl_session_st* session = nullptr);  // REQUIRES: closed()
+  // Requests are to that name, or without one to the target as it was given. REQUIRES: closed().
+  void open(std::string_view name, ssl_session_st* session = nullptr);
   // A request may begin: connected, and the server has not said that it will hang up.
   bool up() const { return connection_.connected() && client_->open(); }
   bool closed() const { return connection_.closed(); }
@@ -57,6 +58,7 @@ class HttpPeer final : private TlsConnection::Events, private HttpClient::Events
 
   const HttpRequest& request_;
   Owner& owner_;
+  const Endpoint& target_;
   const uint32_t tag_;
   TlsConnection connection_;
   const std::unique_ptr<HttpClient> client_;

@@ -159,6 +159,8 @@ const Flag kFlags[] = {
      [](O& o, S& v) { return integer(v, 0, 1u << 30, o.body); }},
     {"--expect-bytes", "BYTES", "of each answer's body: another length is a failure",
      [](O& o, S& v) { return integer(v, 0, 1ull << 40, o.answer_bytes); }},
+    {"--plain", nullptr, "proxy: HTTP/1.1 without TLS",
+     [](O& o, S&) -> Complaint { return o.tls.plain = true, std::nullopt; }},
     {"--close", nullptr, "one request a connection",
      [](O& o, S&) -> Complaint { return o.close_each = true, std::nullopt; }},
     {"--request", nullptr, "idle: each connection makes one request before it rests",

@@ -111,6 +111,11 @@ int run_program(const std::vector<std::string>& arguments) {
     return complain(invalid("--target: expected a server's HOST:PORT, such as 127.0.0.1:8443"),
                     kUsage);
   }
+  if (options->tls.plain && scenario->name != "proxy") {
+    return complain(
+        invalid("--plain: only the scenario proxy does without TLS, not " + options->scenario),
+        kUsage);
+  }
   if (const auto settled = scenario->settle(*options); !settled) {
     return complain(settled.error(), kUsage);
   }

@@ -43,6 +43,9 @@ Result<> settle_requests(Options& options) {
   if (options.close_each && options.streams > 1) {
     return invalid("--streams: expected 1 with --close, which is one request a connection");
   }
+  if (options.tls.plain && options.http == 2) {
+    return invalid("--plain: expected HTTP/1.1, got --http 2");
+  }
   if (options.tls.alpn.empty()) options.tls.alpn = options.http == 2 ? "h2" : "http/1.1";
   return Unit{};
 }

@@ -38,6 +38,7 @@ struct TlsSettings {
   std::string ciphers{};  // of TLS 1.2, OpenSSL's names; empty: BoringSSL's own
   std::string ca_file{};  // PEM; empty: certificates are not looked at
   std::string alpn{};     // "h2,http/1.1"; empty: none
+  bool plain = false;     // no TLS at all: a connection is TCP, and connected() once that is open
   bool tickets = false;   // Events::on_session is wanted
   Ending ending = Ending::kCloseNotify;
   uint32_t sources = 1;  // addresses of 127.0.0.0/8 to connect from, in turn; loopback only

@@ -102,6 +102,7 @@ int TlsConnection::on_new_session(SSL* ssl, SSL_SESSION* session) {
 
 void TlsConnection::open(std::string_view name, SSL_SESSION* session) {
   CHECK(closed());
+  if (shared_.client_.settings().plain) return open_tcp();
   if (!make_socket(EPOLLIN)) return;
   state_ = State::kHandshake;
   begin_tls(name, session);
@@ -189,10 +190,11 @@ void TlsConnection::on_ready(uint32_t events) {
     if (error != 0) {
       fail_by_errno(error);
     } else if ((events & EPOLLOUT) != 0) {
-      state_ = State::kTcpOpen;
+      const bool plain = shared_.client_.settings().plain;
+      state_ = plain ? State::kConnected : State::kTcpOpen;
       watch_writable(false);
       no_deadline();
-      events_.on_tcp_open(*this);
+      plain ? events_.on_connected(*this) : events_.on_tcp_open(*this);
     }
   } else {
     if ((events & EPOLLOUT) != 0) send_unsent();
@@ -211,6 +213,10 @@ void TlsConnection::receive() {
   if (n == 0) return ended();
   in_ += static_cast<uint64_t>(n);
   if (state_ == State::kTcpOpen) return fail("bytes before the handshake began");
+  if (shared_.client_.settings().plain) {
+    if (connected()) events_.on_data(*this, {shared_.received_.data(), static_cast<size_t>(n)});
+    return;
+  }
   received_ = {shared_.received_.data(), static_cast<size_t>(n)};
   const uint32_t opened = opens_;
   if (state_ == State::kHandshake) shake_hands();
@@ -248,6 +254,11 @@ void TlsConnection::read_records() {
 
 void TlsConnection::send(std::string_view bytes) {
   CHECK(connected());
+  if (shared_.client_.settings().plain) {
+    gather(bytes);
+    if (!in_turn_) flush();
+    return;
+  }
   ERR_clear_error();
   while (!bytes.empty()) {
     const int n =
@@ -331,7 +342,12 @@ bool TlsConnection::finish() {
   using Ending = TlsSettings::Ending;
   const Ending ending = shared_.client_.settings().ending;
   if (!connected() || ending == Ending::kReset) return reset(), true;
-  SSL_shutdown(ssl_);
+  if (shared_.client_.settings().plain) {
+    flush();
+    shutdown(fd_, SHUT_WR);
+  } else {
+    SSL_shutdown(ssl_);
+  }
   if (ending == Ending::kFin) {
     flush();
     drop(false);

@@ -106,6 +106,24 @@ TEST_F(ProxyScenarioTest, NginxAnswersAll) {
   ask_in_all_ways(port.number());
 }
 
+TEST_F(ProxyScenarioTest, DoesWithoutTlsToo) {
+  const std::string target = "127.0.0.1:" + std::to_string(origin.port);
+  for (const Words& more : {Words{}, Words{"--close"}, Words{"--rate", "1000"}}) {
+    const Measurement out =
+        run_bench(words({"proxy", "--plain", "--target", target, "--path", "/1048576",
+                         "--expect-bytes", "1048576", "--count", "20", "--connections", "2"},
+                        more));
+    EXPECT_EQ(out.done, 20u);
+    EXPECT_EQ(out.failed, 0u);
+    EXPECT_GE(out.bytes_in, 20u << 20);
+  }
+  EXPECT_NE(refusal_of_bench({"handshake", "--plain", "--target", target}).find("--plain"),
+            std::string::npos);
+  EXPECT_NE(
+      refusal_of_bench({"proxy", "--plain", "--http", "2", "--target", target}).find("--plain"),
+      std::string::npos);
+}
+
 TEST_F(ProxyScenarioTest, CountsAnswersThatAreNotGoodByTheirKind) {
   BenchServer floor({LATCHKEY_BENCH_FLOOR, "--listen", "127.0.0.1:0", "--cert",
                      folder / "chain.pem", "--key", folder / "key.pem", "--body", "5"});
