@@ -241,7 +241,10 @@ class FloorConnection final : public ServedConnection {
 
   // Else the connection is at its end.
   bool waits(int rc) {
-    if (SSL_get_error(ssl_.get(), rc) == SSL_ERROR_WANT_READ) return true;
+    const int why = SSL_get_error(ssl_.get(), rc);
+    if (why == SSL_ERROR_WANT_READ) return true;
+    // Answered, as the edge does; the tickets that no answer has taken along go with it.
+    if (why == SSL_ERROR_ZERO_RETURN) SSL_shutdown(ssl_.get());
     ERR_clear_error();
     return false;
   }

@@ -138,6 +138,14 @@ TEST_F(FloorTest, ResumesASession) {
   EXPECT_EQ(HttpConversation(second).get("floor.test").body, "a");
 }
 
+TEST_F(FloorTest, AnswersTheEndOfAConnection) {
+  BenchServer floor(command(1));
+  TlsClient client(options(floor.port));
+  ASSERT_TRUE(client.handshake().done);
+  client.finish_writing();
+  EXPECT_EQ(client.read(), "");  // a close_notify, too
+}
+
 TEST_F(FloorTest, FindsTheEndOfARequestInAnyPieces) {
   BenchServer floor(command(1));
   TlsClient client(options(floor.port));
