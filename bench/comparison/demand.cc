@@ -1,5 +1,7 @@
 #include "bench/comparison/demand.h"
 
+#include <signal.h>
+
 #include <algorithm>
 
 #include "base/check.h"
@@ -7,23 +9,18 @@
 
 namespace latchkey::bench {
 
-Result<std::unique_ptr<Demand>> Demand::start(Lab& lab, const std::string& server, Ca ca) {
+Result<std::unique_ptr<Demand>> Demand::start(Lab& lab, const std::string& server) {
   std::unique_ptr<Demand> out(new Demand);
   PeerSetup setup = lab.setup(server);
   PeerSetup::OnDemand on_demand;
   on_demand.ask = out->ask_.url();
-  if (ca == Ca::kPebble) {
-    test::Pebble::Options options;
-    options.tls_port = setup.port;
-    options.http_port = lab.new_port();
-    options.sleeps = false;
-    out->pebble_ = std::make_unique<test::Pebble>(setup.folder / "pebble", std::move(options));
-    on_demand.directory = out->pebble_->directory();
-    on_demand.ca_file = out->pebble_->ca_file();
-  } else {
-    out->scripted_ = std::make_unique<test::ScriptedCa>();
-    on_demand.directory = out->scripted_->directory();
-  }
+  test::Pebble::Options options;
+  options.tls_port = setup.port;
+  options.http_port = lab.new_port();
+  options.sleeps = false;
+  out->pebble_ = std::make_unique<test::Pebble>(setup.folder / "pebble", std::move(options));
+  on_demand.directory = out->pebble_->directory();
+  on_demand.ca_file = out->pebble_->ca_file();
   setup.on_demand = std::move(on_demand);
   auto peer = Peer::start(server, setup);
   if (!peer) return peer.error();
@@ -31,8 +28,8 @@ Result<std::unique_ptr<Demand>> Demand::start(Lab& lab, const std::string& serve
   return out;
 }
 
-size_t Demand::orders() const {
-  return pebble_ ? pebble_->orders() : scripted_->wishes().size();
+void Demand::silence_ca() {
+  ::kill(pebble_->pid(), SIGSTOP);
 }
 
 Result<double> Demand::first_handshake(const std::string& name) {
@@ -66,14 +63,6 @@ std::string new_name(std::string_view label) {
 size_t served(const std::vector<test::Handshake>& handshakes) {
   return static_cast<size_t>(std::count_if(handshakes.begin(), handshakes.end(),
                                            [](const auto& handshake) { return handshake.done; }));
-}
-
-double quantile_ms(const std::vector<test::Handshake>& handshakes, double q) {
-  std::vector<double> ms;
-  for (const auto& handshake : handshakes) {
-    if (handshake.done) ms.push_back(static_cast<double>(handshake.took.count()));
-  }
-  return quantile_of(std::move(ms), q);
 }
 
 double quantile_of(std::vector<double> values, double q) {

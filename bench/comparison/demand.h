@@ -7,25 +7,22 @@
 #include "bench/comparison/peer.h"
 #include "tests/support/ask_server.h"
 #include "tests/support/pebble.h"
-#include "tests/support/scripted_ca.h"
 #include "tests/support/tls_swarm.h"
 
 namespace latchkey::bench {
 
 // A server that gets certificates on demand, with an ask endpoint that counts and a CA of its own:
-// Pebble, which validates without sleeping, or one that proves nothing and can be made to hang.
-// Names that begin with "denied" are denied.
+// Pebble, which validates without sleeping. Names that begin with "denied" are denied.
 class Demand {
  public:
-  enum class Ca { kPebble, kScripted };
-
   // Errors: one of them does not start.
-  static Result<std::unique_ptr<Demand>> start(Lab& lab, const std::string& server, Ca ca);
+  static Result<std::unique_ptr<Demand>> start(Lab& lab, const std::string& server);
 
   Peer& peer() { return *peer_; }
   test::AskServer& ask() { return ask_; }
-  test::ScriptedCa& scripted() { return *scripted_; }
-  size_t orders() const;
+  size_t orders() const { return pebble_->orders(); }
+  // From now on the CA takes connections and says nothing.
+  void silence_ca();
 
   // Of one new name, with everything from connect() on; ms. Errors: it failed.
   Result<double> first_handshake(const std::string& name);
@@ -36,7 +33,6 @@ class Demand {
   Demand() = default;
 
   std::unique_ptr<test::Pebble> pebble_;
-  std::unique_ptr<test::ScriptedCa> scripted_;
   test::AskServer ask_{judge};
   std::unique_ptr<Peer> peer_;
 
@@ -47,8 +43,6 @@ class Demand {
 std::string new_name(std::string_view label);
 
 size_t served(const std::vector<test::Handshake>& handshakes);
-// Of those that were served, in ms. REQUIRES: there are some.
-double quantile_ms(const std::vector<test::Handshake>& handshakes, double q);
 double quantile_of(std::vector<double> values, double q);
 std::string first_failure(const std::vector<test::Handshake>& handshakes);
 

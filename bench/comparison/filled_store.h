@@ -18,8 +18,8 @@ std::string stored_name(int64_t i);
 // What latchkey-bench calls them: "n%d.customers.example.com".
 std::string stored_range();
 
-// The one that serves all rows, for stored_name(0): P-256, as many names in it as make it as large
-// as a public one, signed by an intermediate.
+// The one that serves all rows, for stored_name(0): P-256, as large as that of a public CA, signed
+// by an intermediate.
 struct OneCertificate {
   std::string chain_pem;  // the leaf first
   std::string key_pem;

@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "bench/comparison/started.h"
 #include "tests/support/eventually.h"
 #include "tests/support/temp_folder.h"
 
@@ -128,6 +129,20 @@ const Lab::Files& Lab::files(int count) {
   return at->second;
 }
 
+Result<Lab::FilesStart> Lab::start_with_files(const std::string& server, int count) {
+  const auto key = std::make_pair(server, count);
+  const auto known = files_starts_.find(key);
+  if (known != files_starts_.end()) return known->second;
+  PeerSetup wanted = setup(server);
+  wanted.certificates = server == "haproxy" ? files(count).list : files(count).folder;
+  const auto started = start_and_shake_hands(server, wanted, stored_name(count / 2), 60);
+  Result<FilesStart> out =
+      started
+          ? Result<FilesStart>(FilesStart{started->seconds, resident_bytes(started->peer->pid())})
+          : started.error();
+  return files_starts_.emplace(key, std::move(out)).first->second;
+}
+
 Result<Peer*> Lab::shared(std::string_view server, size_t body, bool close) {
   std::string key(server);
   if (server == "floor") key += "-" + std::to_string(body) + (close ? "-close" : "");
@@ -146,45 +161,37 @@ void Lab::stop_shared() {
   shared_.clear();
 }
 
-Result<Measurement> Lab::load_beside(std::vector<std::string> arguments,
-                                     const std::function<void()>& beside) {
-  const std::filesystem::path base = folder_ / ("load-" + std::to_string(++loads_));
-  const std::string json = base.string() + ".json";
+std::unique_ptr<test::Process> Lab::start_load(Peer& peer, std::vector<std::string> arguments) {
+  const std::string base = (folder_ / ("load-" + std::to_string(++loads_))).string();
   test::Process::Options options;
   options.args = {LATCHKEY_BENCH_BINARY};
   options.args.insert(options.args.end(), arguments.begin(), arguments.end());
-  options.args.insert(options.args.end(), {"--cpu", std::to_string(client_cpu()), "--json", json,
-                                           "--groups", "X25519", "--quiet"});
-  options.output = base.string() + ".log";
-  test::Process process(std::move(options));
-  if (beside) beside();
-  const auto exit = process.wait(kLoad);
-  const std::string text = test::read_text(json);
-  if (text.empty()) {
-    return Error{ErrorCode::kIo, "latchkey-bench " + arguments.front() + " ended with " +
-                                     std::to_string(exit ? exit->code : -1) + ": " +
-                                     end_of(process.output())};
-  }
-  auto measurement = parse_measurement(text);
-  if (!measurement) return std::move(measurement).error().in(json);
-  if (measurement->done == 0 && measurement->failed > 0) {
-    std::string errors;
-    for (const auto& [kind, times] : measurement->errors) {
-      errors.append(errors.empty() ? "" : ", ").append(kind + " x " + std::to_string(times));
-    }
-    return Error{ErrorCode::kIo,
-                 "latchkey-bench " + arguments.front() + " had no success: " + errors};
-  }
-  return measurement;
+  options.args.insert(
+      options.args.end(),
+      {"--target", peer.target(), "--server-pid", std::to_string(peer.pid()), "--cpu",
+       std::to_string(client_cpu()), "--groups", "X25519", "--json", base + ".json", "--quiet"});
+  options.output = base + ".log";
+  return std::make_unique<test::Process>(std::move(options));
 }
 
-Result<Measurement> Lab::load_beside(Peer& peer, std::vector<std::string> arguments,
-                                     const std::function<void()>& beside) {
-  arguments.insert(arguments.end(),
-                   {"--target", peer.target(), "--server-pid", std::to_string(peer.pid())});
-  auto measurement = load_beside(std::move(arguments), beside);
-  if (!measurement && !peer.running()) return peer.failure("has ended");
-  return measurement;
+Result<Measurement> Lab::load(Peer& peer, std::vector<std::string> arguments) {
+  const std::string what = "latchkey-bench " + arguments.front();
+  const auto process = start_load(peer, std::move(arguments));
+  const auto exit = process->wait(kLoad);
+  if (!peer.running()) return peer.failure("has ended");
+  const std::string json = test::read_text(folder_ / ("load-" + std::to_string(loads_) + ".json"));
+  if (json.empty()) {
+    return Error{ErrorCode::kIo, what + " ended with " + std::to_string(exit ? exit->code : -1) +
+                                     ": " + end_of(process->output())};
+  }
+  auto measurement = parse_measurement(json);
+  if (!measurement) return std::move(measurement).error().in(what);
+  if (measurement->done > 0) return measurement;
+  std::string errors;
+  for (const auto& [kind, times] : measurement->errors) {
+    errors.append(errors.empty() ? "" : ", ").append(kind + " x " + std::to_string(times));
+  }
+  return Error{ErrorCode::kIo, what + " had no success: " + errors};
 }
 
 std::vector<Cell> in_turns(const std::vector<std::string>& servers, int rounds,

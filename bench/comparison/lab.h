@@ -50,29 +50,28 @@ class Lab {
   };
   const Files& files(int count);
 
+  // What HAProxy or Caddy needs for a start with files(count), to the end of the first handshake,
+  // and how large it is then; measured once, for that takes long.
+  struct FilesStart {
+    double seconds = 0;
+    double resident_bytes = 0;
+  };
+  Result<FilesStart> start_with_files(const std::string& server, int count);
+
   // Started once for all rows that take it as setup() has it (with `body` and `close` for the
   // floor), and left running between them. Errors are remembered.
   Result<Peer*> shared(std::string_view server, size_t body = 1024, bool close = false);
   void stop_shared();
 
-  // latchkey-bench on the clients' core, to its end. Errors: it failed (its words), or no
-  // operation was done.
-  Result<Measurement> load(std::vector<std::string> arguments) {
-    return load_beside(std::move(arguments), nullptr);
-  }
-  // The same, with the server's CPU measured.
-  Result<Measurement> load(Peer& peer, std::vector<std::string> arguments) {
-    return load_beside(peer, std::move(arguments), nullptr);
-  }
-  // ... and while it runs, `beside` is called.
-  Result<Measurement> load_beside(Peer& peer, std::vector<std::string> arguments,
-                                  const std::function<void()>& beside);
+  // latchkey-bench against that server on the clients' core, to its end; the server's CPU and
+  // memory are measured. Errors: it failed (its words), or no operation was done.
+  Result<Measurement> load(Peer& peer, std::vector<std::string> arguments);
+  // ... without waiting; its result is lost.
+  std::unique_ptr<test::Process> start_load(Peer& peer, std::vector<std::string> arguments);
 
  private:
   explicit Lab(const CompareOptions& options);
   Result<> start_origin();
-  Result<Measurement> load_beside(std::vector<std::string> arguments,
-                                  const std::function<void()>& beside);
 
   const CompareOptions options_;
   int server_cpu_ = 1;
@@ -84,6 +83,7 @@ class Lab {
   int folders_ = 0, loads_ = 0;
   std::map<int64_t, std::filesystem::path> stores_;  // by their size
   std::map<int, Files> files_;                       // likewise
+  std::map<std::pair<std::string, int>, Result<FilesStart>> files_starts_;
   std::map<std::string, Result<std::unique_ptr<Peer>>> shared_;
 };
 

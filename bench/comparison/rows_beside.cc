@@ -2,38 +2,49 @@
 #include <sys/resource.h>
 
 #include <algorithm>
-#include <thread>
+#include <filesystem>
+#include <iterator>
 
 #include "bench/comparison/demand.h"
 #include "bench/comparison/rows.h"
-#include "bench/comparison/started.h"
+#include "tests/support/eventually.h"
 
 namespace latchkey::bench {
 namespace {
-
-constexpr double kRate = 500;      // handshakes of cached names a second, open loop
-constexpr double kArrivals = 400;  // new names a second
 
 struct Tail {
   double first_second = 0, whole = 0;  // p99, us
 };
 
-Result<Tail> tail_of(const Result<Measurement>& measured) {
-  if (!measured) return measured.error();
-  const auto latency = measured->latency.find("handshake");
-  if (latency == measured->latency.end() || measured->series.empty()) {
-    return Error{ErrorCode::kProtocol, "latchkey-bench handshake told no latency, or no series"};
+// 500 handshakes a second for `name`, open loop; so many new names come as the measured time
+// begins.
+Result<Tail> handshakes(Lab& lab, Demand& demand, const std::string& name, size_t new_names) {
+  std::vector<std::string> call = {"flood",
+                                   "--rate",
+                                   "500",
+                                   "--sni",
+                                   name,
+                                   "--warmup",
+                                   "0.5",
+                                   "--sources",
+                                   "1000",
+                                   "--timeout",
+                                   "1",
+                                   "--duration",
+                                   lab.options().quick ? "1" : "2.5"};
+  if (new_names > 0) {
+    call.insert(call.end(), {"--flood-count", std::to_string(new_names), "--flood-sni",
+                             "%s" + std::string(kNewNames)});
   }
-  return Tail{measured->series.front().p99_us, static_cast<double>(latency->second.quantile(0.99))};
-}
-
-Result<Tail> handshakes(Lab& lab, Demand& demand, const std::string& name,
-                        const std::function<void()>& beside) {
-  const bool quick = lab.options().quick;
-  return tail_of(lab.load_beside(demand.peer(),
-                                 {"handshake", "--rate", std::to_string(static_cast<int>(kRate)),
-                                  "--sni", name, "--warmup", "1", "--duration", quick ? "1" : "3"},
-                                 beside));
+  const auto measured = lab.load(demand.peer(), std::move(call));
+  if (!measured) return measured.error();
+  const auto whole = measured->latency.find("handshake");
+  const auto first = measured->latency.find("handshake_first_second");
+  if (whole == measured->latency.end() || first == measured->latency.end()) {
+    return Error{ErrorCode::kProtocol, "latchkey-bench flood told no latency"};
+  }
+  return Tail{static_cast<double>(first->second.quantile(0.99)),
+              static_cast<double>(whole->second.quantile(0.99))};
 }
 
 // The ratios of a turn beside new names to one without.
@@ -42,30 +53,17 @@ struct Ratios {
 };
 
 Result<Ratios> measure_waiting(Lab& lab, const std::string& server) {
-  auto started = Demand::start(lab, server, Demand::Ca::kScripted);
+  auto started = Demand::start(lab, server);
   if (!started) return started.error();
   Demand& demand = **started;
   const std::string name = new_name("cached");
   if (const auto first = demand.first_handshake(name); !first) return first.error();
-  demand.scripted().misbehave("/newOrder", [] {
-    test::Response silent;
-    silent.hang = true;
-    return silent;
-  }());
+  demand.silence_ca();
   Ratios out;
-  const size_t waiting = lab.options().quick ? 20 : 200;
   for (int round = 0; round < std::min(lab.options().rounds, 2); ++round) {
-    const auto calm = handshakes(lab, demand, name, [] {});
+    const auto calm = handshakes(lab, demand, name, 0);
     if (!calm) return calm.error();
-    const auto busy = handshakes(lab, demand, name, [&] {
-      std::this_thread::sleep_for(std::chrono::milliseconds(1'050));  // the warm-up
-      test::SwarmOptions options;
-      options.count = waiting;
-      options.sni = [](size_t) { return new_name("waiting"); };
-      options.rate = kArrivals;  // all at once they would keep the clients' core busy
-      options.limit = Millis(2'800);
-      demand.swarm(std::move(options));
-    });
+    const auto busy = handshakes(lab, demand, name, lab.options().quick ? 20 : 200);
     if (!busy) return busy.error();
     out.first_second.push_back(busy->first_second / calm->first_second);
     out.whole.push_back(busy->whole / calm->whole);
@@ -73,47 +71,61 @@ Result<Ratios> measure_waiting(Lab& lab, const std::string& server) {
   return out;
 }
 
-// Connections that have shaken hands and then rest, while this lives.
-class Resting {
- public:
-  Resting(const Peer& peer, size_t count) {
-    test::TlsOptions options;
-    options.port = peer.port();
-    options.sni = stored_name(0);
-    for (size_t i = 0; i < count; ++i) {
-      auto client = std::make_unique<test::TlsClient>(options);
-      if (!client->handshake().done) return;
-      clients_.push_back(std::move(client));
-    }
-  }
-  size_t size() const { return clients_.size(); }
+size_t open_files(pid_t pid) {
+  std::error_code ended;
+  const std::filesystem::directory_iterator all("/proc/" + std::to_string(pid) + "/fd", ended);
+  return ended ? 0 : static_cast<size_t>(std::distance(begin(all), end(all)));
+}
 
- private:
-  std::vector<std::unique_ptr<test::TlsClient>> clients_;
-};
+// The ratio of a handshake's CPU beside so many idle connections to one without.
+Result<Sample> measure_beside_idle(Lab& lab, Peer& peer, size_t count) {
+  const bool quick = lab.options().quick;
+  const auto cpu = [&] {
+    return lab.load(peer, {"handshake", "--connections", "32", "--sni", stored_name(0),
+                           "--duration", quick ? "0.2" : "0.8", "--warmup", quick ? "0.1" : "0.2"});
+  };
+  const auto alone = cpu();
+  if (!alone) return alone.error();
+  const size_t before = open_files(peer.pid());
+  const auto idle = lab.start_load(
+      peer, {"idle", "--sni", stored_name(0), "--count", std::to_string(count), "--settle", "60"});
+  const auto opened = [&] { return open_files(peer.pid()) - before; };
+  if (!test::eventually([&] { return opened() >= count || !idle->running(); }, Millis(20'000)) ||
+      opened() < count) {
+    return Error{ErrorCode::kIo, "only " + std::to_string(opened()) + " of " +
+                                     std::to_string(count) + " idle connections are open; " +
+                                     idle->output()};
+  }
+  const auto beside = cpu();
+  if (!beside) return beside.error();
+  return Sample{beside->server_cpu_us_per_operation() / alone->server_cpu_us_per_operation()};
+}
 
 }  // namespace
 
 std::vector<Row> measure_waiting_names(Lab& lab) {
   const std::string note =
-      "500 handshakes a second of one cached name, open loop; the CA does not answer newOrder; the "
-      "200 come within half a second, so that the client's core is not what delays";
-  Row first{
-      "cached_p99_first",       "cached names' p99 beside 200 new names that wait, first second",
-      "x of that without them", {},
-      Target{1.2, "", false},   note};
+      "500 handshakes a second of one cached name, open loop; the 200 come at one moment, and the "
+      "CA does not answer";
+  const char* unit = "x of that without them";
+  Row first{"cached_p99_first",
+            "cached names' p99 beside 200 new names that wait, first second",
+            unit,
+            {},
+            Target{1.2, "", false},
+            note};
   Row whole{"cached_p99",
-            "cached names' p99 beside 200 new names that wait, 3 s",
-            "x of that without them",
+            "cached names' p99 beside 200 new names that wait, 2.5 s",
+            unit,
             {},
             Target{1.1, "", false},
             note};
   for (const std::string server : {"latchkey", "caddy"}) {
     const auto ratios = measure_waiting(lab, server);
     const std::string failure = ratios ? "" : ratios.error().message;
-    first.cells.push_back(
-        {server, ratios ? ratios->first_second : std::vector<double>(), {}, failure});
-    whole.cells.push_back({server, ratios ? ratios->whole : std::vector<double>(), {}, failure});
+    const Ratios none, &figures = ratios ? *ratios : none;
+    first.cells.push_back({server, figures.first_second, {}, failure});
+    whole.cells.push_back({server, figures.whole, {}, failure});
   }
   return {first, whole};
 }
@@ -121,39 +133,24 @@ std::vector<Row> measure_waiting_names(Lab& lab) {
 std::vector<Row> measure_resting(Lab& lab) {
   rlimit descriptors{};
   getrlimit(RLIMIT_NOFILE, &descriptors);
-  descriptors.rlim_cur = descriptors.rlim_max;
-  setrlimit(RLIMIT_NOFILE, &descriptors);
-  // Ours and the server's limit is the same, and neither needs all of its descriptors for this.
-  const size_t most = descriptors.rlim_max - descriptors.rlim_max / 4;
-  const size_t wanted = lab.options().quick ? 50 : std::min<size_t>(15'000, most);
+  // The server keeps half of its descriptors for the upstreams' side.
+  const size_t most = descriptors.rlim_max / 2 - 600;
+  const size_t count = lab.options().quick ? 50 : std::min<size_t>(15'000, most);
   Row row{"growth_idle",
           "CPU of a full handshake beside idle connections",
           "x of that without them",
           {},
           Target{1.10, "", false},
-          ""};
+          std::to_string(count) + " idle connections; the limit of descriptors is " +
+              std::to_string(descriptors.rlim_max) + ", of which half are for upstreams"};
   const auto peer = lab.shared("latchkey");
-  if (!peer) {
+  if (peer) {
+    row.cells = in_turns({"latchkey"}, std::min(lab.options().rounds, 2), [&](const std::string&) {
+      return measure_beside_idle(lab, **peer, count);
+    });
+  } else {
     row.cells = {{"latchkey", {}, {}, peer.error().message}};
-    return {row};
   }
-  const auto cpu = [&] {
-    return lab.load(**peer, {"handshake", "--connections", "32", "--sni", stored_name(0),
-                             "--duration", "0.8", "--warmup", "0.2"});
-  };
-  size_t resting = 0;
-  row.cells = in_turns(
-      {"latchkey"}, lab.options().quick ? 1 : 2, [&](const std::string&) -> Result<Sample> {
-        const auto alone = cpu();
-        if (!alone) return alone.error();
-        const Resting idle(**peer, wanted);
-        resting = idle.size();
-        const auto beside = cpu();
-        if (!beside) return beside.error();
-        return Sample{beside->server_cpu_us_per_operation() / alone->server_cpu_us_per_operation()};
-      });
-  row.note = std::to_string(resting) + " idle connections, of " + std::to_string(wanted) +
-             " that were tried; the descriptor limit is " + std::to_string(descriptors.rlim_max);
   lab.stop_shared();
   return {row};
 }

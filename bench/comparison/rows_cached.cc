@@ -167,16 +167,11 @@ Result<> measure_latchkey(Lab& lab, int64_t count, Rows& rows, Row& memory) {
 }
 
 Result<Sample> memory_of_files(Lab& lab, const std::string& server, int count) {
-  double resident[2];
-  for (const int number : {1, count}) {
-    PeerSetup setup = lab.setup(server);
-    const Lab::Files& files = lab.files(number);
-    setup.certificates = server == "haproxy" ? files.list : files.folder;
-    const auto started = start_and_shake_hands(server, setup, stored_name(number / 2));
-    if (!started) return started.error();
-    resident[number == 1 ? 0 : 1] = resident_bytes(started->peer->pid());
-  }
-  return Sample{(resident[1] - resident[0]) / 1024 / (count - 1)};
+  const auto one = lab.start_with_files(server, 1);
+  if (!one) return one.error();
+  const auto all = lab.start_with_files(server, count);
+  if (!all) return all.error();
+  return Sample{(all->resident_bytes - one->resident_bytes) / 1024 / (count - 1)};
 }
 
 }  // namespace

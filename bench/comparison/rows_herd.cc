@@ -44,23 +44,24 @@ Cell& cell_of(Row& row, const std::string& server) {
   return row.cells.emplace_back(Cell{server, {}});
 }
 
-void measure_once(Demand& demand, size_t clients, double bare, Herd& herd) {
+void measure_once(Lab& lab, Demand& demand, size_t clients, double bare, Herd& herd) {
   const std::string& server = demand.peer().server();
-  const std::string name = new_name("herd");
   const size_t asked = demand.ask().asked(), ordered = demand.orders();
-  test::SwarmOptions options;
-  options.count = clients;
-  options.sni = [name](size_t) { return name; };
-  options.limit = Millis(30'000);
-  const auto handshakes = demand.swarm(std::move(options));
-  const size_t good = served(handshakes);
-  if (good < clients) {
-    cell_of(herd.p99, server).note = std::to_string(clients - good) + " of " +
-                                     std::to_string(clients) +
-                                     " were not served: " + first_failure(handshakes);
+  const std::string count = std::to_string(clients);
+  const auto measured = lab.load(demand.peer(), {"herd", "--count", count, "--sources", count,
+                                                 "--sni", new_name("herd"), "--timeout", "30"});
+  if (!measured) {
+    cell_of(herd.p99, server).note = measured.error().message;
+    return;
   }
-  if (good > 0) {
-    cell_of(herd.p99, server).samples.push_back(quantile_ms(handshakes, 0.99) - bare);
+  if (measured->failed > 0) {
+    cell_of(herd.p99, server).note =
+        std::to_string(measured->failed) + " of " + count + " were not served";
+  }
+  const auto latency = measured->latency.find("handshake");
+  if (latency != measured->latency.end()) {
+    const double ms = static_cast<double>(latency->second.quantile(0.99)) / 1000;
+    cell_of(herd.p99, server).samples.push_back(ms - bare);
   }
   cell_of(herd.asks, server).samples.push_back(static_cast<double>(demand.ask().asked() - asked));
   cell_of(herd.orders, server).samples.push_back(static_cast<double>(demand.orders() - ordered));
@@ -76,7 +77,7 @@ void measure_herd(Lab& lab, const std::vector<std::string>& servers, size_t clie
                   double bare, Herd& herd) {
   std::vector<std::unique_ptr<Demand>> demands;
   for (const std::string& server : servers) {
-    auto demand = Demand::start(lab, server, Demand::Ca::kPebble);
+    auto demand = Demand::start(lab, server);
     if (!demand) {
       fail(herd, server, demand.error());
     } else if (const auto first = (*demand)->first_handshake(new_name("warm")); !first) {
@@ -86,7 +87,7 @@ void measure_herd(Lab& lab, const std::vector<std::string>& servers, size_t clie
     }
   }
   for (int round = 0; round < rounds; ++round) {
-    for (const auto& demand : demands) measure_once(*demand, clients, bare, herd);
+    for (const auto& demand : demands) measure_once(lab, *demand, clients, bare, herd);
   }
 }
 
@@ -151,7 +152,7 @@ std::vector<Row> measure_denials(Lab& lab) {
             Target{0, "", false}, ""};
   std::map<std::string, std::unique_ptr<Demand>> demands;
   for (const std::string& server : kServers) {
-    auto demand = Demand::start(lab, server, Demand::Ca::kScripted);
+    auto demand = Demand::start(lab, server);
     if (demand) {
       demands[server] = *std::move(demand);
     } else {

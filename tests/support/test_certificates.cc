@@ -95,6 +95,18 @@ void add_key_ids(X509* certificate, EVP_PKEY* own, EVP_PKEY* issuer) {
   CHECK(X509_add1_ext_i2d(certificate, NID_authority_key_identifier, authority.get(), 0, 0));
 }
 
+// Where a public CA puts the receipts of logs (RFC 6962); ours say nothing.
+void add_scts(X509* certificate, size_t bytes) {
+  const bssl::UniquePtr<ASN1_OBJECT> kind(OBJ_txt2obj("1.3.6.1.4.1.11129.2.4.2", 1));
+  const bssl::UniquePtr<ASN1_OCTET_STRING> text(ASN1_OCTET_STRING_new());
+  std::string noise(bytes, '\0');
+  RAND_bytes(reinterpret_cast<uint8_t*>(noise.data()), noise.size());
+  CHECK(ASN1_STRING_set(text.get(), noise.data(), static_cast<int>(noise.size())));
+  const bssl::UniquePtr<X509_EXTENSION> extension(
+      X509_EXTENSION_create_by_OBJ(nullptr, kind.get(), 0, text.get()));
+  CHECK(extension != nullptr && X509_add_ext(certificate, extension.get(), -1));
+}
+
 bssl::UniquePtr<X509_REQ> parse_csr(std::string_view der) {
   const auto* at = reinterpret_cast<const uint8_t*>(der.data());
   bssl::UniquePtr<X509_REQ> csr(d2i_X509_REQ(nullptr, &at, static_cast<long>(der.size())));
@@ -115,6 +127,7 @@ struct Form {
   const TestCa::Names names;  // none: a CA
   WallTime not_before;
   WallTime not_after;
+  size_t sct_bytes = 0;
 };
 
 // `issuer`: DER, or "" for a self-signed one.
@@ -142,6 +155,7 @@ std::string make(const Form& form, EVP_PKEY* public_key, std::string_view issuer
   CHECK(X509_add1_ext_i2d(made.get(), NID_basic_constraints, constraints.get(), 1, 0));
   if (!ca) add_names(made.get(), form.names);
   add_key_ids(made.get(), public_key, signer);
+  if (form.sct_bytes > 0) add_scts(made.get(), form.sct_bytes);
   CHECK(X509_sign(made.get(), signer, EVP_sha256()));
   return to_der(made.get());
 }
@@ -194,7 +208,7 @@ std::string TestCa::issue_pem(const Names& names, const PrivateKey& key) const {
 std::string TestCa::issue_pem(const Names& names, WallTime not_before, WallTime not_after,
                               const PrivateKey& key) const {
   CHECK(!names.empty());
-  const Form form{"", names, not_before, not_after};
+  const Form form{"", names, not_before, not_after, sct_bytes};
   return to_pem(make(form, key.get(), intermediate_der_, intermediate_key_.get())) +
          intermediate_pem;
 }

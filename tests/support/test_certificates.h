@@ -20,6 +20,8 @@ class TestCa {
   // What a client trusts. The chain of a leaf is leaf, intermediate.
   const std::string root_pem;
   const std::string intermediate_pem;
+  // Of leaves: so many bytes as a public CA's signed certificate timestamps; they say nothing.
+  size_t sct_bytes = 0;
 
   // A leaf with a new P-256 key, or with `key`; by default valid from an hour ago for 90 days.
   CertificatePtr issue(const Names& names) const;
