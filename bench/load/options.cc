@@ -190,7 +190,7 @@ const Flag kFlags[] = {
                         {{"close-notify", E::kCloseNotify}, {"fin", E::kFin}, {"reset", E::kReset}},
                         o.tls.ending);
      }},
-    {"--sources", "N", "connect from N addresses of 127.0.0.0/8, in turn (1)",
+    {"--sources", "N", "connect from N networks (/24) of 127.0.0.0/8, in turn (1)",
      [](O& o, S& v) { return integer(v, 1, 1'000'000, o.tls.sources); }},
     {nullptr, nullptr, "measuring", nullptr},
     {"--server-pid", "PID[,PID]", "the server's processes: their CPU time and memory",

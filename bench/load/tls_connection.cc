@@ -24,8 +24,9 @@ constexpr size_t kBuffer = 64 << 10;
 sockaddr_in source_address(uint32_t index) {
   sockaddr_in address{};
   address.sin_family = AF_INET;
-  // 127.0.0.1, 127.0.0.2, ... without those that end in 0 or 255.
-  const uint32_t host = (index / 254) << 8 | (index % 254 + 1);
+  // 127.0.0.1, 127.0.1.1, ...: each in a /24 of its own as long as there are any, since servers
+  // limit what one network may do.
+  const uint32_t host = (index % 65536) << 8 | (index / 65536 % 254 + 1);
   address.sin_addr.s_addr = htonl((127u << 24) + host);
   return address;
 }
