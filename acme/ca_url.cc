@@ -3,6 +3,7 @@
 #include <array>
 
 #include "base/json.h"
+#include "base/text.h"
 
 namespace latchkey::acme {
 namespace {
@@ -46,11 +47,7 @@ std::string host_of(std::string_view url) {
     host = host.substr(0, host.find(':'));
   }
   if (!host.empty() && host.back() == '.') host.remove_suffix(1);
-  std::string lower(host);
-  for (char& c : lower) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return lower;
+  return lower(host);
 }
 
 Result<std::string> check_ca_url(std::string_view what, std::string_view url) {

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 
 #include "base/check.h"
+#include "base/text.h"
 
 namespace latchkey::acme {
 
@@ -14,7 +15,6 @@ std::string address_octets(const ServerName& name) {
 }
 
 ServerName reverse_name(const ServerName& name) {
-  constexpr std::string_view kHex = "0123456789abcdef";
   const std::string octets = address_octets(name);
   std::string reverse;
   for (auto octet = octets.rbegin(); octet != octets.rend(); ++octet) {
@@ -22,7 +22,7 @@ ServerName reverse_name(const ServerName& name) {
     if (octets.size() == 4) {
       reverse += std::to_string(byte) + ".";
     } else {
-      reverse += {kHex[byte & 15], '.', kHex[byte >> 4], '.'};
+      reverse += {kHexDigits[byte & 15], '.', kHexDigits[byte >> 4], '.'};
     }
   }
   Result<ServerName> parsed =

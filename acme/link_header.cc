@@ -1,10 +1,10 @@
 #include "acme/link_header.h"
 
 #include <algorithm>
-#include <cctype>
 #include <optional>
 
 #include "acme/ca_url.h"
+#include "base/text.h"
 
 namespace latchkey::acme {
 namespace {
@@ -95,15 +95,10 @@ class Reader {
 
 // Relations stand side by side, in any case of letters.
 bool has_relation(std::string_view relations, std::string_view wanted) {
-  const auto same = [](char a, char b) {
-    return std::tolower(static_cast<unsigned char>(a)) ==
-           std::tolower(static_cast<unsigned char>(b));
-  };
   while (!relations.empty()) {
     const auto end = std::find_if(relations.begin(), relations.end(), is_space);
     const auto size = static_cast<size_t>(end - relations.begin());
-    const std::string_view one = relations.substr(0, size);
-    if (std::equal(one.begin(), one.end(), wanted.begin(), wanted.end(), same)) return true;
+    if (same_text(relations.substr(0, size), wanted)) return true;
     relations.remove_prefix(std::min(size + 1, relations.size()));
   }
   return false;

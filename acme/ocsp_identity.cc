@@ -8,6 +8,7 @@
 
 #include <array>
 
+#include "acme/der.h"
 #include "base/check.h"
 
 namespace latchkey::acme {
@@ -35,7 +36,7 @@ bool read_leaf(std::string_view der, OcspIdentity& identity) {
   if (!CBS_get_asn1(&in, &certificate, CBS_ASN1_SEQUENCE) ||
       !CBS_get_asn1(&certificate, &tbs, CBS_ASN1_SEQUENCE) ||
       !CBS_get_optional_asn1(&tbs, nullptr, nullptr,
-                             CBS_ASN1_CONTEXT_SPECIFIC | CBS_ASN1_CONSTRUCTED | 0) ||  // version
+                             explicit_tag(0)) ||  // version
       !CBS_get_asn1(&tbs, &serial, CBS_ASN1_INTEGER) ||
       !CBS_get_asn1(&tbs, nullptr, CBS_ASN1_SEQUENCE) ||  // signature
       !CBS_get_asn1_element(&tbs, &name, CBS_ASN1_SEQUENCE)) {

@@ -7,20 +7,12 @@
 #include <chrono>
 #include <string>
 
+#include "acme/der.h"
+
 namespace latchkey::acme {
 namespace {
 
-constexpr unsigned context(unsigned number) {
-  return CBS_ASN1_CONTEXT_SPECIFIC | number;
-}
-constexpr unsigned explicit_tag(unsigned number) {
-  return context(number) | CBS_ASN1_CONSTRUCTED;
-}
 constexpr std::array<uint8_t, 9> kBasic{0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x30, 0x01, 0x01};
-
-std::string_view view(const CBS& bytes) {
-  return {reinterpret_cast<const char*>(CBS_data(&bytes)), CBS_len(&bytes)};
-}
 
 Error malformed(const char* part) {
   return {ErrorCode::kProtocol,
@@ -123,8 +115,8 @@ bool get_status(CBS& in, OcspResponse::Single& single) {
     single.status = CertStatus::kRevoked;
     return get_revoked_info(contents, single);
   }
-  single.status = tag == context(0) ? CertStatus::kGood : CertStatus::kUnknown;
-  return (tag == context(0) || tag == context(2)) && CBS_len(&contents) == 0;
+  single.status = tag == implicit_tag(0) ? CertStatus::kGood : CertStatus::kUnknown;
+  return (tag == implicit_tag(0) || tag == implicit_tag(2)) && CBS_len(&contents) == 0;
 }
 
 bool get_single(CBS& list, OcspResponse::Single& single) {

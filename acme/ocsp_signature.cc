@@ -12,6 +12,8 @@
 #include <optional>
 #include <string>
 
+#include "acme/der.h"
+
 namespace latchkey::acme {
 namespace {
 
@@ -43,20 +45,6 @@ constexpr Digest kDigests[] = {
     {"\x60\x86\x48\x01\x65\x03\x04\x02\x02"sv, EVP_sha384},
     {"\x60\x86\x48\x01\x65\x03\x04\x02\x03"sv, EVP_sha512},
 };
-
-constexpr unsigned explicit_tag(unsigned number) {
-  return CBS_ASN1_CONTEXT_SPECIFIC | CBS_ASN1_CONSTRUCTED | number;
-}
-
-std::string_view view(const CBS& bytes) {
-  return {reinterpret_cast<const char*>(CBS_data(&bytes)), CBS_len(&bytes)};
-}
-
-CBS cbs_of(std::string_view bytes) {
-  CBS made;
-  CBS_init(&made, reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size());
-  return made;
-}
 
 // The SHA-2 digest that an AlgorithmIdentifier names, with NULL or no parameters; else null.
 const EVP_MD* get_digest(CBS& in) {

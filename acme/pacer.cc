@@ -4,19 +4,13 @@
 #include <array>
 #include <utility>
 
+#include "base/text.h"
+
 namespace latchkey::acme {
 namespace {
 
 constexpr Millis kDefaultWait = std::chrono::minutes(1);
 constexpr size_t kMaxSubject = 253;
-
-std::string lower(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return out;
-}
 
 struct Wording {
   std::string_view words;  // in lower case

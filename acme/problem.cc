@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/json.h"
+#include "base/text.h"
 
 namespace latchkey::acme {
 namespace {
@@ -39,7 +40,6 @@ Problem parse_flat(const JsonValue& value) {
 }  // namespace
 
 std::string printable(std::string_view text, size_t max) {
-  constexpr std::string_view kHex = "0123456789abcdef";
   std::string out;
   for (const char c : text) {
     if (out.size() >= max) return out + "…";
@@ -49,7 +49,7 @@ std::string printable(std::string_view text, size_t max) {
       out += ' ';
     } else {
       const auto byte = static_cast<unsigned char>(c);
-      out += std::string("\\x") + kHex[byte >> 4] + kHex[byte & 15];
+      out += std::string("\\x") + kHexDigits[byte >> 4] + kHexDigits[byte & 15];
     }
   }
   return out;

@@ -8,6 +8,7 @@
 #include "acme/dns_exchange.h"
 #include "acme/tsig.h"
 #include "base/dns_message.h"
+#include "base/text.h"
 #include "base/within.h"
 
 namespace latchkey::acme {
@@ -64,11 +65,8 @@ std::optional<std::string> zone_by(const DnsMessage& answer, const std::string& 
 }
 
 std::string canonical(std::string_view name) {
-  std::string text(name.ends_with('.') ? name.substr(0, name.size() - 1) : name);
-  for (char& c : text) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return text;
+  if (name.ends_with('.')) name.remove_suffix(1);
+  return lower(name);
 }
 
 }  // namespace

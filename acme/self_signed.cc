@@ -8,19 +8,11 @@
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 
+#include "acme/der.h"
 #include "base/check.h"
 
 namespace latchkey::acme {
 namespace {
-
-// Only a lack of memory makes these calls fail.
-void ok(int result) {
-  CHECK(result == 1);
-}
-
-const uint8_t* bytes_of(const std::string& text) {
-  return reinterpret_cast<const uint8_t*>(text.data());
-}
 
 void add_extension(X509* x509, const SelfSigned::Extension& what) {
   const bssl::UniquePtr<ASN1_OBJECT> object(OBJ_txt2obj(what.oid.c_str(), 1));

@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "base/check.h"
+#include "base/text.h"
 
 namespace latchkey::acme {
 namespace {
@@ -87,8 +88,7 @@ bool read_wire_name(CBS& in, std::string& name) {
     }
     name += static_cast<char>(length);
     for (size_t i = 0; i < CBS_len(&label); ++i) {
-      const auto c = static_cast<char>(CBS_data(&label)[i]);
-      name += c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+      name += lower(static_cast<char>(CBS_data(&label)[i]));
     }
     if (name.size() > 255) return false;
     if (length == 0) return true;

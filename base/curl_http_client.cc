@@ -10,6 +10,7 @@
 #include "base/check.h"
 #include "base/link.h"
 #include "base/pending.h"
+#include "base/text.h"
 #include "base/uv.h"
 
 namespace latchkey {
@@ -29,14 +30,6 @@ struct CurlMultiFree {
   void operator()(CURLM* multi) const { curl_multi_cleanup(multi); }
 };
 
-std::string lower_case(std::string_view text) {
-  std::string lower(text);
-  for (char& c : lower) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + ('a' - 'A'));
-  }
-  return lower;
-}
-
 std::string part_of(CURLU* url, CURLUPart part, unsigned flags = 0) {
   char* text = nullptr;
   if (curl_url_get(url, part, &text, flags) != CURLUE_OK) return {};
@@ -53,7 +46,7 @@ bool is_loopback(const std::string& host) {
     const std::string literal = host.substr(1, host.size() - 2);
     return inet_pton(AF_INET6, literal.c_str(), &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
   }
-  return lower_case(host) == "localhost";
+  return same_text(host, "localhost");
 }
 
 bool is_token(std::string_view text) {
@@ -410,7 +403,7 @@ void CurlHttpClient::Exchange::read_header(std::string_view line) {
   const size_t first = value.find_first_not_of(" \t");
   value = first == value.npos ? std::string_view() : value.substr(first);
   value = value.substr(0, value.find_last_not_of(" \t") + 1);
-  reply_.headers.emplace_back(lower_case(line.substr(0, colon)), value);
+  reply_.headers.emplace_back(lower(line.substr(0, colon)), value);
 }
 
 size_t CurlHttpClient::Exchange::on_body(char* data, size_t, size_t size, void* self) {

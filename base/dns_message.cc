@@ -4,6 +4,8 @@
 #include <charconv>
 #include <optional>
 
+#include "base/text.h"
+
 namespace latchkey {
 namespace {
 
@@ -12,10 +14,6 @@ constexpr size_t kMaxName = 255;   // on the wire
 constexpr size_t kMaxJumps = 128;  // of a compressed name; more than it has labels nobody needs
 constexpr size_t kMaxText = 255;   // of one string in a TXT record
 constexpr uint16_t kInternet = static_cast<uint16_t>(DnsClass::kIn);
-
-char lower(char c) {
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-}
 
 void append_label(std::string& text, std::string_view label) {
   if (!text.empty()) text += '.';

@@ -11,6 +11,7 @@
 #include "base/check.h"
 #include "base/dns_message.h"
 #include "base/pending.h"
+#include "base/text.h"
 
 namespace latchkey {
 namespace {
@@ -79,13 +80,9 @@ DnsType wire_type(Resolver::RecordType type) {
   return DnsType::kSoa;
 }
 
-std::string canonical(const std::string& name) {
-  std::string text = name;
-  if (text.ends_with('.')) text.pop_back();
-  for (char& c : text) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return text;
+std::string canonical(std::string_view name) {
+  if (name.ends_with('.')) name.remove_suffix(1);
+  return lower(name);
 }
 
 // Those at exactly that name: a server adds what lies behind a CNAME, which counts for services

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <array>
 
+#include "base/text.h"
+
 namespace latchkey {
 namespace {
 
@@ -67,10 +69,7 @@ Result<ServerName> ServerName::parse(std::string_view text, ServerNameRules rule
   if (text.empty()) return bad("empty");
   if (text.size() > kMaxName) return bad("over 253 bytes");
 
-  std::string name(text);
-  for (char& c : name) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
+  std::string name = lower(text);
   size_t start = 0;
   for (;;) {
     const size_t dot = name.find('.', start);

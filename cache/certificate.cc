@@ -17,6 +17,7 @@
 #include <optional>
 
 #include "base/check.h"
+#include "base/text.h"
 
 namespace latchkey {
 namespace {
@@ -39,20 +40,11 @@ CRYPTO_BUFFER_POOL* issuer_pool() {
   return pool;
 }
 
-char lower(char c) {
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-}
-
-bool equal_ignoring_case(std::string_view a, std::string_view b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
-                    [](char x, char y) { return lower(x) == lower(y); });
-}
-
 // RFC 6125: a wildcard stands for the whole first label, and for one label only.
 bool matches(std::string_view pattern, std::string_view host) {
-  if (!pattern.starts_with("*.")) return equal_ignoring_case(pattern, host);
+  if (!pattern.starts_with("*.")) return same_text(pattern, host);
   const size_t dot = host.find('.');
-  return dot != 0 && dot != host.npos && equal_ignoring_case(pattern.substr(1), host.substr(dot));
+  return dot != 0 && dot != host.npos && same_text(pattern.substr(1), host.substr(dot));
 }
 
 // The text form of an address as inet_ntop writes it, or "" for what is none.
@@ -76,17 +68,6 @@ std::optional<WallTime> wall_time(const ASN1_TIME* time) {
   int seconds = 0;
   if (!ASN1_TIME_diff(&days, &seconds, epoch.get(), time)) return std::nullopt;
   return WallTime(std::chrono::hours(24) * days + std::chrono::seconds(seconds));
-}
-
-std::string hex(const ASN1_INTEGER* number) {
-  static constexpr char kDigits[] = "0123456789abcdef";
-  const uint8_t* bytes = ASN1_STRING_get0_data(number);
-  std::string text;
-  for (int i = 0; i < ASN1_STRING_length(number); ++i) {
-    text += kDigits[bytes[i] >> 4];
-    text += kDigits[bytes[i] & 15];
-  }
-  return text;
 }
 
 // The last common name, or the whole name on one line where there is none.
@@ -122,9 +103,7 @@ std::vector<std::string> subject_names(const X509* leaf) {
   for (size_t i = 0; i < count; ++i) {
     const GENERAL_NAME* one = sk_GENERAL_NAME_value(all.get(), i);
     if (one->type == GEN_DNS) {
-      const std::string_view raw = view(one->d.dNSName);
-      std::string name(raw);
-      std::transform(name.begin(), name.end(), name.begin(), lower);
+      std::string name = lower(view(one->d.dNSName));
       const bool clean = !name.empty() && name.size() <= kMaxName &&
                          std::all_of(name.begin(), name.end(), [](char c) {
                            return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' ||
@@ -147,8 +126,7 @@ std::vector<std::string> subject_names(const X509* leaf) {
 // Would make a request's line and a log's: nothing but what a URL has.
 bool is_http_url(std::string_view text) {
   return text.size() <= kMaxResponder &&
-         (equal_ignoring_case(text.substr(0, 7), "http://") ||
-          equal_ignoring_case(text.substr(0, 8), "https://")) &&
+         (same_text(text.substr(0, 7), "http://") || same_text(text.substr(0, 8), "https://")) &&
          std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c < '\x7f'; });
 }
 
@@ -256,7 +234,9 @@ Result<CertificatePtr> Certificate::from_der(const std::vector<std::string>& cha
     made->not_before_ = *not_before;
     made->not_after_ = made->chain_not_after_ = *not_after;
     made->names_ = subject_names(x509.get());
-    made->serial_ = hex(X509_get0_serialNumber(x509.get()));
+    const ASN1_INTEGER* const serial = X509_get0_serialNumber(x509.get());
+    made->serial_ =
+        to_hex(ASN1_STRING_get0_data(serial), static_cast<size_t>(ASN1_STRING_length(serial)));
     made->issuer_ = readable(X509_get_issuer_name(x509.get()));
     made->ocsp_responder_ = responder_of(x509.get());
   }

@@ -6,6 +6,7 @@
 
 #include "acme/revocation.h"
 #include "base/json.h"
+#include "base/text.h"
 #include "edge/admin_query.h"
 #include "edge/admin_reply.h"
 
@@ -175,7 +176,7 @@ Task<AdminReply> answer_list(Steering& steering, AdminRequest request) {
     co_return refused(400, complaint);
   }
   for (std::string* const text : {&query.after, &query.contains}) {
-    for (char& c : *text) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+    *text = lower(*text);
   }
   Task<std::string> work = steering.list_certificates(std::move(query));
   Result<std::string> outcome = co_await std::move(work).result();

@@ -5,18 +5,12 @@
 #include <ctime>
 
 #include "base/json.h"
+#include "base/text.h"
 
 namespace latchkey::edge {
 namespace {
 
 constexpr size_t kMaxParameters = 20;
-
-int hex(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
 
 // Reads a text from the left.
 class Reader {
@@ -63,7 +57,7 @@ std::optional<std::string> percent_decode(std::string_view text) {
       continue;
     }
     if (i + 2 >= text.size()) return std::nullopt;
-    const int high = hex(text[i + 1]), low = hex(text[i + 2]);
+    const int high = hex_digit(text[i + 1]), low = hex_digit(text[i + 2]);
     if (high < 0 || low < 0) return std::nullopt;
     out += static_cast<char>(high * 16 + low);
     i += 2;

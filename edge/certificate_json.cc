@@ -2,6 +2,7 @@
 #include <openssl/sha.h>
 
 #include "base/json.h"
+#include "base/text.h"
 #include "cache/pem.h"
 #include "cache/private_key.h"
 #include "edge/steering_json.h"
@@ -31,15 +32,9 @@ void add_plan(JsonObject& out, const RenewalPlan& plan, WallTime now) {
 }
 
 std::string fingerprint(const std::string& der) {
-  constexpr char kHex[] = "0123456789abcdef";
   uint8_t digest[SHA256_DIGEST_LENGTH];
   SHA256(reinterpret_cast<const uint8_t*>(der.data()), der.size(), digest);
-  std::string out;
-  for (const uint8_t byte : digest) {
-    out += kHex[byte >> 4];
-    out += kHex[byte & 15];
-  }
-  return out;
+  return to_hex(digest, sizeof digest);
 }
 
 std::string staple_json(const Certificate& certificate, WallTime now) {

@@ -14,6 +14,7 @@
 
 #include "base/check.h"
 #include "base/file.h"
+#include "base/text.h"
 #include "edge/config.h"
 
 namespace latchkey::edge {
@@ -27,17 +28,6 @@ constexpr size_t kMaxNames = 60'000;
 
 Error invalid(std::string why) {
   return Error{ErrorCode::kInvalid, std::move(why)};
-}
-
-std::string hex(const uint8_t* bytes, size_t size) {
-  constexpr char kDigits[] = "0123456789abcdef";
-  std::string out;
-  out.reserve(2 * size);
-  for (size_t i = 0; i < size; ++i) {
-    out += kDigits[bytes[i] >> 4];
-    out += kDigits[bytes[i] & 15];
-  }
-  return out;
 }
 
 std::string der_of(X509& certificate) {
@@ -70,7 +60,7 @@ std::string serial_of(const X509& certificate) {
   std::string bytes(BN_num_bytes(number.get()), '\0');
   auto* const at = reinterpret_cast<uint8_t*>(bytes.data());
   BN_bn2bin(number.get(), at);
-  return bytes.empty() ? "00" : hex(at, bytes.size());
+  return bytes.empty() ? "00" : to_hex(at, bytes.size());
 }
 
 WallTime end_of(const X509& certificate) {
@@ -166,7 +156,7 @@ std::shared_ptr<const ClientIdentity> client_identity(ssl_st& ssl) {
   SHA256(reinterpret_cast<const uint8_t*>(der.data()), der.size(), digest.data());
   auto out = std::make_shared<ClientIdentity>();
   out->subject = subject_of(*leaf);
-  out->fingerprint = hex(digest.data(), digest.size());
+  out->fingerprint = to_hex(digest.data(), digest.size());
   out->serial = serial_of(*leaf);
   out->not_after = end_of(*leaf);
   return out;

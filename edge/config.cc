@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/text.h"
 #include "edge/config_read.h"
 
 namespace latchkey::edge {
@@ -17,9 +18,7 @@ std::string host_of(std::string_view url) {
   const size_t scheme = url.find("://");
   if (scheme == url.npos) return {};
   url.remove_prefix(scheme + 3);
-  std::string host(url.substr(0, url.find_first_of(":/?")));
-  for (char& c : host) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  return host;
+  return lower(url.substr(0, url.find_first_of(":/?")));
 }
 
 // The keys whose values differ; a list counts as one value.

@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cctype>
 #include <cerrno>
 #include <charconv>
 #include <chrono>
@@ -20,6 +19,8 @@
 #include <thread>
 #include <utility>
 #include <vector>
+
+#include "base/text.h"
 
 namespace {
 
@@ -34,9 +35,8 @@ struct Request {
   size_t body_bytes = 0;
 
   std::string field(std::string_view name) const {
-    const auto same = [](char a, char b) { return std::tolower(a) == std::tolower(b); };
     for (const auto& [key, value] : fields) {
-      if (std::equal(key.begin(), key.end(), name.begin(), name.end(), same)) return value;
+      if (latchkey::same_text(key, name)) return value;
     }
     return {};
   }

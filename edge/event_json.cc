@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/json.h"
+#include "base/text.h"
 #include "edge/steering_json.h"
 
 namespace latchkey::edge {
@@ -73,11 +74,7 @@ std::string event_json(const Event& event, std::string_view id) {
 EventIds::EventIds() {
   std::array<uint8_t, 8> random{};
   RAND_bytes(random.data(), random.size());
-  constexpr std::string_view kDigits = "0123456789abcdef";
-  for (const uint8_t byte : random) {
-    process_ += kDigits[byte >> 4];
-    process_ += kDigits[byte & 15];
-  }
+  process_ = to_hex(random.data(), random.size());
 }
 
 std::string EventIds::next() {

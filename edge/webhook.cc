@@ -10,6 +10,7 @@
 
 #include "base/retry_after.h"
 #include "base/task_set.h"
+#include "base/text.h"
 #include "base/url.h"
 #include "edge/event_json.h"
 
@@ -36,13 +37,7 @@ std::string signature(const std::string& secret, const std::string& text) {
   unsigned size = 0;
   HMAC(EVP_sha256(), secret.data(), secret.size(), reinterpret_cast<const uint8_t*>(text.data()),
        text.size(), mac.data(), &size);
-  constexpr std::string_view kDigits = "0123456789abcdef";
-  std::string hex = "sha256=";
-  for (size_t i = 0; i < size; ++i) {
-    hex += kDigits[mac[i] >> 4];
-    hex += kDigits[mac[i] & 15];
-  }
-  return hex;
+  return "sha256=" + to_hex(mac.data(), size);
 }
 
 enum class Answer { kDelivered, kAgain, kNever };

@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "base/json.h"
+#include "base/text.h"
 #include "base/url.h"
 
 namespace latchkey {
@@ -110,14 +111,6 @@ std::string_view trim(std::string_view text, std::string_view blank = kBlank) {
   const size_t first = text.find_first_not_of(blank);
   if (first == text.npos) return {};
   return text.substr(first, text.find_last_not_of(blank) + 1 - first);
-}
-
-std::string lower(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return out;
 }
 
 bool calls_it_json(std::string_view content_type) {

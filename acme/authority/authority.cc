@@ -6,6 +6,7 @@
 #include "acme/jws.h"
 #include "acme/single_flight.h"
 #include "base/task_set.h"
+#include "base/text.h"
 #include "cache/pem.h"
 
 namespace latchkey::acme {
@@ -20,17 +21,6 @@ constexpr Millis kTryAgain = 5s;          // after a rotation that failed
 constexpr seconds kClockJump = 1h;        // in a look's time: then nothing is deleted
 constexpr seconds kKeepEnded = std::chrono::days(7);  // ended certificates, for who asks about them
 constexpr size_t kMaxNames = 100;
-
-std::string hex(std::string_view bytes) {
-  constexpr char kDigits[] = "0123456789abcdef";
-  std::string out;
-  out.reserve(bytes.size() * 2);
-  for (const char c : bytes) {
-    out += kDigits[static_cast<unsigned char>(c) >> 4];
-    out += kDigits[c & 15];
-  }
-  return out;
-}
 
 }  // namespace
 
@@ -333,7 +323,7 @@ std::vector<Authority::SignerStatus> Authority::signers() const {
         &signer == impl_->signers.root(now) || &signer == impl_->signers.intermediate(now);
     status.subject = signer.issuer.subject;
     status.serial = serial_of(signer.row.certificate);
-    status.sha256 = hex(sha256(signer.row.certificate));
+    status.sha256 = to_hex(sha256(signer.row.certificate));
     status.not_before = signer.row.not_before;
     status.not_after = signer.row.not_after;
     status.replace_at = impl_->signers.due_at(signer);

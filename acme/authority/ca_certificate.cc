@@ -17,18 +17,14 @@
 
 #include <array>
 
+#include "acme/der.h"
 #include "acme/ip_identifier.h"
 #include "base/check.h"
+#include "base/text.h"
 
 namespace latchkey::acme {
 namespace {
 
-constexpr unsigned context(unsigned number) {
-  return CBS_ASN1_CONTEXT_SPECIFIC | number;
-}
-constexpr unsigned constructed(unsigned number) {
-  return context(number) | CBS_ASN1_CONSTRUCTED;
-}
 constexpr std::string_view kServerAuth("\x2b\x06\x01\x05\x05\x07\x03\x01", 8);
 constexpr std::string_view kClientAuth("\x2b\x06\x01\x05\x05\x07\x03\x02", 8);
 constexpr std::string_view kAdOcsp("\x2b\x06\x01\x05\x05\x07\x30\x01", 8);
@@ -39,46 +35,6 @@ constexpr std::string_view kDigitalSignature("\x03\x02\x07\x80", 4);
 constexpr std::string_view kSignAndEncipher("\x03\x02\x05\xa0", 4);
 // RFC 7633: SEQUENCE { 5 }, the TLS extension status_request.
 constexpr std::string_view kStatusRequest("\x30\x03\x02\x01\x05", 5);
-
-// Only a lack of memory makes these calls fail.
-void ok(int result) {
-  CHECK(result == 1);
-}
-
-const uint8_t* bytes_of(std::string_view text) {
-  return reinterpret_cast<const uint8_t*>(text.data());
-}
-
-std::string hex(const uint8_t* bytes, size_t size) {
-  constexpr char kDigits[] = "0123456789abcdef";
-  std::string out;
-  out.reserve(size * 2);
-  for (size_t i = 0; i < size; ++i) {
-    out += kDigits[bytes[i] >> 4];
-    out += kDigits[bytes[i] & 15];
-  }
-  return out;
-}
-
-void add_value(CBB* to, unsigned tag, std::string_view bytes) {
-  CBB element;
-  ok(CBB_add_asn1(to, &element, tag));
-  ok(CBB_add_bytes(&element, bytes_of(bytes), bytes.size()));
-  ok(CBB_flush(to));
-}
-
-// DER built by `fill`, which gets the builder.
-template <typename Fill>
-std::string build(Fill fill) {
-  bssl::ScopedCBB builder;
-  ok(CBB_init(builder.get(), 256));
-  fill(builder.get());
-  uint8_t* bytes = nullptr;
-  size_t size = 0;
-  ok(CBB_finish(builder.get(), &bytes, &size));
-  const bssl::UniquePtr<uint8_t> owner(bytes);
-  return std::string(reinterpret_cast<const char*>(bytes), size);
-}
 
 bssl::UniquePtr<X509_EXTENSION> extension_of(int nid, bool critical, std::string_view der) {
   const bssl::UniquePtr<ASN1_OCTET_STRING> value(ASN1_OCTET_STRING_new());
@@ -115,7 +71,7 @@ void set_random_serial(X509* x509) {
 
 std::string serial_of(const X509* x509) {
   const ASN1_INTEGER* const serial = X509_get0_serialNumber(x509);
-  return hex(ASN1_STRING_get0_data(serial), static_cast<size_t>(ASN1_STRING_length(serial)));
+  return to_hex(ASN1_STRING_get0_data(serial), static_cast<size_t>(ASN1_STRING_length(serial)));
 }
 
 bssl::UniquePtr<ASN1_TIME> time_of(WallTime time) {
@@ -138,7 +94,7 @@ std::string authority_key_identifier(std::string_view key_identifier) {
   return build([&](CBB* out) {
     CBB sequence;
     ok(CBB_add_asn1(out, &sequence, CBS_ASN1_SEQUENCE));
-    add_value(&sequence, context(0), key_identifier);
+    add_value(&sequence, implicit_tag(0), key_identifier);
     ok(CBB_flush(out));
   });
 }
@@ -158,9 +114,9 @@ std::string alternative_names(const std::vector<ServerName>& names) {
     ok(CBB_add_asn1(out, &sequence, CBS_ASN1_SEQUENCE));
     for (const ServerName& name : names) {
       if (name.is_ip()) {
-        add_value(&sequence, context(7), address_octets(name));
+        add_value(&sequence, implicit_tag(7), address_octets(name));
       } else {
-        add_value(&sequence, context(2), name.text());
+        add_value(&sequence, implicit_tag(2), name.text());
       }
     }
     ok(CBB_flush(out));
@@ -172,7 +128,7 @@ void add_url(CBB* to, std::string_view method, const std::string& url) {
   CBB description;
   ok(CBB_add_asn1(to, &description, CBS_ASN1_SEQUENCE));
   add_value(&description, CBS_ASN1_OBJECT, method);
-  add_value(&description, context(6), url);
+  add_value(&description, implicit_tag(6), url);
   ok(CBB_flush(to));
 }
 
@@ -193,9 +149,9 @@ void add_places(X509* x509, const std::string& ocsp_url, const std::string& crl_
                   CBB points, point, name, full_name;
                   ok(CBB_add_asn1(out, &points, CBS_ASN1_SEQUENCE));
                   ok(CBB_add_asn1(&points, &point, CBS_ASN1_SEQUENCE));
-                  ok(CBB_add_asn1(&point, &name, constructed(0)));
-                  ok(CBB_add_asn1(&name, &full_name, constructed(0)));
-                  add_value(&full_name, context(6), crl_url);
+                  ok(CBB_add_asn1(&point, &name, explicit_tag(0)));
+                  ok(CBB_add_asn1(&name, &full_name, explicit_tag(0)));
+                  add_value(&full_name, implicit_tag(6), crl_url);
                   ok(CBB_flush(out));
                 }));
 }

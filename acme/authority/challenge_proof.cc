@@ -6,9 +6,11 @@
 #include <optional>
 #include <string>
 
+#include "acme/der.h"
 #include "acme/ip_identifier.h"
 #include "acme/jws.h"
 #include "acme/problem.h"
+#include "base/text.h"
 
 namespace latchkey::acme {
 namespace {
@@ -16,17 +18,13 @@ namespace {
 constexpr std::string_view kSubjectAltName = "\x55\x1d\x11";  // 2.5.29.17
 constexpr std::string_view kAcmeIdentifier =
     "\x2b\x06\x01\x05\x05\x07\x01\x1f";  // 1.3.6.1.5.5.7.1.31
-constexpr unsigned kVersion = CBS_ASN1_CONTEXT_SPECIFIC | CBS_ASN1_CONSTRUCTED | 0;
-constexpr unsigned kIssuerId = CBS_ASN1_CONTEXT_SPECIFIC | 1;
-constexpr unsigned kSubjectId = CBS_ASN1_CONTEXT_SPECIFIC | 2;
-constexpr unsigned kExtensions = CBS_ASN1_CONTEXT_SPECIFIC | CBS_ASN1_CONSTRUCTED | 3;
-constexpr unsigned kDnsName = CBS_ASN1_CONTEXT_SPECIFIC | 2;
-constexpr unsigned kIpAddress = CBS_ASN1_CONTEXT_SPECIFIC | 7;
+constexpr unsigned kVersion = explicit_tag(0);
+constexpr unsigned kIssuerId = implicit_tag(1);
+constexpr unsigned kSubjectId = implicit_tag(2);
+constexpr unsigned kExtensions = explicit_tag(3);
+constexpr unsigned kDnsName = implicit_tag(2);
+constexpr unsigned kIpAddress = implicit_tag(7);
 constexpr size_t kMaxShownName = 100;  // bytes of a name in a message
-
-std::string_view view(const CBS& bytes) {
-  return {reinterpret_cast<const char*>(CBS_data(&bytes)), CBS_len(&bytes)};
-}
 
 Error malformed(const char* part) {
   return {ErrorCode::kProtocol, std::string("its certificate is malformed: ") + part};
@@ -88,14 +86,6 @@ Result<Wanted> wanted_of(CBS list) {
   return wanted;
 }
 
-std::string lower_case(std::string_view text) {
-  std::string lower(text);
-  for (char& c : lower) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return lower;
-}
-
 Result<> check_names(CBS value, const ServerName& name) {
   CBS list;
   CBS first;
@@ -110,7 +100,7 @@ Result<> check_names(CBS value, const ServerName& name) {
     if (!CBS_get_any_asn1(&list, &first, &tag)) return malformed("its subjectAltName");
     if (count != 0) continue;
     is_ours = name.is_ip() ? tag == kIpAddress && view(first) == address_octets(name)
-                           : tag == kDnsName && lower_case(view(first)) == name.text();
+                           : tag == kDnsName && same_text(view(first), name.text());
     shown = tag == kDnsName ? "\"" + printable(view(first), kMaxShownName) + "\""
                             : "what is no dNSName";
   }
@@ -120,16 +110,6 @@ Result<> check_names(CBS value, const ServerName& name) {
   }
   if (is_ours) return Unit{};
   return Error{ErrorCode::kDenied, "its certificate is for " + shown};
-}
-
-std::string hex(std::string_view bytes) {
-  constexpr std::string_view kDigits = "0123456789abcdef";
-  std::string text;
-  for (const char c : bytes) {
-    text += kDigits[static_cast<uint8_t>(c) >> 4];
-    text += kDigits[static_cast<uint8_t>(c) & 15];
-  }
-  return text;
 }
 
 }  // namespace
@@ -161,8 +141,8 @@ Result<> check_challenge_certificate(std::string_view der, const ServerName& nam
   }
   const std::string expected = sha256(key_authorization);
   if (view(digest) == expected) return Unit{};
-  return Error{ErrorCode::kDenied, "its certificate's acmeIdentifier is " + hex(view(digest)) +
-                                       ", and not this key authorization's, " + hex(expected)};
+  return Error{ErrorCode::kDenied, "its certificate's acmeIdentifier is " + to_hex(view(digest)) +
+                                       ", and not this key authorization's, " + to_hex(expected)};
 }
 
 }  // namespace latchkey::acme

@@ -9,6 +9,7 @@
 
 #include "acme/authority/ca_certificate.h"
 #include "acme/authority/general_names.h"
+#include "acme/der.h"
 #include "acme/ocsp_signature.h"
 
 namespace latchkey::acme {
@@ -22,14 +23,10 @@ constexpr std::string_view kTlsFeature = "\x2b\x06\x01\x05\x05\x07\x01\x18"sv;
 constexpr std::string_view kCommonName = "\x55\x04\x03"sv;
 constexpr uint64_t kStatusRequest = 5;
 constexpr size_t kMaxCsrNames = 100;
-constexpr unsigned kAttributes = CBS_ASN1_CONTEXT_SPECIFIC | CBS_ASN1_CONSTRUCTED | 0;
+constexpr unsigned kAttributes = explicit_tag(0);
 
 ServerProblem bad_csr(const std::string& why) {
   return {400, std::string(problem_type::kBadCsr), "the CSR " + why};
-}
-
-std::string_view view(const CBS& bytes) {
-  return {reinterpret_cast<const char*>(CBS_data(&bytes)), CBS_len(&bytes)};
 }
 
 // A CertificationRequest, its parts where they lie.

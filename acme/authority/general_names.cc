@@ -9,17 +9,15 @@
 
 #include "acme/authority/server_problem.h"
 #include "acme/authority/server_time.h"
+#include "acme/der.h"
+#include "base/text.h"
 
 namespace latchkey::acme {
 namespace {
 
-constexpr unsigned kDnsName = CBS_ASN1_CONTEXT_SPECIFIC | 2;
-constexpr unsigned kIpAddress = CBS_ASN1_CONTEXT_SPECIFIC | 7;
+constexpr unsigned kDnsName = implicit_tag(2);
+constexpr unsigned kIpAddress = implicit_tag(7);
 constexpr size_t kMaxLeafNames = 1000;
-
-std::string_view view(const CBS& bytes) {
-  return {reinterpret_cast<const char*>(CBS_data(&bytes)), CBS_len(&bytes)};
-}
 
 Error refused(std::string why) {
   return {ErrorCode::kInvalid, std::move(why)};
@@ -85,7 +83,7 @@ Result<LeafFacts> read_leaf(std::string_view der) {
   }
   LeafFacts facts;
   const ASN1_INTEGER* const serial = X509_get0_serialNumber(leaf.get());
-  facts.serial = hex_of({reinterpret_cast<const char*>(ASN1_STRING_get0_data(serial)),
+  facts.serial = to_hex({reinterpret_cast<const char*>(ASN1_STRING_get0_data(serial)),
                          static_cast<size_t>(ASN1_STRING_length(serial))});
   uint8_t* spki = nullptr;
   const int size = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(leaf.get()), &spki);

@@ -12,6 +12,7 @@
 #include <openssl/sha.h>
 
 #include "acme/base64url.h"
+#include "acme/der.h"
 #include "acme/jws.h"
 #include "acme/problem.h"
 #include "base/check.h"
@@ -30,17 +31,13 @@ Error refused(std::string why) {
   return {ErrorCode::kInvalid, std::move(why)};
 }
 
-const uint8_t* bytes_of(std::string_view text) {
-  return reinterpret_cast<const uint8_t*>(text.data());
-}
-
 Number number_of(std::string_view bytes) {
   Number number(BN_bin2bn(bytes_of(bytes), bytes.size(), nullptr));
   CHECK(number != nullptr);
   return number;
 }
 
-std::string bytes_of(const BIGNUM* number, size_t size) {
+std::string octets_of(const BIGNUM* number, size_t size) {
   std::string bytes(size, '\0');
   CHECK(BN_bn2bin_padded(reinterpret_cast<uint8_t*>(bytes.data()), bytes.size(), number));
   return bytes;
@@ -190,14 +187,14 @@ Result<JwsKey> JwsKey::from_spki(std::string_view der) {
       CHECK(EC_POINT_get_affine_coordinates_GFp(EC_KEY_get0_group(ec), EC_KEY_get0_public_key(ec),
                                                 x.get(), y.get(), nullptr));
       std::string jwk =
-          canonical_ec(curve, bytes_of(x.get(), curve.size), bytes_of(y.get(), curve.size));
+          canonical_ec(curve, octets_of(x.get(), curve.size), octets_of(y.get(), curve.size));
       return JwsKey(std::move(key), curve.algorithm, std::move(jwk));
     }
   } else if (const RSA* rsa = EVP_PKEY_get0_RSA(key.get())) {
     const BIGNUM* const n = RSA_get0_n(rsa);
     const BIGNUM* const e = RSA_get0_e(rsa);
     if (Result<Unit> sound = check_rsa(n, e); !sound) return std::move(sound).error();
-    std::string jwk = canonical_rsa(bytes_of(e, BN_num_bytes(e)), bytes_of(n, BN_num_bytes(n)));
+    std::string jwk = canonical_rsa(octets_of(e, BN_num_bytes(e)), octets_of(n, BN_num_bytes(n)));
     return JwsKey(std::move(key), "RS256", std::move(jwk));
   }
   return refused("a key that cannot sign requests; P-256, P-384 and RSA can");

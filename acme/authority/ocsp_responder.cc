@@ -7,17 +7,13 @@
 
 #include <cstdio>
 
+#include "acme/der.h"
 #include "base/check.h"
+#include "base/text.h"
 
 namespace latchkey::acme {
 namespace {
 
-constexpr unsigned context(unsigned number) {
-  return CBS_ASN1_CONTEXT_SPECIFIC | number;
-}
-constexpr unsigned constructed(unsigned number) {
-  return context(number) | CBS_ASN1_CONSTRUCTED;
-}
 constexpr std::string_view kSha1("\x2b\x0e\x03\x02\x1a", 5);
 constexpr std::string_view kSha256("\x60\x86\x48\x01\x65\x03\x04\x02\x01", 9);
 constexpr std::string_view kNonce("\x2b\x06\x01\x05\x05\x07\x30\x01\x02", 9);
@@ -25,29 +21,6 @@ constexpr std::string_view kBasic("\x2b\x06\x01\x05\x05\x07\x30\x01\x01", 9);
 constexpr std::string_view kEcdsaWithSha256("\x2a\x86\x48\xce\x3d\x04\x03\x02", 8);
 constexpr size_t kMaxSerial = 20;  // bytes: RFC 5280, 4.1.2.2
 constexpr size_t kMaxNonce = 128;  // RFC 9654 wants 32, some ask for more
-
-void ok(int result) {
-  CHECK(result == 1);
-}
-
-const uint8_t* bytes_of(std::string_view text) {
-  return reinterpret_cast<const uint8_t*>(text.data());
-}
-
-std::string_view view(const CBS& bytes) {
-  return {reinterpret_cast<const char*>(CBS_data(&bytes)), CBS_len(&bytes)};
-}
-
-std::string hex(std::string_view bytes) {
-  constexpr char kDigits[] = "0123456789abcdef";
-  std::string out;
-  out.reserve(bytes.size() * 2);
-  for (const char c : bytes) {
-    out += kDigits[static_cast<unsigned char>(c) >> 4];
-    out += kDigits[c & 15];
-  }
-  return out;
-}
 
 Error malformed(const char* part) {
   return {ErrorCode::kProtocol,
@@ -75,7 +48,7 @@ bool read_question(CBS& list, OcspQuestion& out) {
     out.name_hash = view(name_hash);
     out.key_hash = view(key_hash);
   }
-  out.serial = hex(view(serial));
+  out.serial = to_hex(view(serial));
   return true;
 }
 
@@ -96,17 +69,6 @@ bool read_extensions(CBS& wrapped, std::string& nonce) {
   return true;
 }
 
-void add_value(CBB* to, unsigned tag, std::string_view bytes) {
-  CBB element;
-  ok(CBB_add_asn1(to, &element, tag));
-  ok(CBB_add_bytes(&element, bytes_of(bytes), bytes.size()));
-  ok(CBB_flush(to));
-}
-
-void add_raw(CBB* to, std::string_view der) {
-  ok(CBB_add_bytes(to, bytes_of(der), der.size()));
-}
-
 void add_time(CBB* to, WallTime time) {
   const auto day = std::chrono::floor<std::chrono::days>(time);
   const std::chrono::year_month_day date(day);
@@ -124,28 +86,20 @@ void add_word(CBB* to, const OcspWord& word, WallTime this_update, WallTime next
   ok(CBB_add_asn1(to, &single, CBS_ASN1_SEQUENCE));
   add_raw(&single, word.cert_id);
   if (word.status == CertStatus::kRevoked) {
-    ok(CBB_add_asn1(&single, &revoked, constructed(1)));
+    ok(CBB_add_asn1(&single, &revoked, explicit_tag(1)));
     add_time(&revoked, word.revoked_at);
     if (word.reason != 0) {
-      ok(CBB_add_asn1(&revoked, &reason, constructed(0)));
+      ok(CBB_add_asn1(&revoked, &reason, explicit_tag(0)));
       add_value(&reason, CBS_ASN1_ENUMERATED, std::string(1, static_cast<char>(word.reason)));
     }
     ok(CBB_flush(&single));
   } else {
-    add_value(&single, context(word.status == CertStatus::kGood ? 0 : 2), "");
+    add_value(&single, implicit_tag(word.status == CertStatus::kGood ? 0 : 2), "");
   }
   add_time(&single, this_update);
-  ok(CBB_add_asn1(&single, &next, constructed(0)));
+  ok(CBB_add_asn1(&single, &next, explicit_tag(0)));
   add_time(&next, next_update);
   ok(CBB_flush(to));
-}
-
-std::string finish(CBB* builder) {
-  uint8_t* bytes = nullptr;
-  size_t size = 0;
-  ok(CBB_finish(builder, &bytes, &size));
-  const bssl::UniquePtr<uint8_t> owner(bytes);
-  return std::string(reinterpret_cast<const char*>(bytes), size);
 }
 
 std::string signature(const PrivateKey& key, std::string_view bytes) {
@@ -170,8 +124,8 @@ Result<OcspRequest> parse_ocsp_request(std::string_view der) {
   int present = 0;
   if (!CBS_get_asn1(&in, &request, CBS_ASN1_SEQUENCE) || CBS_len(&in) != 0 ||
       !CBS_get_asn1(&request, &tbs, CBS_ASN1_SEQUENCE) ||
-      !CBS_get_optional_asn1(&tbs, nullptr, nullptr, constructed(0)) ||  // version
-      !CBS_get_optional_asn1(&tbs, nullptr, nullptr, constructed(1)) ||  // requestorName
+      !CBS_get_optional_asn1(&tbs, nullptr, nullptr, explicit_tag(0)) ||  // version
+      !CBS_get_optional_asn1(&tbs, nullptr, nullptr, explicit_tag(1)) ||  // requestorName
       !CBS_get_asn1(&tbs, &list, CBS_ASN1_SEQUENCE)) {
     return malformed("its envelope");
   }
@@ -183,7 +137,7 @@ Result<OcspRequest> parse_ocsp_request(std::string_view der) {
     out.questions.push_back(std::move(question));
   }
   if (out.questions.empty()) return malformed("its empty list of questions");
-  if (!CBS_get_optional_asn1(&tbs, &wrapped, &present, constructed(2)) ||
+  if (!CBS_get_optional_asn1(&tbs, &wrapped, &present, explicit_tag(2)) ||
       (present != 0 && !read_extensions(wrapped, out.nonce))) {
     return malformed("an extension");
   }
@@ -197,13 +151,13 @@ std::string make_ocsp_response(const Issuer& issuer, const std::vector<OcspWord>
   ok(CBB_init(data.get(), 512));
   CBB tbs, by_key, list, extensions, all;
   ok(CBB_add_asn1(data.get(), &tbs, CBS_ASN1_SEQUENCE));
-  ok(CBB_add_asn1(&tbs, &by_key, constructed(2)));
+  ok(CBB_add_asn1(&tbs, &by_key, explicit_tag(2)));
   add_value(&by_key, CBS_ASN1_OCTETSTRING, key_hash(issuer.key, false));
   add_time(&tbs, this_update);
   ok(CBB_add_asn1(&tbs, &list, CBS_ASN1_SEQUENCE));
   for (const OcspWord& word : words) add_word(&list, word, this_update, next_update);
   if (!nonce.empty()) {
-    ok(CBB_add_asn1(&tbs, &extensions, constructed(1)));
+    ok(CBB_add_asn1(&tbs, &extensions, explicit_tag(1)));
     ok(CBB_add_asn1(&extensions, &all, CBS_ASN1_SEQUENCE));
     add_raw(&all, nonce);
   }
@@ -226,7 +180,7 @@ std::string make_ocsp_response(const Issuer& issuer, const std::vector<OcspWord>
   CBB response, wrapped, typed;
   ok(CBB_add_asn1(whole.get(), &response, CBS_ASN1_SEQUENCE));
   add_value(&response, CBS_ASN1_ENUMERATED, std::string(1, '\0'));
-  ok(CBB_add_asn1(&response, &wrapped, constructed(0)));
+  ok(CBB_add_asn1(&response, &wrapped, explicit_tag(0)));
   ok(CBB_add_asn1(&wrapped, &typed, CBS_ASN1_SEQUENCE));
   add_value(&typed, CBS_ASN1_OBJECT, kBasic);
   add_value(&typed, CBS_ASN1_OCTETSTRING, basic_response);

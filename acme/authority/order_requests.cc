@@ -4,6 +4,7 @@
 
 #include "acme/authority/csr_reader.h"
 #include "acme/authority/server_time.h"
+#include "base/text.h"
 
 namespace latchkey::acme {
 namespace {
@@ -20,7 +21,7 @@ std::string make_id(WallTime now) {
   for (auto byte = time.rbegin(); byte != time.rend(); ++byte, seconds >>= 8) {
     *byte = static_cast<char>(seconds & 255);
   }
-  return hex_of(time) + random_hex(kRandom);
+  return to_hex(time) + random_hex(kRandom);
 }
 
 ServerProblem bad_csr(std::string detail) {

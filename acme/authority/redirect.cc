@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "acme/problem.h"
+#include "base/text.h"
 
 namespace latchkey::acme {
 namespace {
@@ -23,14 +24,6 @@ struct Parts {
 Error refused(std::string_view location, const std::string& why) {
   return {ErrorCode::kProtocol,
           "a redirect to \"" + printable(location, kMaxShown) + "\" is not followed: " + why};
-}
-
-std::string lower_case(std::string_view text) {
-  std::string lower(text);
-  for (char& c : lower) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return lower;
 }
 
 // "http" of "http://a/"; "" where there is no scheme.
@@ -59,7 +52,7 @@ std::optional<Parts> resolve(std::string_view from, std::string_view location) {
   if (!scheme.empty()) {
     const std::string_view behind = location.substr(scheme.size() + 1);
     if (!behind.starts_with("//")) return std::nullopt;
-    return with_authority(lower_case(scheme), behind);
+    return with_authority(lower(scheme), behind);
   }
   Parts base = parts_of(from);
   if (location.starts_with("//")) return with_authority(base.scheme, location);

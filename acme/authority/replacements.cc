@@ -5,6 +5,7 @@
 #include "acme/authority/general_names.h"
 #include "acme/authority/server_time.h"
 #include "acme/base64url.h"
+#include "base/text.h"
 
 namespace latchkey::acme {
 namespace {
@@ -31,7 +32,7 @@ std::optional<CertificateId> parse_id(std::string_view id) {
   // DER's zero byte in front of a set bit is not part of the number.
   const std::string_view number =
       std::string_view(*serial).substr(serial->size() > 1 && serial->front() == 0 ? 1 : 0);
-  return CertificateId{*std::move(key_identifier), hex_of(number)};
+  return CertificateId{*std::move(key_identifier), to_hex(number)};
 }
 
 }  // namespace

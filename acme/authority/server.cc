@@ -1,7 +1,5 @@
 #include "acme/authority/server.h"
 
-#include <algorithm>
-#include <cctype>
 #include <utility>
 
 #include "acme/authority/account_requests.h"
@@ -12,6 +10,7 @@
 #include "acme/authority/replacements.h"
 #include "acme/authority/server_context.h"
 #include "acme/authority/server_nonces.h"
+#include "base/text.h"
 
 namespace latchkey::acme {
 namespace {
@@ -29,13 +28,9 @@ std::string_view header_of(const HttpRequest& request, std::string_view name) {
 
 // RFC 8555, 6.2; parameters are not looked at.
 bool is_jose(std::string_view content_type) {
-  constexpr std::string_view kJose = "application/jose+json";
   std::string_view type = content_type.substr(0, content_type.find(';'));
   while (!type.empty() && type.back() == ' ') type.remove_suffix(1);
-  return type.size() == kJose.size() &&
-         std::equal(type.begin(), type.end(), kJose.begin(), [](char a, char b) {
-           return std::tolower(static_cast<unsigned char>(a)) == b;
-         });
+  return same_text(type, "application/jose+json");
 }
 
 bool is_plain(Kind kind) {  // read by GET

@@ -5,6 +5,7 @@
 #include <ctime>
 
 #include "acme/base64url.h"
+#include "base/text.h"
 
 namespace latchkey::acme {
 namespace {
@@ -35,19 +36,8 @@ std::optional<WallTime> time_in(const JsonValue& object, std::string_view key) {
   return WallTime(std::chrono::seconds(static_cast<int64_t>(value->number)));
 }
 
-std::string hex_of(std::string_view bytes) {
-  constexpr std::string_view kDigits = "0123456789abcdef";
-  std::string text;
-  text.reserve(2 * bytes.size());
-  for (const char byte : bytes) {
-    text += kDigits[static_cast<unsigned char>(byte) >> 4];
-    text += kDigits[static_cast<unsigned char>(byte) & 15];
-  }
-  return text;
-}
-
 std::string random_hex(size_t bytes) {
-  return hex_of(random_bytes(bytes));
+  return to_hex(random_bytes(bytes));
 }
 
 std::string random_token() {

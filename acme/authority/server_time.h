@@ -18,7 +18,6 @@ inline int64_t seconds_of(WallTime time) {
 // nullopt: none, or not in the years from 1970 to 9999.
 std::optional<WallTime> time_in(const JsonValue& object, std::string_view key);
 
-std::string hex_of(std::string_view bytes);
 // 2 `bytes` characters of [0-9a-f], of which nobody can guess one.
 std::string random_hex(size_t bytes);
 // base64url, for a token (RFC 8555, 8.1).

@@ -6,18 +6,14 @@
 #include <array>
 #include <cstdint>
 
+#include "base/text.h"
+
 namespace latchkey::edge {
 
 std::string new_request_id() {
   std::array<uint8_t, 16> bytes{};
   RAND_bytes(bytes.data(), bytes.size());  // BoringSSL's does not fail
-  std::string text;
-  text.reserve(2 * bytes.size());
-  for (const uint8_t byte : bytes) {
-    text += "0123456789abcdef"[byte >> 4];
-    text += "0123456789abcdef"[byte & 15];
-  }
-  return text;
+  return to_hex(bytes.data(), bytes.size());
 }
 
 bool is_request_id(std::string_view text) {

@@ -4,6 +4,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/text.h"
+
 namespace latchkey::edge {
 
 // Header fields in their order, names in lower case. All text lies in one string: a message costs
@@ -67,10 +69,6 @@ class HeaderList {
   std::vector<Slot> slots_;
 };
 
-char lower(char c);
-std::string lower(std::string_view text);
-// Equality without regard to the case of ASCII letters.
-bool same_text(std::string_view a, std::string_view b);
 // Without spaces and tabs at either end.
 std::string_view trim(std::string_view text);
 

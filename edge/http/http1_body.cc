@@ -2,19 +2,13 @@
 
 #include <algorithm>
 
+#include "base/text.h"
 #include "edge/http/http1_codec.h"
 
 namespace latchkey::edge {
 namespace {
 
 using Kind = Http1Event::Kind;
-
-int hex_value(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
 
 }  // namespace
 
@@ -67,7 +61,7 @@ bool Http1Body::size_byte(char c) {
     state_ = State::kExtension;
     return true;
   }
-  const int value = hex_value(c);
+  const int value = hex_digit(c);
   if (value < 0 || digits_ >= 15) return false;
   left_ = left_ * 16 + static_cast<uint64_t>(value);
   ++digits_;

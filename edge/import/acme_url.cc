@@ -2,18 +2,10 @@
 
 #include <algorithm>
 
+#include "base/text.h"
+
 namespace latchkey::edge {
 namespace {
-
-char lower(char c) {
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-}
-
-std::string lowered(std::string_view text) {
-  std::string out(text);
-  std::transform(out.begin(), out.end(), out.begin(), lower);
-  return out;
-}
 
 // "https://ca.test:14000/x" -> "https://", "ca.test:14000"; empty when it is no URL.
 struct Origin {
@@ -22,9 +14,9 @@ struct Origin {
   explicit Origin(std::string_view url) {
     const size_t mark = url.find("://");
     if (mark == url.npos) return;
-    scheme = lowered(url.substr(0, mark + 3));
+    scheme = lower(url.substr(0, mark + 3));
     const std::string_view rest = url.substr(mark + 3);
-    authority = lowered(rest.substr(0, rest.find_first_of("/?#")));
+    authority = lower(rest.substr(0, rest.find_first_of("/?#")));
   }
   std::string host() const {
     const size_t colon = authority.rfind(':');
@@ -78,8 +70,7 @@ std::string directory_from_caddy_key(std::string_view key, std::string_view url)
 bool same_directory(std::string_view a, std::string_view b) {
   while (a.ends_with('/')) a.remove_suffix(1);
   while (b.ends_with('/')) b.remove_suffix(1);
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
-                    [](char x, char y) { return lower(x) == lower(y); });
+  return same_text(a, b);
 }
 
 }  // namespace latchkey::edge

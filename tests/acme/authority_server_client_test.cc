@@ -2,6 +2,7 @@
 
 #include "acme/issuer.h"
 #include "acme/renewal_info.h"
+#include "base/text.h"
 #include "tests/acme/authority_server_fixture.h"
 #include "tests/acme/fake_prover.h"
 #include "tests/support/fake_store.h"
@@ -23,9 +24,7 @@ class InProcess final : public HttpClient {
   Task<HttpReply> send(HttpRequest request) override {
     ++requests;
     co_await sleep(clock_, Millis(1));
-    for (auto& [name, value] : request.headers) {
-      for (char& c : name) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-    }
+    for (auto& [name, value] : request.headers) name = lower(name);
     const std::string client = "192.0.2.1";
     HttpReply reply = co_await server_->handle(std::move(request), client);
     statuses.push_back(reply.status);

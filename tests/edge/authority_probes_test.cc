@@ -7,7 +7,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <cstdio>
 #include <optional>
 #include <thread>
 
@@ -15,6 +14,7 @@
 #include "acme/base64url.h"
 #include "acme/challenges.h"
 #include "acme/jws.h"
+#include "base/text.h"
 #include "tests/support/challenge_dns.h"
 #include "tests/support/challenge_responder.h"
 #include "tests/support/fd.h"
@@ -35,16 +35,6 @@ constexpr const char* kKeyAuthorization = "token-1.thumbprint-1";
 ServerName name(const std::string& text) {
   auto address = ServerName::parse_ip(text);
   return address ? *address : *ServerName::parse(text);
-}
-
-std::string hex(std::string_view bytes) {
-  std::string text;
-  for (const char c : bytes) {
-    char digits[4];
-    std::snprintf(digits, sizeof digits, "%02x", static_cast<uint8_t>(c));
-    text += digits;
-  }
-  return text;
 }
 
 class AuthorityProbesTest : public ::testing::Test {
@@ -130,7 +120,7 @@ TEST_F(AuthorityProbesTest, ATlsServerProvesNamesAndAddresses) {
 // As lego makes them.
 TEST_F(AuthorityProbesTest, ACertificateWhoseKeyMustNotSignIsStillLookedAt) {
   const std::string files = folder_ / "server";
-  const std::string digest = "DER:0420" + hex(acme::sha256(kKeyAuthorization));
+  const std::string digest = "DER:0420" + to_hex(acme::sha256(kKeyAuthorization));
   test::Process::Options made;
   made.args = {"openssl",  "req",
                "-x509",    "-newkey",

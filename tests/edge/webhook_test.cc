@@ -12,6 +12,7 @@
 
 #include "base/curl_http_client.h"
 #include "base/json.h"
+#include "base/text.h"
 #include "tests/policy/fake_http.h"
 #include "tests/support/http_server.h"
 #include "tests/support/manual_clock.h"
@@ -30,13 +31,7 @@ std::string hmac(const std::string& secret, const std::string& text) {
   unsigned size = 0;
   HMAC(EVP_sha256(), secret.data(), secret.size(), reinterpret_cast<const uint8_t*>(text.data()),
        text.size(), mac.data(), &size);
-  std::string hex;
-  for (size_t i = 0; i < size; ++i) {
-    std::array<char, 3> digits{};
-    std::snprintf(digits.data(), digits.size(), "%02x", mac[i]);
-    hex += digits.data();
-  }
-  return hex;
+  return to_hex(mac.data(), size);
 }
 
 Event event_of(std::string_view text, std::string_view kind = event_kind::kObtained) {

@@ -6,9 +6,9 @@
 
 #include <array>
 #include <atomic>
-#include <cstdio>
 
 #include "base/json.h"
+#include "base/text.h"
 #include "tests/support/eventually.h"
 #include "tests/support/site.h"
 
@@ -25,13 +25,7 @@ std::string signature(const std::string& text) {
   unsigned size = 0;
   HMAC(EVP_sha256(), kSecret, std::string_view(kSecret).size(),
        reinterpret_cast<const uint8_t*>(text.data()), text.size(), mac.data(), &size);
-  std::string hex = "sha256=";
-  for (size_t i = 0; i < size; ++i) {
-    std::array<char, 3> digits{};
-    std::snprintf(digits.data(), digits.size(), "%02x", mac[i]);
-    hex += digits.data();
-  }
-  return hex;
+  return "sha256=" + to_hex(mac.data(), size);
 }
 
 std::string webhook(const std::string& url, const std::filesystem::path& secret) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/text.h"
 #include "tests/support/eventually.h"
 #include "tests/support/nginx.h"
 #include "tests/support/openssl_client.h"
@@ -34,7 +35,7 @@ class ExportTest : public ::testing::Test {
                                {"x509", "-in", (dir / "cert.pem").string(), "-noout", "-serial"});
     std::string text = shown.output.substr(shown.output.find('=') + 1);
     text.erase(std::remove(text.begin(), text.end(), '\n'), text.end());
-    std::transform(text.begin(), text.end(), text.begin(), ::tolower);
+    text = lower(text);
     const auto of_certificate = openssl(
         site_.folder.path(), {"x509", "-in", (dir / "cert.pem").string(), "-noout", "-pubkey"});
     const auto of_key =

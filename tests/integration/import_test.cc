@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/text.h"
 #include "tests/support/ask_site.h"
 #include "tests/support/caddy_tree.h"
 #include "tests/support/certbot.h"
@@ -29,8 +30,7 @@ std::string serial_in(const std::filesystem::path& folder, const std::filesystem
   const auto shown = openssl(folder, {"x509", "-in", file.string(), "-noout", "-serial"});
   std::string text = shown.output.substr(shown.output.find('=') + 1);
   text.erase(std::remove(text.begin(), text.end(), '\n'), text.end());
-  std::transform(text.begin(), text.end(), text.begin(), ::tolower);
-  return trimmed(std::move(text));
+  return trimmed(lower(text));
 }
 
 // certbot and Caddy give up when a CA rejects too many nonces in a row.

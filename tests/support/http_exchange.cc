@@ -1,19 +1,10 @@
 #include "tests/support/http_exchange.h"
 
 #include <algorithm>
-#include <cctype>
+
+#include "base/text.h"
 
 namespace latchkey::test {
-namespace {
-
-std::string lower(std::string_view text) {
-  std::string result(text);
-  std::transform(result.begin(), result.end(), result.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return result;
-}
-
-}  // namespace
 
 std::string HttpAnswer::header(std::string_view lower_case_name) const {
   for (const auto& [name, value] : headers) {

@@ -9,11 +9,11 @@
 #include <sys/socket.h>
 
 #include <algorithm>
-#include <cctype>
 #include <cstdlib>
 #include <optional>
 
 #include "base/check.h"
+#include "base/text.h"
 
 namespace latchkey::test {
 namespace {
@@ -24,13 +24,6 @@ constexpr uint64_t kListener = ~0ull;
 constexpr uint64_t kWake = kListener - 1;
 constexpr size_t kSeen = 1000;
 constexpr size_t kEndlessPart = 65536;
-
-std::string lower(std::string_view text) {
-  std::string result(text);
-  std::transform(result.begin(), result.end(), result.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return result;
-}
 
 Request parse_head(std::string_view head) {
   Request request;

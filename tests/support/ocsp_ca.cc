@@ -19,6 +19,7 @@
 #include <ctime>
 
 #include "base/check.h"
+#include "base/text.h"
 
 namespace latchkey::test {
 namespace {
@@ -372,17 +373,11 @@ std::string with_other_serial(std::string_view cert_id) {
 }
 
 std::string serial_of_cert_id(std::string_view cert_id) {
-  static constexpr char kDigits[] = "0123456789abcdef";
   IdParts parts{};
   if (!split(cert_id, parts)) return "";
   std::string serial = text_of(parts.serial);
   if (serial.size() > 1 && serial.front() == '\0') serial.erase(0, 1);
-  std::string hex;
-  for (const char c : serial) {
-    hex += kDigits[static_cast<unsigned char>(c) >> 4];
-    hex += kDigits[c & 15];
-  }
-  return hex;
+  return to_hex(serial);
 }
 
 }  // namespace latchkey::test

@@ -10,10 +10,10 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cctype>
 #include <fstream>
 
 #include "base/check.h"
+#include "base/text.h"
 #include "tests/support/eventually.h"
 #include "tests/support/fd.h"
 
@@ -29,13 +29,11 @@ std::vector<std::string> environment(
   std::vector<std::string> result;
   for (char** entry = environ; *entry != nullptr; ++entry) {
     const std::string_view text(*entry);
-    std::string name(text.substr(0, text.find('=')));
+    const std::string_view name = text.substr(0, text.find('='));
     const bool replaced = std::any_of(additions.begin(), additions.end(),
                                       [&](const auto& one) { return one.first == name; });
     if (replaced) continue;
-    std::transform(name.begin(), name.end(), name.begin(),
-                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-    if (!name.ends_with("_proxy")) result.emplace_back(text);
+    if (!lower(name).ends_with("_proxy")) result.emplace_back(text);
   }
   for (const auto& [name, value] : additions) result.push_back(name + "=" + value);
   return result;

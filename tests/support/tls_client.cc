@@ -10,11 +10,10 @@
 #include <openssl/x509v3.h>
 #include <sys/socket.h>
 
-#include <algorithm>
-#include <cctype>
 #include <iterator>
 
 #include "base/check.h"
+#include "base/text.h"
 #include "tests/support/eventually.h"
 
 namespace latchkey::test {
@@ -44,10 +43,7 @@ std::string serial_of(const X509* certificate) {
   const bssl::UniquePtr<BIGNUM> number(
       ASN1_INTEGER_to_BN(X509_get0_serialNumber(certificate), nullptr));
   const bssl::UniquePtr<char> hex(BN_bn2hex(number.get()));
-  std::string text(hex.get());
-  std::transform(text.begin(), text.end(), text.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return text;
+  return lower(hex.get());
 }
 
 std::chrono::seconds left_of(const X509* certificate) {
