@@ -31,7 +31,7 @@ Result<Tail> handshakes(Lab& lab, Demand& demand, const std::string& name, size_
                                    "--timeout",
                                    "1",
                                    "--duration",
-                                   lab.options().quick ? "1" : "2.5"};
+                                   lab.options().quick ? "1" : "2"};
   if (new_names > 0) {
     call.insert(call.end(), {"--flood-count", std::to_string(new_names), "--flood-sni",
                              "%s" + std::string(kNewNames)});
@@ -115,7 +115,7 @@ std::vector<Row> measure_waiting_names(Lab& lab) {
             Target{1.2, "", false},
             note};
   Row whole{"cached_p99",
-            "cached names' p99 beside 200 new names that wait, 2.5 s",
+            "cached names' p99 beside 200 new names that wait, 2 s",
             unit,
             {},
             Target{1.1, "", false},

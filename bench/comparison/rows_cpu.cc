@@ -105,8 +105,8 @@ Result<Sample> measure(Lab& lab, const CpuRow& row, const std::string& server) {
   if (!peer) return peer.error();
   std::vector<std::string> arguments = row.arguments;
   const bool quick = lab.options().quick;
-  arguments.insert(arguments.end(), {"--sni", stored_name(0), "--duration", quick ? "0.2" : "0.8",
-                                     "--warmup", quick ? "0.1" : "0.2"});
+  arguments.insert(arguments.end(), {"--sni", stored_name(0), "--duration", quick ? "0.2" : "0.5",
+                                     "--warmup", quick ? "0.1" : "0.15"});
   const auto measured = lab.load(**peer, std::move(arguments));
   if (!measured) return measured.error();
   return Sample{measured->server_cpu_us_per_operation(), measured->rate()};

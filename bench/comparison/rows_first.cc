@@ -10,7 +10,7 @@
 namespace latchkey::bench {
 namespace {
 
-constexpr double kPatience = 15;  // seconds that Caddy may take for a row: it limits its own orders
+constexpr double kPatience = 10;  // seconds that Caddy may take for a row: it limits its own orders
 constexpr int kWarmUps = 2;
 constexpr std::chrono::milliseconds kPause{50};  // before those come again that were refused
 
@@ -28,7 +28,7 @@ Result<Series> in_a_row(Demand& demand, int names, const std::function<Result<>(
   const Timer timer;
   for (int i = 0; i < names; ++i) {
     if (demand.peer().server() != "latchkey" && timer.seconds() > kPatience) {
-      out.note = std::to_string(i) + " of " + std::to_string(names) + ", within 15 s";
+      out.note = std::to_string(i) + " of " + std::to_string(names) + ", within 10 s";
       break;
     }
     if (auto done = between(); !done) return done.error();
@@ -138,7 +138,7 @@ std::vector<Row> measure_first(Lab& lab) {
 
 std::vector<Row> measure_new(Lab& lab) {
   const auto row = [](const char* id, const char* title, double limit) {
-    return Row{id, title, "s", {}, Target{limit, "", false}, "Caddy is given 15 s"};
+    return Row{id, title, "s", {}, Target{limit, "", false}, "Caddy is given 10 s"};
   };
   std::vector<Row> out;
   const auto measure = [&](Row planned, size_t names) {

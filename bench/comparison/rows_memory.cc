@@ -14,11 +14,11 @@ Result<Sample> measure_idle(Lab& lab, const std::string& server) {
   if (!peer) return peer.error();
   const auto measured =
       lab.load(**peer, {"idle", "--sni", stored_name(0), "--alpn", "http/1.1", "--count",
-                        lab.options().quick ? "500" : "2500", "--settle", "0.5"});
+                        lab.options().quick ? "200" : "2500", "--settle", "0.5"});
   if (!measured) return measured.error();
-  const auto fact = measured->facts.find("memory_per_connection_bytes");
+  const auto fact = measured->facts.find("memory_per_connection");
   if (fact == measured->facts.end()) {
-    return Error{ErrorCode::kProtocol, "latchkey-bench idle told no memory_per_connection_bytes"};
+    return Error{ErrorCode::kProtocol, "latchkey-bench idle told no memory_per_connection"};
   }
   return Sample{fact->second / kKib};
 }

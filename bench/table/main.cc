@@ -29,7 +29,7 @@ std::string milliseconds(const Histogram* latency, double q) {
 // What only this scenario has, and what went wrong.
 std::string remarks(const Measurement& measurement) {
   std::string out;
-  const auto memory = measurement.facts.find("memory_per_connection_bytes");
+  const auto memory = measurement.facts.find("memory_per_connection");
   if (memory != measurement.facts.end()) {
     char text[64];
     std::snprintf(text, sizeof text, "%.1f KiB a connection", memory->second / 1024);

@@ -52,25 +52,28 @@ TEST(CompareTurnsTest, ServersTakeTurnsAndAFailureLeavesANote) {
   EXPECT_EQ(cells[1].note, "b is gone");
 }
 
-TEST(CompareProgramTest, AQuickRunOfARowHasAllItsCells) {
+TEST(CompareProgramTest, AQuickRunOfTwoRowsHasAllTheirCells) {
   const test::TempFolder folder;
   test::Process::Options program;
-  program.args = {LATCHKEY_BENCH_COMPARE, "--quick", "--rows",           "handshake_full", "--json",
-                  folder / "out.json",    "--html",  folder / "out.html"};
+  program.args = {
+      LATCHKEY_BENCH_COMPARE, "--quick", "--rows",           "handshake_full,idle_memory", "--json",
+      folder / "out.json",    "--html",  folder / "out.html"};
   program.output = folder / "output";
   const test::ProgramEnded ended = test::run_to_end(std::move(program), Millis(60'000));
   EXPECT_EQ(ended.code, 0) << ended.output;
   const auto comparison = parse_comparison(test::read_text(folder / "out.json"));
   ASSERT_TRUE(comparison) << comparison.error().message << "\n" << ended.output;
-  ASSERT_EQ(comparison->rows.size(), 1u);
-  const Row& row = comparison->rows.front();
-  EXPECT_EQ(row.id, "handshake_full");
-  for (const std::string& server : Peer::servers()) {
-    const Cell* cell = row.cell(server);
-    ASSERT_NE(cell, nullptr) << server;
-    if (!Peer::version(server)) continue;  // its package is not there
-    ASSERT_EQ(cell->samples.size(), 1u) << server << ": " << cell->note;
-    EXPECT_GT(cell->median(), 0) << server;
+  ASSERT_EQ(comparison->rows.size(), 2u);
+  EXPECT_EQ(comparison->rows[0].id, "handshake_full");
+  EXPECT_EQ(comparison->rows[1].id, "idle_memory");
+  for (const Row& row : comparison->rows) {
+    for (const std::string& server : Peer::servers()) {
+      const Cell* cell = row.cell(server);
+      ASSERT_NE(cell, nullptr) << server;
+      if (!Peer::version(server)) continue;  // its package is not there
+      ASSERT_EQ(cell->samples.size(), 1u) << row.id << ", " << server << ": " << cell->note;
+      EXPECT_GT(cell->median(), 0) << row.id << ", " << server;
+    }
   }
   EXPECT_FALSE(comparison->versions.empty());
   EXPECT_NE(test::read_text(folder / "out.html").find("full TLS 1.3 handshake"), std::string::npos);
