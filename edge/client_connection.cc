@@ -12,7 +12,7 @@ ClientConnection::ClientConnection(const Context& context, int fd, std::string p
       place_in_(context.shared.connections),
       peer_(std::move(peer)),
       clients_(context.tls->clients()),
-      tls_(context.loop, context.clock, fd, *context.tls, *this, context.gather) {
+      tls_(context.loop, fd, *context.tls, *this, context.ahead, context.gather) {
   context_.shared.counts.accepted.add();
   tls_.set_events(this);
   deadline_ = context_.clock.after(context_.shared.hello_timeout, [this] {

@@ -31,6 +31,7 @@ class ClientConnection final : private HelloHandler, private Parked, private Tra
     Parking& parking;                                 // Slot::kMain's
     Parking& rsa_parking;                             // Slot::kRsa's; the same bounds
     const std::shared_ptr<const Fallback>& fallback;  // the newest; null inside: there is none
+    ReadAhead& ahead;
     SendGather& gather;
     // Starts HTTP on an established connection.
     std::function<std::unique_ptr<HttpSession>(Transport&, ClientConnection&)> start_http;

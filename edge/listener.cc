@@ -146,30 +146,22 @@ Result<int> open_listener(ListenAddress& address) {
 }
 
 Listener::Listener(uv_loop_t& loop, Clock& clock, Log& log, int fd, Callbacks callbacks)
-    : clock_(clock), log_(log), fd_(fd), callbacks_(std::move(callbacks)) {
-  CHECK(uv_poll_init_socket(&loop, poll_.get(), fd) == 0);
-  poll_->data = this;
-  listen();
+    : clock_(clock), log_(log), fd_(fd), callbacks_(std::move(callbacks)), watch_(loop, fd, *this) {
+  tune_connection(fd);  // Linux hands these options on to what is accepted
+  watch_.want(SocketWatch::kReadable);
 }
 
 Listener::~Listener() {
-  poll_.reset();
+  watch_.remove();  // a successor may hold the socket, too
   ::close(fd_);
 }
 
-void Listener::listen() {
-  CHECK(uv_poll_start(poll_.get(), UV_READABLE, [](uv_poll_t* poll, int status, int) {
-          auto* self = static_cast<Listener*>(poll->data);
-          status < 0 ? self->pause() : self->on_ready();  // libuv has stopped a poll with an error
-        }) == 0);
-}
-
 void Listener::pause() {
-  uv_poll_stop(poll_.get());
-  resume_ = clock_.after(kPause, [this] { listen(); });
+  watch_.want(0);
+  resume_ = clock_.after(kPause, [this] { watch_.want(SocketWatch::kReadable); });
 }
 
-void Listener::on_ready() {
+void Listener::on_socket(uint8_t /*ready*/) {
   for (int i = 0; i < kAcceptsPerTurn; ++i) {
     if (!callbacks_.room()) {
       pause();
@@ -180,11 +172,11 @@ void Listener::on_ready() {
     const int fd =
         ::accept4(fd_, reinterpret_cast<sockaddr*>(&from), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0) {
-      tune_connection(fd);
       callbacks_.on_connection(fd, address_text(from));
       continue;
     }
-    if (errno == EAGAIN || errno == EWOULDBLOCK) return;
+    if (errno == EAGAIN || errno == EWOULDBLOCK) return watch_.dry();
+    if (errno == EINVAL) return pause();  // somebody has shut the socket down
     if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
       if (clock_.now() >= complaint_at_) {
         complaint_at_ = clock_.now() + kComplaints;

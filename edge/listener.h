@@ -7,8 +7,8 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/poller.h"
 #include "base/result.h"
-#include "base/uv.h"
 
 namespace latchkey::edge {
 
@@ -34,7 +34,7 @@ Result<int> open_listener(ListenAddress& address);
 
 // Accepts on one such socket. Out of descriptors, or told that there is no room, it pauses instead
 // of spinning. Worker thread.
-class Listener {
+class Listener : private SocketWatch::Owner {
  public:
   struct Callbacks {
     std::function<bool()> room;                                   // may another one come in?
@@ -43,19 +43,18 @@ class Listener {
 
   // Takes the descriptor.
   Listener(uv_loop_t& loop, Clock& clock, Log& log, int fd, Callbacks callbacks);
-  ~Listener();
+  virtual ~Listener();
   Listener(const Listener&) = delete;
 
  private:
-  void listen();
   void pause();
-  void on_ready();
+  void on_socket(uint8_t ready) override;
 
   Clock& clock_;
   Log& log_;
   const int fd_;
   const Callbacks callbacks_;
-  UvPtr<uv_poll_t> poll_{new uv_poll_t};
+  SocketWatch watch_;
   Alarm resume_;
   TimePoint complaint_at_ = TimePoint::min();  // the next one of no descriptors
 };

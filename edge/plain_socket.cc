@@ -29,41 +29,25 @@ socklen_t fill(Address& to, const std::string& address, uint16_t port) {
 
 }  // namespace
 
-PlainSocket::PlainSocket(uv_loop_t& loop, int fd) : fd_(fd) {
-  CHECK(uv_poll_init_socket(&loop, poll_.get(), fd) == 0);
-  poll_->data = this;
-}
+PlainSocket::PlainSocket(uv_loop_t& loop, int fd) : fd_(fd), watch_(loop, fd, *this) {}
 
 PlainSocket::~PlainSocket() {
-  poll_.reset();
   ::close(fd_);
 }
 
 void PlainSocket::want(bool read, bool write) {
-  const int events = (read ? UV_READABLE : 0) | (write ? UV_WRITABLE : 0);
-  if (events == polled_) return;
-  polled_ = events;
-  if (events == 0) {
-    uv_poll_stop(poll_.get());
-    return;
+  watch_.want(static_cast<uint8_t>((read ? SocketWatch::kReadable : 0) |
+                                   (write ? SocketWatch::kWritable : 0)));
+}
+
+void PlainSocket::on_socket(uint8_t ready) {
+  if (events_ == nullptr) return;
+  if ((ready & SocketWatch::kWritable) != 0) {
+    // One event a turn: it may destroy the socket, and the other comes again by itself.
+    events_->on_writable();
+  } else if ((ready & SocketWatch::kReadable) != 0) {
+    events_->on_readable();
   }
-  uv_poll_start(poll_.get(), events, [](uv_poll_t* poll, int status, int ready) {
-    auto* self = static_cast<PlainSocket*>(poll->data);
-    if (status < 0) {
-      // The socket has an error, and libuv has stopped the poll. It is ready for what was wanted:
-      // what had arrived before is still to be read, then read() or write() says how it broke.
-      ready = std::exchange(self->polled_, 0);
-      if (self->events_ != nullptr)
-        self->want((ready & UV_READABLE) != 0, (ready & UV_WRITABLE) != 0);
-    }
-    if (self->events_ == nullptr) return;
-    if ((ready & UV_WRITABLE) != 0) {
-      // One event a turn: it may destroy the socket, and the other comes again by itself.
-      self->events_->on_writable();
-    } else if ((ready & UV_READABLE) != 0) {
-      self->events_->on_readable();
-    }
-  });
 }
 
 Transport::Moved PlainSocket::failed(const char* doing) {
@@ -77,8 +61,12 @@ Transport::Moved PlainSocket::read(std::span<char> into) {
   do {
     n = ::recv(fd_, into.data(), into.size(), 0);
   } while (n < 0 && errno == EINTR);
-  if (n < 0) return failed("read");
+  if (n < 0) {
+    if (errno == EAGAIN || errno == EWOULDBLOCK) watch_.dry();
+    return failed("read");
+  }
   if (n == 0) return {Io::kEnd, 0};
+  if (static_cast<size_t>(n) < into.size()) watch_.short_read();
   return {Io::kDone, static_cast<size_t>(n)};
 }
 
@@ -88,7 +76,11 @@ Transport::Moved PlainSocket::write(std::string_view bytes) {
   do {
     n = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
   } while (n < 0 && errno == EINTR);
-  if (n < 0) return failed("write");
+  if (n < 0) {
+    if (errno == EAGAIN || errno == EWOULDBLOCK) watch_.full();
+    return failed("write");
+  }
+  if (static_cast<size_t>(n) < bytes.size()) watch_.full();
   return {Io::kDone, static_cast<size_t>(n)};
 }
 
@@ -116,30 +108,25 @@ Dial::Dial(uv_loop_t& loop, const std::string& address, uint16_t port, Done done
     uv_timer_init(&loop, soon_.get());
     soon_->data = this;
     uv_timer_start(
-        soon_.get(), [](uv_timer_t* t) { static_cast<Dial*>(t->data)->on_poll(0); }, 0, 0);
+        soon_.get(), [](uv_timer_t* t) { static_cast<Dial*>(t->data)->on_socket(0); }, 0, 0);
     return;
   }
-  poll_.reset(new uv_poll_t);
-  CHECK(uv_poll_init_socket(&loop, poll_.get(), fd_) == 0);
-  poll_->data = this;
-  uv_poll_start(poll_.get(), UV_WRITABLE, [](uv_poll_t* poll, int status, int) {
-    static_cast<Dial*>(poll->data)->on_poll(status);
-  });
+  watch_.emplace(loop, fd_, static_cast<SocketWatch::Owner&>(*this), true);
+  watch_->want(SocketWatch::kWritable);
 }
 
 Dial::~Dial() {
-  poll_.reset();
+  watch_.reset();
   if (fd_ >= 0) ::close(fd_);
 }
 
-void Dial::on_poll(int status) {
+void Dial::on_socket(uint8_t /*ready*/) {
   int error = failed_;
   if (error == 0) {
     socklen_t size = sizeof error;
     ::getsockopt(fd_, SOL_SOCKET, SO_ERROR, &error, &size);
-    if (error == 0 && status < 0) error = -status;
   }
-  poll_.reset();
+  watch_.reset();
   soon_.reset();
   if (error != 0) {
     const bool ours = error == EMFILE || error == ENFILE;

@@ -4,8 +4,10 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
+#include "base/poller.h"
 #include "base/result.h"
 #include "base/uv.h"
 #include "edge/transport.h"
@@ -13,13 +15,13 @@
 namespace latchkey::edge {
 
 // TCP without TLS: clients on port 80, upstreams. One loop's thread.
-class PlainSocket final : public Transport {
+class PlainSocket final : public Transport, private SocketWatch::Owner {
  public:
   // Takes the descriptor (connected, non-blocking).
   PlainSocket(uv_loop_t& loop, int fd);
   ~PlainSocket() override;
 
-  void set_events(Events* events) override { events_ = events; }
+  void set_events(Transport::Events* events) override { events_ = events; }
   void want(bool read, bool write) override;
   Moved read(std::span<char> into) override;
   Moved write(std::string_view bytes) override;
@@ -29,27 +31,27 @@ class PlainSocket final : public Transport {
 
  private:
   Moved failed(const char* doing);
+  void on_socket(uint8_t ready) override;
 
   const int fd_;
-  int polled_ = 0;
-  Events* events_ = nullptr;
+  Transport::Events* events_ = nullptr;
   std::string error_;
-  UvPtr<uv_poll_t> poll_{new uv_poll_t};
+  SocketWatch watch_;
 };
 
 // A connection being made to a numeric address. Destroying it gives up.
-class Dial {
+class Dial : private SocketWatch::Owner {
  public:
   using Done = std::function<void(Result<std::unique_ptr<PlainSocket>>)>;
 
   // Calls `done` once, from the loop; it may destroy this. Errors: kIo; kThrottled: we are out of
   // descriptors. It bounds no time: who dials does.
   Dial(uv_loop_t& loop, const std::string& address, uint16_t port, Done done);
-  ~Dial();
+  virtual ~Dial();
   Dial(const Dial&) = delete;
 
  private:
-  void on_poll(int status);
+  void on_socket(uint8_t ready) override;
   void report(Result<std::unique_ptr<PlainSocket>> result);
 
   uv_loop_t& loop_;
@@ -57,7 +59,7 @@ class Dial {
   Done done_;
   int fd_ = -1;
   int failed_ = 0;  // errno of a dial that failed at once: reported from the loop
-  UvPtr<uv_poll_t> poll_;
+  std::optional<SocketWatch> watch_;
   UvPtr<uv_timer_t> soon_;
 };
 

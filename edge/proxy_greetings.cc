@@ -6,16 +6,16 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <optional>
 #include <utility>
 
-#include "base/check.h"
-#include "base/uv.h"
+#include "base/poller.h"
 #include "edge/proxy_header.h"
 #include "edge/worker_shared.h"
 
 namespace latchkey::edge {
 
-class ProxyGreetings::Greeting {
+class ProxyGreetings::Greeting final : private SocketWatch::Owner {
  public:
   Greeting(ProxyGreetings& owner, int fd, std::string balancer, Then then)
       : owner_(owner),
@@ -23,16 +23,12 @@ class ProxyGreetings::Greeting {
         balancer_(std::move(balancer)),
         then_(std::move(then)),
         place_(owner.connections_) {
-    CHECK(uv_poll_init_socket(&owner.loop_, poll_.get(), fd) == 0);
-    poll_->data = this;
-    CHECK(uv_poll_start(poll_.get(), UV_READABLE, [](uv_poll_t* poll, int status, int) {
-            auto* self = static_cast<Greeting*>(poll->data);
-            status < 0 ? self->fail("the connection broke") : self->on_readable();
-          }) == 0);
+    watch_.emplace(owner.loop_, fd, static_cast<SocketWatch::Owner&>(*this));
+    watch_->want(SocketWatch::kReadable);
     late_ = owner.clock_.after(owner.limit_, [this] { fail("no whole PROXY header in time"); });
   }
   ~Greeting() {
-    poll_.reset();
+    watch_.reset();
     if (fd_ >= 0) ::close(fd_);
   }
   Greeting(const Greeting&) = delete;
@@ -42,10 +38,11 @@ class ProxyGreetings::Greeting {
 
  private:
   // What follows the header is the client's: it stays in the socket.
-  void on_readable() {
+  void on_socket(uint8_t /*ready*/) override {
     std::array<char, kMaxProxyHeader> bytes;
     const ssize_t size = ::recv(fd_, bytes.data(), bytes.size() - seen_.size(), MSG_PEEK);
-    if (size < 0 && (errno == EAGAIN || errno == EINTR)) return;
+    if (size < 0 && errno == EAGAIN) return watch_->dry();
+    if (size < 0 && errno == EINTR) return;
     if (size < 0) return fail(std::strerror(errno));
     if (size == 0) return fail("the connection was closed before the PROXY header");
     const size_t before = seen_.size();
@@ -64,7 +61,7 @@ class ProxyGreetings::Greeting {
     pass_on(header.source.empty() ? balancer_ : header.source);
   }
   void pass_on(std::string client) {
-    poll_.reset();
+    watch_.reset();
     const Then then = std::move(then_);
     const int fd = std::exchange(fd_, -1);
     const std::unique_ptr<Greeting> self = std::move(*at);
@@ -78,7 +75,7 @@ class ProxyGreetings::Greeting {
   const std::string balancer_;
   Then then_;
   const ConnectionPlace place_;
-  UvPtr<uv_poll_t> poll_{new uv_poll_t};
+  std::optional<SocketWatch> watch_;
   std::string seen_;  // of the header, if it came in pieces: kMaxProxyHeader
   Alarm late_;
 };

@@ -5,12 +5,7 @@
 
 namespace latchkey::edge {
 
-SendGather::SendGather(uv_loop_t& loop) {
-  uv_prepare_init(&loop, before_wait_.get());
-  before_wait_->data = this;
-  uv_prepare_start(before_wait_.get(),
-                   [](uv_prepare_t* handle) { static_cast<SendGather*>(handle->data)->flush(); });
-}
+SendGather::SendGather(uv_loop_t& loop) : turn_end_(loop, [this] { flush(); }) {}
 
 void SendGather::append(Owner& owner, std::string_view bytes) {
   if (owner_ != &owner || used_ + bytes.size() > kCapacity) flush();

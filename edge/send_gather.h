@@ -5,7 +5,7 @@
 #include <string_view>
 #include <vector>
 
-#include "base/uv.h"
+#include "base/poller.h"
 
 namespace latchkey::edge {
 
@@ -39,7 +39,7 @@ class SendGather {
   std::vector<char> buffer_ = std::vector<char>(kCapacity);
   size_t used_ = 0;
   Owner* owner_ = nullptr;
-  UvPtr<uv_prepare_t> before_wait_{new uv_prepare_t};
+  Poller::TurnEnd turn_end_;
 };
 
 }  // namespace latchkey::edge

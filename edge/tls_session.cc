@@ -52,11 +52,13 @@ const bio_method_st* TlsSession::bio_method() {
   return method;
 }
 
-TlsSession::TlsSession(uv_loop_t& loop, Clock& clock, int fd, const TlsContext& context,
-                       HelloHandler& handler, SendGather& gather)
-    : clock_(clock), fd_(fd), gather_(gather), ssl_(context.make_ssl(handler)) {
-  CHECK(uv_poll_init_socket(&loop, poll_.get(), fd) == 0);
-  poll_->data = this;
+TlsSession::TlsSession(uv_loop_t& loop, int fd, const TlsContext& context, HelloHandler& handler,
+                       ReadAhead& ahead, SendGather& gather)
+    : fd_(fd),
+      ahead_(ahead),
+      gather_(gather),
+      watch_(loop, fd, *this),
+      ssl_(context.make_ssl(handler)) {
   BIO* bio = BIO_new(bio_method());
   CHECK(bio != nullptr);
   BIO_set_data(bio, this);
@@ -65,8 +67,8 @@ TlsSession::TlsSession(uv_loop_t& loop, Clock& clock, int fd, const TlsContext& 
 
 TlsSession::~TlsSession() {
   gather_.flush_if_owned_by(*this);
+  ahead_.forget(*this);
   SSL_free(ssl_);
-  poll_.reset();
   ::close(fd_);
 }
 
@@ -120,25 +122,20 @@ TlsSession::Step TlsSession::handshake() {
 
 void TlsSession::watch_hangup(std::function<void()> gone) {
   hangup_ = std::move(gone);
-  update_poll();
+  update_watch();
 }
 
 void TlsSession::want(bool read, bool write) {
   want_read_ = read;
   want_write_ = write;
   come_again_if_hidden();
-  update_poll();
+  update_watch();
 }
 
-// What lies inside BoringSSL, and what is broken, the descriptor does not show.
+// What lies in our buffers and inside BoringSSL, and what is broken, the descriptor does not show.
 void TlsSession::come_again_if_hidden() {
-  const bool hidden =
-      (want_read_ && (broken_ || SSL_pending(ssl_) > 0)) || (want_write_ && broken_);
-  if (!hidden || again_ != nullptr) return;
-  again_ = clock_.after(Millis(0), [this] {
-    again_.reset();
-    deliver(want_read_, want_write_ && broken_);
-  });
+  const bool readable = want_read_ && (broken_ || unread() > 0 || SSL_pending(ssl_) > 0);
+  watch_.nudge(readable || (want_write_ && broken_));
 }
 
 Transport::Moved TlsSession::read(std::span<char> into) {
@@ -189,19 +186,50 @@ size_t TlsSession::unsent() const {
   return broken_ ? 0 : unsent_.size() - unsent_from_ + gather_.gathered_for(*this);
 }
 
+std::string_view TlsSession::unread(size_t limit) {
+  if (unread_.empty()) return ahead_.take(*this, limit);
+  const std::string_view out = std::string_view(unread_).substr(unread_from_, limit);
+  unread_from_ += out.size();
+  return out;
+}
+
+size_t TlsSession::unread() const {
+  return unread_.size() - unread_from_ + ahead_.left_for(*this);
+}
+
+void TlsSession::keep_read(std::string_view bytes) {
+  unread_ = bytes;
+  unread_from_ = 0;
+}
+
 int TlsSession::bio_read(char* into, int size) {
-  for (;;) {
-    const ssize_t n = ::recv(fd_, into, static_cast<size_t>(size), 0);
-    if (n > 0) return static_cast<int>(n);
-    if (n == 0) {
-      ended_ = true;
+  if (unread() == 0) {
+    if (!unread_.empty()) {
+      std::string().swap(unread_);  // who has read all keeps no buffer
+      unread_from_ = 0;
+    }
+    if (!watch_.readable()) return -1;
+    char* const room = ahead_.room(*this);
+    ssize_t n;
+    do {
+      n = ::recv(fd_, room, ReadAhead::kCapacity, 0);
+    } while (n < 0 && errno == EINTR);
+    if (n <= 0) {
+      ahead_.forget(*this);
+      if (n == 0) return 0;
+      if (errno == EAGAIN || errno == EWOULDBLOCK) {
+        watch_.dry();
+        return -1;
+      }
+      fail(std::strerror(errno));
       return 0;
     }
-    if (errno == EINTR) continue;
-    if (errno == EAGAIN || errno == EWOULDBLOCK) return -1;
-    fail(std::strerror(errno));
-    return 0;
+    ahead_.filled(static_cast<size_t>(n));
+    if (static_cast<size_t>(n) < ReadAhead::kCapacity) watch_.short_read();
   }
+  const std::string_view bytes = unread(static_cast<size_t>(size));
+  std::memcpy(into, bytes.data(), bytes.size());
+  return static_cast<int>(bytes.size());
 }
 
 int TlsSession::bio_write(const char* bytes, int size) {
@@ -220,40 +248,41 @@ void TlsSession::send_gathered(std::string_view bytes) {
     unsent_ += bytes;
     return;
   }
-  while (!bytes.empty() && !broken_) {
-    const ssize_t n = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
-    if (n >= 0) {
-      bytes.remove_prefix(static_cast<size_t>(n));
-    } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
-      unsent_ += bytes;
-      update_poll();
-      return;
-    } else if (errno != EINTR) {
-      fail(std::strerror(errno));
-    }
+  const size_t sent = send_some(bytes);
+  if (sent < bytes.size() && !broken_) {
+    unsent_ = bytes.substr(sent);
+    update_watch();
+    return;
   }
   after_send();
 }
 
-void TlsSession::send_unsent() {
-  while (unsent_from_ < unsent_.size() && !broken_) {
-    const ssize_t n =
-        ::send(fd_, unsent_.data() + unsent_from_, unsent_.size() - unsent_from_, MSG_NOSIGNAL);
-    if (n >= 0) {
-      unsent_from_ += static_cast<size_t>(n);
-    } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
-      return;
-    } else if (errno != EINTR) {
-      fail(std::strerror(errno));
-    }
+// What the kernel takes; less than all: it will say when there is room again, or it is broken.
+size_t TlsSession::send_some(std::string_view bytes) {
+  ssize_t n;
+  do {
+    n = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+  } while (n < 0 && errno == EINTR);
+  if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK) {
+    fail(std::strerror(errno));
+    return 0;
   }
+  const size_t sent = n < 0 ? 0 : static_cast<size_t>(n);
+  if (sent < bytes.size()) watch_.full();
+  return sent;
+}
+
+void TlsSession::send_unsent() {
+  unsent_from_ += send_some(std::string_view(unsent_).substr(unsent_from_));
+  if (unsent_from_ < unsent_.size() || broken_) return;
   std::string().swap(unsent_);  // a connection that is not blocked keeps no buffer
   unsent_from_ = 0;
   after_send();
 }
 
 void TlsSession::after_send() {
-  if (finishing_ && unsent() == 0 && !broken_) ::shutdown(fd_, SHUT_WR);
+  if (!finishing_ || unsent() > 0 || broken_ || std::exchange(finished_, true)) return;
+  ::shutdown(fd_, SHUT_WR);
 }
 
 void TlsSession::fail(std::string why) {
@@ -266,44 +295,31 @@ void TlsSession::fail(std::string why) {
   come_again_if_hidden();
 }
 
-void TlsSession::update_poll() {
-  int wanted = 0;
+void TlsSession::update_watch() {
+  uint8_t wanted = 0;
   if (!broken_) {
-    if (want_read_) wanted |= UV_READABLE;
-    if (want_write_ || !unsent_.empty()) wanted |= UV_WRITABLE;
-    if (hangup_ != nullptr) wanted |= UV_DISCONNECT;
+    if (want_read_) wanted |= SocketWatch::kReadable;
+    if (want_write_ || !unsent_.empty()) wanted |= SocketWatch::kWritable;
+    if (hangup_ != nullptr) wanted |= SocketWatch::kHungUp;
   }
-  if (wanted == polled_) return;
-  polled_ = wanted;
-  if (wanted == 0) {
-    uv_poll_stop(poll_.get());
-    return;
-  }
-  CHECK(uv_poll_start(poll_.get(), wanted, [](uv_poll_t* poll, int status, int events) {
-          static_cast<TlsSession*>(poll->data)->on_poll(status, events);
-        }) == 0);
+  watch_.want(wanted);
 }
 
-void TlsSession::on_poll(int status, int events) {
-  if (status < 0) {
-    // The socket has an error: libuv has stopped the poll; the next read or write says which.
-    polled_ = 0;
-    int code = 0;
-    socklen_t size = sizeof code;
-    ::getsockopt(fd_, SOL_SOCKET, SO_ERROR, &code, &size);
-    fail(code != 0 ? std::strerror(code) : "the connection was reset");
-  }
-  if (hangup_ != nullptr && (broken_ || (events & UV_DISCONNECT) != 0)) {
+void TlsSession::on_socket(uint8_t ready) {
+  if (hangup_ != nullptr && (broken_ || (ready & SocketWatch::kHungUp) != 0)) {
     auto gone = std::exchange(hangup_, nullptr);
-    update_poll();
+    update_watch();
     gone();
     return;
   }
-  if (!unsent_.empty() && (events & UV_WRITABLE) != 0) send_unsent();
-  const bool writable = want_write_ && unsent_.empty() && (broken_ || (events & UV_WRITABLE) != 0);
-  const bool readable = want_read_ && (broken_ || (events & (UV_READABLE | UV_DISCONNECT)) != 0);
-  update_poll();
-  deliver(readable, writable);
+  const bool can_write = (ready & SocketWatch::kWritable) != 0;
+  if (!unsent_.empty() && can_write) {
+    send_unsent();
+    update_watch();
+  }
+  const bool hidden = unread() > 0 || SSL_pending(ssl_) > 0;
+  deliver(want_read_ && (broken_ || hidden || (ready & SocketWatch::kReadable) != 0),
+          want_write_ && unsent_.empty() && (broken_ || can_write));
 }
 
 // One event a turn: it may destroy us, and the other one is still true at the next turn.

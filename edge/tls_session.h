@@ -5,8 +5,8 @@
 #include <memory>
 #include <string>
 
-#include "base/clock.h"
-#include "base/uv.h"
+#include "base/poller.h"
+#include "edge/read_ahead.h"
 #include "edge/send_gather.h"
 #include "edge/tls_context.h"
 #include "edge/transport.h"
@@ -17,9 +17,12 @@ struct bio_method_st;
 namespace latchkey::edge {
 
 // A client's TLS connection over a non-blocking socket: the one place that calls BoringSSL's I/O.
-// Reads come straight from the socket; records written are gathered in the worker's SendGather.
-// First handshake(), then it is a Transport. Worker thread.
-class TlsSession final : public Transport, private SendGather::Owner {
+// What the socket has comes through the worker's ReadAhead; records written are gathered in its
+// SendGather. First handshake(), then it is a Transport. Worker thread.
+class TlsSession final : public Transport,
+                         private SendGather::Owner,
+                         private ReadAhead::Owner,
+                         private SocketWatch::Owner {
  public:
   enum class Step {
     kDone,
@@ -29,8 +32,8 @@ class TlsSession final : public Transport, private SendGather::Owner {
   };
 
   // Takes the descriptor (non-blocking).
-  TlsSession(uv_loop_t& loop, Clock& clock, int fd, const TlsContext& context,
-             HelloHandler& handler, SendGather& gather);
+  TlsSession(uv_loop_t& loop, int fd, const TlsContext& context, HelloHandler& handler,
+             ReadAhead& ahead, SendGather& gather);
   ~TlsSession() override;
 
   Step handshake();
@@ -60,33 +63,37 @@ class TlsSession final : public Transport, private SendGather::Owner {
   int bio_read(char* into, int size);
   int bio_write(const char* bytes, int size);
 
+  std::string_view unread(size_t limit);
+  size_t unread() const;
+  void keep_read(std::string_view bytes) override;
   void send_gathered(std::string_view bytes) override;
+  size_t send_some(std::string_view bytes);
   void send_unsent();
   void after_send();
   void fail(std::string why);
-  void update_poll();
+  void update_watch();
   void come_again_if_hidden();
-  void on_poll(int status, int events);
+  void on_socket(uint8_t ready) override;
   void deliver(bool readable, bool writable);
 
-  Clock& clock_;
   const int fd_;
+  ReadAhead& ahead_;
   SendGather& gather_;
-  UvPtr<uv_poll_t> poll_{new uv_poll_t};
+  SocketWatch watch_;
   ssl_st* ssl_;
   Events* events_ = nullptr;
   std::function<void()> hangup_;
   std::string unsent_;  // what the kernel did not take: <= 64 KiB and one record
   size_t unsent_from_ = 0;
+  std::string unread_;  // what another connection has driven out of the worker's buffer
+  size_t unread_from_ = 0;
   std::string error_;
-  Alarm again_;  // readable from BoringSSL's own buffer, or broken: the descriptor would not tell
-  int polled_ = 0;
   bool want_read_ = false;
   bool want_write_ = false;
   bool handshaking_ = true;
   bool finishing_ = false;
+  bool finished_ = false;  // and the peer has been told
   bool broken_ = false;
-  bool ended_ = false;  // the socket has reported its end
 };
 
 }  // namespace latchkey::edge

@@ -15,6 +15,10 @@ constexpr Millis kGreetingsLook{250};
 Worker::Worker(Loop& loop, const WorkerShared& shared, Settings settings, Sockets sockets)
     : loop_(loop),
       shared_(shared),
+      turn_end_(loop.uv(),
+                [this] {
+                  if (!buried_clients_.empty() || !buried_plain_.empty()) clean_up();
+                }),
       gather_(loop.uv()),
       greetings_(loop.uv(), loop.clock(), shared.log, shared.connections, shared.hello_timeout),
       parking_(shared.parking, loop.clock(), letters(Slot::kMain)),
@@ -96,6 +100,7 @@ Worker::Worker(Loop& loop, const WorkerShared& shared, Settings settings, Socket
                       parking_,
                       rsa_parking_,
                       fallback_,
+                      ahead_,
                       gather_,
                       [this](Transport& transport, ClientConnection& connection) {
                         return start_http(transport, connection);
@@ -233,12 +238,10 @@ template <typename Connection>
 void Worker::bury(List<Connection>& from, List<Connection>& to, Connection& connection) {
   if (connection.buried_) return;
   connection.buried_ = true;
-  to.splice(to.begin(), from, connection.place_);
-  if (cleaning_ == nullptr) cleaning_ = loop_.clock().after(Millis(0), [this] { clean_up(); });
+  to.splice(to.begin(), from, connection.place_);  // until the end of this turn
 }
 
 void Worker::clean_up() {
-  const Alarm done = std::move(cleaning_);
   // Their destructors may bury others: those wait for the next turn.
   List<ClientConnection> clients = std::move(buried_clients_);
   List<PlainConnection> plain = std::move(buried_plain_);
@@ -247,7 +250,7 @@ void Worker::clean_up() {
   if (drained_ == nullptr || !clients_.empty() || !plain_clients_.empty()) return;
   // The last greetings have 10 s: one look more, then.
   if (greetings_.size() > 0) {
-    cleaning_ = loop_.clock().after(kGreetingsLook, [this] { clean_up(); });
+    looks_again_ = loop_.clock().after(kGreetingsLook, [this] { clean_up(); });
     return;
   }
   auto drained = std::exchange(drained_, [] {});
@@ -269,7 +272,7 @@ void Worker::drain(Drain how, std::function<void()> drained) {
       (*next++)->drain_gently();
     }
   }
-  if (cleaning_ == nullptr) cleaning_ = loop_.clock().after(Millis(0), [this] { clean_up(); });
+  looks_again_ = loop_.clock().after(Millis(0), [this] { clean_up(); });
 }
 
 }  // namespace latchkey::edge

@@ -17,6 +17,7 @@
 #include "edge/plain_site.h"
 #include "edge/proxy_greetings.h"
 #include "edge/proxy_stream.h"
+#include "edge/read_ahead.h"
 #include "edge/routes.h"
 #include "edge/send_gather.h"
 #include "edge/socket.h"
@@ -87,6 +88,8 @@ class Worker {
 
   Loop& loop_;
   const WorkerShared& shared_;
+  Poller::TurnEnd turn_end_;  // before the gather's: what goes may have bytes in it
+  ReadAhead ahead_;
   SendGather gather_;
   ProxyGreetings greetings_;
   Parking parking_;
@@ -108,7 +111,7 @@ class Worker {
   List<PlainConnection> plain_clients_;
   List<ClientConnection> buried_clients_;  // freed at the next turn: no callback of theirs runs
   List<PlainConnection> buried_plain_;
-  Alarm cleaning_;
+  Alarm looks_again_;
   std::vector<std::unique_ptr<Listener>> listeners_;
   std::function<void()> drained_;  // empty: no drain has begun
   Drain draining_ = Drain::kSoon;

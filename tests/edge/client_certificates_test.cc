@@ -197,8 +197,8 @@ TEST_F(TlsPolicyTest, ACertificateThatEndsEndsItsSessions) {
   const auto first = ticketed({.own = alice});
   ManualClock later;
   later.advance(25h);
-  const ClientConnection::Context then{loop.uv(),   later,    shared, tls_now, parking,
-                                       rsa_parking, fallback, gather, {},      context.bury};
+  const ClientConnection::Context then{loop.uv(), later, shared, tls_now, parking,     rsa_parking,
+                                       fallback,  ahead, gather, {},      context.bury};
   std::array<int, 2> fds{};
   ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds.data()), 0);
   connection = std::make_unique<ClientConnection>(then, fds[0], "192.0.2.1");

@@ -109,6 +109,7 @@ class ClientConnectionTest : public testing::Test {
                        .back = [](const ServerName&) {}},
                       Parking::kRsaAtOnce};
   std::shared_ptr<const Fallback> fallback;
+  ReadAhead ahead;
   SendGather gather{loop.uv()};
   SessionContext http{loop.clock(),
                       [](RequestHead, ResponseStream&) { return std::unique_ptr<Exchange>(); }};
@@ -120,6 +121,7 @@ class ClientConnectionTest : public testing::Test {
                                     parking,
                                     rsa_parking,
                                     fallback,
+                                    ahead,
                                     gather,
                                     [this](Transport& transport, ClientConnection& c) {
                                       return std::make_unique<Http1Session>(

@@ -285,8 +285,8 @@ TEST_F(ClientConnectionTest, AChallengeForAnAddressComesWithItsReverseName) {
 TEST_F(ClientConnectionTest, AHandshakeHasTenSecondsHoweverItsBytesCome) {
   ManualClock clock;
   tls_now = tls;
-  const ClientConnection::Context slow{loop.uv(),   clock,    shared, tls_now, parking,
-                                       rsa_parking, fallback, gather, {},      context.bury};
+  const ClientConnection::Context slow{loop.uv(), clock, shared, tls_now, parking,     rsa_parking,
+                                       fallback,  ahead, gather, {},      context.bury};
   std::array<int, 2> fds{};
   ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds.data()), 0);
   buried = false;
