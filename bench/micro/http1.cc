@@ -88,7 +88,7 @@ void Http1WriteAnswer(benchmark::State& state) {
   std::string out;
   for (auto _ : state) {
     out.clear();
-    edge::write_head(out, parser.head(), "");
+    edge::write_head(out, parser.head(), {.body = parser.head().body});
     benchmark::DoNotOptimize(out.data());
     benchmark::ClobberMemory();
   }

@@ -1,5 +1,7 @@
 #include "edge/http/header_list.h"
 
+#include <algorithm>
+
 namespace latchkey::edge {
 namespace {
 
@@ -24,8 +26,9 @@ void HeaderList::add(std::string_view name, std::string_view value) {
     old = std::move(text_);
     text_ = std::move(grown);
   }
-  for (const char c : name) text_.push_back(lower(c));
-  text_.append(value);
+  text_.append(name).append(value);
+  std::transform(text_.data() + at, text_.data() + at + name.size(), text_.data() + at,
+                 [](char c) { return lower(c); });
   if (slots_.capacity() == 0) slots_.reserve(16);
   slots_.push_back({static_cast<uint32_t>(at), static_cast<uint32_t>(name.size()),
                     static_cast<uint32_t>(value.size())});

@@ -33,6 +33,8 @@ class HeaderList {
   bool has_token(std::string_view name, std::string_view token) const;
 
   size_t size() const { return slots_.size(); }
+  // Of all names and values, those that were removed included.
+  size_t bytes() const { return text_.size(); }
   bool empty() const { return slots_.empty(); }
   Field operator[](size_t i) const { return field(slots_[i]); }
 

@@ -15,23 +15,20 @@ namespace latchkey::edge {
 void Http1Session::send_interim(const ResponseHead& head) {
   if (answer_ != Answer::kNone || http10_) return;
   if (head.status == 100) expects_ = false;
-  ResponseHead plain = head;
-  plain.body = {};
-  write_head(out_.gathered(), plain, "");
+  write_head(out_.gathered(), head, {});
   note_output();
 }
 
 void Http1Session::send_head(const ResponseHead& head) {
   CHECK(answer_ == Answer::kNone);
   answer_ = Answer::kBody;
-  ResponseHead written = head;
   body_ = head.body;
-  std::string_view connection;
+  std::string_view connection, date;
   if (head.status == 101) {
     tunnel_ = true;
     phase_ = Phase::kBody;
     keep_alive_ = false;
-    written.body = body_ = {};
+    body_ = {};
     connection = "upgrade";
     if (!in_.empty() || read_ended_) kick();
   } else {
@@ -44,8 +41,7 @@ void Http1Session::send_head(const ResponseHead& head) {
     if (!bodiless_ && body_.kind == Body::Kind::kNone) body_ = {Body::Kind::kLength, 0};
     if (head.status == 204) body_ = {};
     if (bodiless_ && body_.kind != Body::Kind::kLength) body_ = {};
-    written.body = body_;
-    if (!written.headers.has("date")) written.headers.add("date", http_date(context_.clock));
+    if (!head.headers.has("date")) date = http_date(context_.clock);
     if (draining_ || last_ || (expects_ && phase_ != Phase::kDone)) keep_alive_ = false;
     if (!keep_alive_) {
       connection = "close";
@@ -54,7 +50,8 @@ void Http1Session::send_head(const ResponseHead& head) {
     }
   }
   body_left_ = bodiless_ ? 0 : body_.length;
-  write_head(out_.gathered(), written, connection);
+  const ResponseLines lines{body_, connection, date};
+  write_head(out_.gathered(), head, lines);
   note_output();
 }
 

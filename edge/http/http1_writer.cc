@@ -13,6 +13,14 @@ void fields(std::string& out, const HeaderList& headers) {
   for (const auto [name, value] : headers) line(out, name, value);
 }
 
+// A message's text is put together in one piece of memory.
+void make_room(std::string& out, const HeaderList& headers, size_t rest) {
+  constexpr size_t kPunctuation = 4;  // of a field
+  constexpr size_t kOurs = 160;       // the first line's words, framing, Connection, Date
+  const size_t size = out.size() + headers.bytes() + kPunctuation * headers.size() + rest + kOurs;
+  if (size > out.capacity()) out.reserve(size);
+}
+
 void framing(std::string& out, const Body& body) {
   if (body.kind == Body::Kind::kLength) line(out, "content-length", std::to_string(body.length));
   if (body.kind == Body::Kind::kChunked) line(out, "transfer-encoding", "chunked");
@@ -21,6 +29,8 @@ void framing(std::string& out, const Body& body) {
 }  // namespace
 
 void write_head(std::string& out, const RequestHead& head) {
+  make_room(out, head.headers,
+            head.method.size() + head.target.size() + head.authority.size() + head.upgrade.size());
   out.append(head.method).append(" ").append(head.target).append(" HTTP/1.1\r\n");
   line(out, "host", head.authority);
   fields(out, head.headers);
@@ -36,13 +46,15 @@ void write_head(std::string& out, const RequestHead& head) {
   out.append("\r\n");
 }
 
-void write_head(std::string& out, const ResponseHead& head, std::string_view connection) {
+void write_head(std::string& out, const ResponseHead& head, const ResponseLines& lines) {
+  make_room(out, head.headers, head.reason.size() + head.upgrade.size());
   out.append("HTTP/1.1 ").append(std::to_string(head.status)).append(" ");
   out.append(head.reason.empty() ? reason_phrase(head.status) : std::string_view(head.reason));
   out.append("\r\n");
   fields(out, head.headers);
-  framing(out, head.body);
-  if (!connection.empty()) line(out, "connection", connection);
+  if (!lines.date.empty()) line(out, "date", lines.date);
+  framing(out, lines.body);
+  if (!lines.connection.empty()) line(out, "connection", lines.connection);
   if (!head.upgrade.empty()) line(out, "upgrade", head.upgrade);
   out.append("\r\n");
 }

@@ -12,9 +12,13 @@ namespace latchkey::edge {
 // Towards an upstream, always as HTTP/1.1.
 void write_head(std::string& out, const RequestHead& head);
 
-// Towards a client. `connection` becomes the Connection field; "" for none. The body's framing is
-// written as announced, except kUntilClose, which says nothing.
-void write_head(std::string& out, const ResponseHead& head, std::string_view connection);
+// What is written towards a client beside the upstream's head.
+struct ResponseLines {
+  Body body{};                    // instead of the head's; kUntilClose says nothing
+  std::string_view connection{};  // the Connection field; "" for none
+  std::string_view date{};        // likewise
+};
+void write_head(std::string& out, const ResponseHead& head, const ResponseLines& lines);
 
 // One chunk is chunk_head + the bytes + "\r\n".
 void write_chunk_head(std::string& out, size_t size);

@@ -37,7 +37,7 @@ std::unique_ptr<OriginStream> OriginPool::take(const Endpoint& endpoint, bool su
   }
   for (;;) {
     const auto found = shelves_.find(endpoint.key);
-    if (found == shelves_.end()) return nullptr;
+    if (found == shelves_.end() || found->second.empty()) return nullptr;
     auto resting = remove(found->first, *found->second.back()->connection);
     if (!surely || !resting->stale()) return resting;
   }
@@ -47,9 +47,9 @@ void OriginPool::give_back(std::unique_ptr<OriginStream> stream) {
   // One that has said which client it is for carries nobody else's requests.
   if (!stream->reusable() || stream->endpoint().proxy_protocol != ProxyOut::kNone) return;
   std::unique_ptr<OriginConnection> connection(static_cast<OriginConnection*>(stream.release()));
-  const std::string key = connection->endpoint().key;
   OriginConnection* const raw = connection.get();
-  raw->rest([this, key, raw] { remove(key, *raw); });
+  const std::string& key = raw->endpoint().key;
+  raw->rest([this, raw] { remove(raw->endpoint().key, *raw); });
   rest_.push_back({std::move(connection), clock_.now()});
   Shelf& shelf = shelves_[key];
   shelf.push_back(std::prev(rest_.end()));
@@ -72,8 +72,7 @@ std::unique_ptr<OriginConnection> OriginPool::remove(const std::string& key,
                 }).base());
   auto connection = std::move((*at)->connection);
   rest_.erase(*at);
-  shelf.erase(at);
-  if (shelf.empty()) shelves_.erase(found);
+  shelf.erase(at);  // one that is empty now stays until the next sweep
   return connection;
 }
 
@@ -91,6 +90,7 @@ void OriginPool::sweep() {
   const Alarm fired = std::move(sweep_);
   const TimePoint oldest = clock_.now() - limits_.idle_time / 2;
   while (!rest_.empty() && rest_.front().since <= oldest) close_oldest();
+  std::erase_if(shelves_, [](const auto& shelf) { return shelf.second.empty(); });
   for (auto next = shared_.begin(); next != shared_.end();) {
     Shared& shared = next->second;
     std::erase_if(shared.connections, [&](const std::shared_ptr<Http2Origin>& connection) {
@@ -98,7 +98,7 @@ void OriginPool::sweep() {
     });
     next = shared.empty() ? shared_.erase(next) : std::next(next);
   }
-  if (!rest_.empty() || !shared_.empty()) arm();
+  if (!rest_.empty() || !shelves_.empty() || !shared_.empty()) arm();
 }
 
 std::unique_ptr<OriginPool::Connecting> OriginPool::connect(EndpointPtr endpoint,

@@ -83,7 +83,7 @@ class OriginPool {
   Clock& clock_;
   const OriginLimits limits_;
   Rest rest_;  // the most recently used last; <= limits_.max_idle_all
-  std::unordered_map<std::string, Shelf> shelves_;  // of rest_, by Endpoint::key; none is empty
+  std::unordered_map<std::string, Shelf> shelves_;  // of rest_, by Endpoint::key
   std::unordered_map<std::string, Shared> shared_;  // by Endpoint::key; none is empty
   Alarm sweep_;
 };

@@ -48,7 +48,7 @@ class Caller final : public OriginStream::Handler {
   void on_response_head(ResponseHead& head) override {
     if (std::exchange(answered_, true)) std::abort();
     std::string bytes;
-    write_head(bytes, head, "");
+    write_head(bytes, head, {.body = head.body});
     Http1ResponseParser again({.line = 1 << 20, .head = 1 << 20, .fields = 200});
     again.expect(false, false);
     const Http1Event event = again.next(bytes);

