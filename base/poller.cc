@@ -53,7 +53,7 @@ Poller::Poller(uv_loop_t& loop) : loop_(loop), set_(::epoll_create1(EPOLL_CLOEXE
     auto* self = static_cast<Poller*>(handle->data);
     self->end_turn();
     if (self->running_) return;
-    if (self->ready_.alone()) {
+    if (self->idle()) {
       uv_idle_stop(self->no_wait_.get());
     } else {
       uv_idle_start(self->no_wait_.get(), [](uv_idle_t*) {});
@@ -70,7 +70,7 @@ Poller::Poller(uv_loop_t& loop) : loop_(loop), set_(::epoll_create1(EPOLL_CLOEXE
 }
 
 Poller::~Poller() {
-  CHECK(ready_.alone());
+  CHECK(idle());
   loop_.data = nullptr;
   in_libuv_.reset();
   ::close(set_);
@@ -95,7 +95,7 @@ void Poller::run() {
   while (!std::exchange(stopped_, false)) {
     end_turn();
     const int timeout = libuv_timeout();
-    const bool theirs = collect(ready_.alone() ? timeout : 0);
+    const bool theirs = collect(idle() ? timeout : 0);
     deliver();
     if (!stopped_ && (theirs || timeout == 0 || libuv_timeout() == 0)) {
       uv_run(&loop_, UV_RUN_NOWAIT);
@@ -159,6 +159,13 @@ void Poller::deliver() {
 }
 
 void Poller::end_turn() {
+  Link round;
+  round.take_all_of(late_);
+  while (!round.alone()) {
+    auto& late = static_cast<Late&>(*round.next);
+    late.leave();
+    late.work_();
+  }
   for (const auto& work : turn_ends_) work();
 }
 

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <list>
+#include <utility>
 #include <vector>
 
 #include "base/uv.h"
@@ -28,6 +29,8 @@ class Poller {
   // Turns the loop until stop().
   void run();
   void stop() { stopped_ = true; }
+
+  class Late;
 
   // Calls `work` at the end of each turn, before the loop waits. `work` must not make or drop one.
   class TurnEnd {
@@ -68,6 +71,7 @@ class Poller {
   void control(int fd, uint32_t place, uint32_t events, bool fresh);
 
   int libuv_timeout() const;
+  bool idle() const { return ready_.alone() && late_.alone(); }
   bool collect(int timeout);  // true: libuv's own descriptors have something
   void deliver();
   void end_turn();
@@ -76,6 +80,7 @@ class Poller {
   uv_loop_t& loop_;
   int set_ = -1;
   Link ready_;  // watches with something to deliver
+  Link late_;   // Late
   std::vector<Place> places_;
   uint32_t free_ = kNone;
   std::list<std::function<void()>> turn_ends_;
@@ -85,6 +90,27 @@ class Poller {
   UvPtr<uv_prepare_t> before_wait_{new uv_prepare_t};
   UvPtr<uv_check_t> after_wait_{new uv_check_t};
   UvPtr<uv_idle_t> no_wait_{new uv_idle_t};
+};
+
+// What is to be done once for all that this turn still brings: after its events, before TurnEnd.
+// May go at any time. Loop's thread.
+class Poller::Late : private Poller::Link {
+ public:
+  Late(uv_loop_t& loop, std::function<void()> work)
+      : poller_(Poller::of(loop)), work_(std::move(work)) {}
+  ~Late() { leave(); }
+  Late(const Late&) = delete;
+
+  // `work` comes once. It may destroy this, and may ask again: then it comes a turn later.
+  void ask() {
+    if (alone()) join_end_of(poller_.late_);
+  }
+
+ private:
+  friend class Poller;
+
+  Poller& poller_;
+  const std::function<void()> work_;
 };
 
 // Readiness of one socket (or listener), level-triggered for whoever uses it: as long as what is

@@ -58,6 +58,10 @@ TlsSession::TlsSession(uv_loop_t& loop, int fd, const TlsContext& context, Hello
       ahead_(ahead),
       gather_(gather),
       watch_(loop, fd, *this),
+      turn_end_(loop,
+                [this] {
+                  if (events_ != nullptr) events_->on_turn_end();
+                }),
       ssl_(context.make_ssl(handler)) {
   BIO* bio = BIO_new(bio_method());
   CHECK(bio != nullptr);
@@ -173,6 +177,11 @@ Transport::Moved TlsSession::write(std::string_view bytes) {
   if (broken_) return {Io::kError, 0};
   if (taken == 0) return {Io::kAgain, 0};
   return {Io::kDone, taken};
+}
+
+bool TlsSession::ask_turn_end() {
+  turn_end_.ask();
+  return true;
 }
 
 void TlsSession::finish_writing() {

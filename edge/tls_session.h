@@ -48,6 +48,7 @@ class TlsSession final : public Transport,
   void want(bool read, bool write) override;
   Moved read(std::span<char> into) override;
   Moved write(std::string_view bytes) override;
+  bool ask_turn_end() override;
   void finish_writing() override;
   size_t unsent() const override;
   std::string error() const override { return error_; }
@@ -80,6 +81,7 @@ class TlsSession final : public Transport,
   ReadAhead& ahead_;
   SendGather& gather_;
   SocketWatch watch_;
+  Poller::Late turn_end_;
   ssl_st* ssl_;
   Events* events_ = nullptr;
   std::function<void()> hangup_;

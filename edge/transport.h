@@ -18,6 +18,7 @@ class Transport {
    public:
     virtual void on_readable() = 0;  // read() will not say kAgain
     virtual void on_writable() = 0;  // write() will take something
+    virtual void on_turn_end() {}    // see ask_turn_end()
    protected:
     ~Events() = default;
   };
@@ -43,6 +44,9 @@ class Transport {
   // May take a part. What was taken is sent without further ado, at the end of the loop's turn at
   // the latest.
   virtual Moved write(std::string_view bytes) = 0;
+  // on_turn_end comes once, when what the loop has brought in this turn is dealt with: who writes
+  // then writes in one piece what many have said. False: there are no turns here.
+  virtual bool ask_turn_end() { return false; }
   // No more writes; the peer is told once all that was taken is sent.
   virtual void finish_writing() = 0;
   // Bytes taken and not yet handed to the kernel: 0 means that closing loses nothing of ours.

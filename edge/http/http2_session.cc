@@ -263,11 +263,22 @@ void Http2Session::on_message_sent(StreamId id) {
 void Http2Session::on_due(Http2Stream& stream, bool at_once) {
   due_.push_back(stream.id());
   if (depth_ > 0) return;
+  if (transport_.ask_turn_end()) return;
   if (!at_once) return kick();
   const Entry entry(*this);
 }
 
+// Streams whose answers come in one turn of the loop share frames' records and a system call.
 void Http2Session::flush() {
+  if (depth_ > 0 || transport_.ask_turn_end()) return;
+  flush_now();
+}
+
+void Http2Session::on_turn_end() {
+  const Entry entry(*this);
+}
+
+void Http2Session::flush_now() {
   if (depth_ > 0) return;  // leaving does it
   if (out_.blocked()) return;
   depth_ = 1;

@@ -43,6 +43,7 @@ class Http2Session final : public HttpSession,
 
   void on_readable() override;
   void on_writable() override;
+  void on_turn_end() override;
 
   void on_head_begin(StreamId id, bool trailers) override;
   bool on_field(StreamId id, std::string_view name, std::string_view value) override;
@@ -61,6 +62,7 @@ class Http2Session final : public HttpSession,
   const ClientInfo& client() const override { return client_; }
   void on_due(Http2Stream& stream, bool at_once) override;
   void flush() override;
+  void flush_now() override;
   size_t& kept() override { return kept_; }
 
   Http2Stream* find(StreamId id) const;

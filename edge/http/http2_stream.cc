@@ -183,7 +183,7 @@ void Http2Stream::send_body(std::string_view bytes) {
   out_.append(bytes);
   owner_.kept() += bytes.size();
   owner_.framing().resume(id_);
-  if (kept() >= kEager) owner_.flush();
+  if (kept() >= kEager) owner_.flush_now();
 }
 
 bool Http2Stream::full() {

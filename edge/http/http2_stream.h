@@ -23,7 +23,9 @@ class Http2Stream final : public ResponseStream {
     virtual const ClientInfo& client() const = 0;
     // settle() is to be called: soon, or at once where nothing else is under way.
     virtual void on_due(Http2Stream& stream, bool at_once) = 0;
+    // What streams have said is to be written: with what else comes in this turn, or now.
     virtual void flush() = 0;
+    virtual void flush_now() = 0;
     // Bytes that all its streams keep for the client.
     virtual size_t& kept() = 0;
 
