@@ -95,7 +95,8 @@ void Poller::run() {
   while (!std::exchange(stopped_, false)) {
     end_turn();
     const int timeout = libuv_timeout();
-    const bool theirs = collect(idle() ? timeout : 0);
+    const bool rest = idle() && !stopped_;  // a turn's end may stop us, too
+    const bool theirs = collect(rest ? timeout : 0);
     deliver();
     if (!stopped_ && (theirs || timeout == 0 || libuv_timeout() == 0)) {
       uv_run(&loop_, UV_RUN_NOWAIT);
@@ -109,7 +110,9 @@ void Poller::run() {
 // In ms; 0: libuv has something to do now; -1: it waits for its descriptors only. Before 1.45 libuv
 // does not count descriptors that are yet to be entered into its set.
 int Poller::libuv_timeout() const {
+#if UV_VERSION_HEX < 0x012d00
   if (loop_.watcher_queue[0] != static_cast<const void*>(&loop_.watcher_queue)) return 0;
+#endif
   return uv_backend_timeout(&loop_);
 }
 
@@ -228,6 +231,7 @@ void SocketWatch::want(uint8_t events) {
 }
 
 void SocketWatch::remove() {
+  nudged_ = false;
   want(0);
   ::epoll_ctl(poller_.set_, EPOLL_CTL_DEL, fd_, nullptr);
 }

@@ -230,6 +230,17 @@ TEST_P(PollerTest, WorkAtTheEndOfEachTurn) {
   EXPECT_EQ(ends, 0);
 }
 
+// What is removed may still stand in line.
+TEST_P(PollerTest, NothingComesOfASocketThatWasRemoved) {
+  Watched socket(loop);
+  socket.watch->want(SocketWatch::kReadable | SocketWatch::kWritable);
+  socket.watch->nudge();
+  socket.watch->remove();
+  socket.say("a");
+  turns(3);
+  EXPECT_TRUE(socket.events.empty());
+}
+
 INSTANTIATE_TEST_SUITE_P(Loops, PollerTest, testing::Bool(), [](const auto& turned) {
   return std::string(turned.param ? "Run" : "UvRun");
 });
@@ -265,6 +276,39 @@ TEST(PollerRunTest, LibuvsHandlesHaveTheirTurn) {
   poll.reset();
   ::close(ends[0]);
   ::close(ends[1]);
+}
+
+// The last work of a turn may be what there was to wait for: then the loop does not wait.
+TEST(PollerRunTest, MayBeStoppedAtTheEndOfATurn) {
+  Loop loop;
+  const Poller::TurnEnd end(loop.uv(), [&] { loop.stop(); });
+  bool late = false;
+  const Alarm guard = loop.clock().after(3s, [&] { late = true; });
+  loop.run();
+  loop.run();
+  EXPECT_FALSE(late);
+}
+
+// Another watch's event may end the loop: those behind it in line have theirs when it goes on.
+TEST(PollerRunTest, WhoStoodInLineWhenItStoppedComesFirst) {
+  Loop loop;
+  Watched first(loop), second(loop);
+  std::string order;
+  first.on_event = [&] {
+    order += "first ";
+    first.watch->want(0);
+    loop.stop();
+  };
+  second.on_event = [&] {
+    order += "second ";
+    loop.stop();
+  };
+  first.watch->want(SocketWatch::kWritable);
+  second.watch->want(SocketWatch::kWritable);
+  loop.run();
+  EXPECT_EQ(order, "first ");
+  loop.run();
+  EXPECT_EQ(order, "first second ");
 }
 
 TEST(PollerRunTest, MayBeStoppedAndRunAgain) {
