@@ -17,6 +17,9 @@
 namespace latchkey::edge {
 namespace {
 
+// Nobody has more to say before the handshake is done; who is parked may not fill our memory.
+constexpr size_t kHandshakeRead = 4 << 10;
+
 std::string last_ssl_error() {
   const uint32_t code = ERR_peek_error();
   if (code == 0) return "the connection was closed";
@@ -213,15 +216,12 @@ void TlsSession::keep_read(std::string_view bytes) {
 
 int TlsSession::bio_read(char* into, int size) {
   if (unread() == 0) {
-    if (!unread_.empty()) {
-      std::string().swap(unread_);  // who has read all keeps no buffer
-      unread_from_ = 0;
-    }
     if (!watch_.readable()) return -1;
     char* const room = ahead_.room(*this);
+    const size_t limit = handshaking_ ? kHandshakeRead : ReadAhead::kCapacity;
     ssize_t n;
     do {
-      n = ::recv(fd_, room, ReadAhead::kCapacity, 0);
+      n = ::recv(fd_, room, limit, 0);
     } while (n < 0 && errno == EINTR);
     if (n <= 0) {
       ahead_.forget(*this);
@@ -234,11 +234,16 @@ int TlsSession::bio_read(char* into, int size) {
       return 0;
     }
     ahead_.filled(static_cast<size_t>(n));
-    if (static_cast<size_t>(n) < ReadAhead::kCapacity) watch_.short_read();
+    if (static_cast<size_t>(n) < limit) watch_.short_read();
   }
   const std::string_view bytes = unread(static_cast<size_t>(size));
   std::memcpy(into, bytes.data(), bytes.size());
-  return static_cast<int>(bytes.size());
+  const int read = static_cast<int>(bytes.size());
+  if (!unread_.empty() && unread_from_ == unread_.size()) {
+    std::string().swap(unread_);  // who has read all keeps no buffer
+    unread_from_ = 0;
+  }
+  return read;
 }
 
 int TlsSession::bio_write(const char* bytes, int size) {

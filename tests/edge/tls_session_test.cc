@@ -3,9 +3,12 @@
 
 #include <gtest/gtest.h>
 #include <openssl/ssl.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <array>
+#include <string>
+#include <utility>
 
 #include "base/loop.h"
 #include "tests/edge/tls_test_client.h"
@@ -20,10 +23,12 @@ class ServingHandler final : public HelloHandler {
     const auto& chain = certificate_->chain();
     SSL_set_chain_and_key(hello.ssl, chain.data(), chain.size(), certificate_->key().get(),
                           nullptr);
-    return Answer::kServe;
+    return park ? Answer::kPark : Answer::kServe;
   }
   int alert() const override { return 0; }
   bool answers_challenge() const override { return false; }
+
+  bool park = false;
 
  private:
   CertificatePtr certificate_ = TestCa().issue({"a.test"});
@@ -94,6 +99,93 @@ TEST_F(TlsSessionTest, RecordsKeepTheirOrderWhenTheKernelIsFull) {
     session.reset();
     turn();
   }
+}
+
+// Reads a little at each event, as a session does whose upstream is slow.
+class SlowReader final : public Transport::Events {
+ public:
+  SlowReader(TlsSession& from, size_t limit) : from_(from), limit_(limit) {}
+  void on_readable() override {
+    std::string bytes(limit_, '\0');
+    const auto moved = from_.read(bytes);
+    if (moved.io == Transport::Io::kDone) got += bytes.substr(0, moved.bytes);
+    ended = ended || moved.io == Transport::Io::kEnd;
+    if (ended) from_.want(false, false);
+  }
+  void on_writable() override {}
+
+  std::string got;
+  bool ended = false;
+
+ private:
+  TlsSession& from_;
+  const size_t limit_;
+};
+
+// Both have more in one read than they take; each drives the other's out of the worker's buffer.
+TEST_F(TlsSessionTest, ConnectionsThatReadInTurnsLoseNothing) {
+  const auto first = std::exchange(session, nullptr);
+  const auto first_client = std::move(client);
+  SetUp();
+  SlowReader one(*first, 700), other(*session, 1100);
+  first->set_events(&one);
+  session->set_events(&other);
+  std::string to_one, to_other;
+  for (int i = 0; i < 6; ++i) {
+    to_one += std::string(5000, static_cast<char>('a' + i));
+    to_other += std::string(3000, static_cast<char>('A' + i));
+    first_client->send(first_client->record(to_one.substr(to_one.size() - 5000)));
+    client->send(client->record(to_other.substr(to_other.size() - 3000)));
+  }
+  first_client->send(first_client->farewell());
+  client->send(client->farewell());
+  first->want(true, false);
+  session->want(true, false);
+  for (int i = 0; i < 300 && !(one.ended && other.ended); ++i) {
+    // Who does not want to read for a while finds it all again.
+    first->want(i % 3 != 0, false);
+    turn();
+  }
+  EXPECT_TRUE(one.got == to_one) << one.got.size();
+  EXPECT_TRUE(other.got == to_other) << other.got.size();
+  EXPECT_TRUE(one.ended && other.ended);
+}
+
+class ParkedTlsSessionTest : public TlsSessionTest {
+ protected:
+  void SetUp() override {
+    std::array<int, 2> fds{};
+    ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds.data()), 0);
+    fd = fds[0];
+    handler.park = true;
+    session = std::make_unique<TlsSession>(loop.uv(), fd, context, handler, ahead, gather);
+    client = std::make_unique<TlsTestClient>(fds[1], "a.test");
+  }
+  int fd = -1;
+};
+
+// A flood of parked clients is bounded in number, and so is what each may leave in our memory.
+TEST_F(ParkedTlsSessionTest, WhatFollowsAHelloStaysInTheSocket) {
+  const std::string hello = client->step(), more(40'000, 'x');
+  client->send(hello + more);
+  turn();
+  ASSERT_EQ(session->handshake(), TlsSession::Step::kParked);
+  int left = 0;
+  ASSERT_EQ(::ioctl(fd, FIONREAD, &left), 0);
+  EXPECT_GE(left, 36'000);
+}
+
+TEST_F(ParkedTlsSessionTest, WhoHangsUpIsMissedThoughHeDidBeforeHeWasParked) {
+  client->send(client->step());
+  client = nullptr;
+  turn();
+  ASSERT_EQ(session->handshake(), TlsSession::Step::kParked);
+  int gone = 0;
+  session->watch_hangup([&] { ++gone; });
+  EXPECT_EQ(gone, 0);  // from the loop only
+  turn();
+  turn();
+  EXPECT_EQ(gone, 1);
 }
 
 }  // namespace

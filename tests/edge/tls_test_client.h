@@ -82,8 +82,7 @@ class TlsTestClient {
     ERR_clear_error();
     done = SSL_do_handshake(ssl_.get()) == 1;
     if (done) SSL_read(ssl_.get(), buffer.data(), 1);  // takes tickets
-    const int n = BIO_read(SSL_get_wbio(ssl_.get()), buffer.data(), buffer.size());
-    return n > 0 ? std::string(buffer.data(), static_cast<size_t>(n)) : "";
+    return outgoing();
   }
   // Takes what came and decrypts it. Sets `ended` at a close_notify, `broken` at a bad record.
   std::string read() {
@@ -104,6 +103,15 @@ class TlsTestClient {
       return out;
     }
   }
+  // Encrypted; for send().
+  std::string record(std::string_view bytes) {
+    SSL_write(ssl_.get(), bytes.data(), static_cast<int>(bytes.size()));
+    return outgoing();
+  }
+  std::string farewell() {
+    SSL_shutdown(ssl_.get());
+    return outgoing();
+  }
   void send(std::string_view bytes) const {
     ASSERT_EQ(::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL),
               static_cast<ssize_t>(bytes.size()));
@@ -117,6 +125,12 @@ class TlsTestClient {
   int compressed = 0;  // certificate messages
 
  private:
+  std::string outgoing() {
+    std::array<char, 32768> buffer;
+    const int n = BIO_read(SSL_get_wbio(ssl_.get()), buffer.data(), buffer.size());
+    return n > 0 ? std::string(buffer.data(), static_cast<size_t>(n)) : "";
+  }
+
   const int fd_;
   std::unique_ptr<SSL_CTX, SslFree> context_;
   std::unique_ptr<SSL, SslFree> ssl_;
