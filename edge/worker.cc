@@ -17,7 +17,7 @@ Worker::Worker(Loop& loop, const WorkerShared& shared, Settings settings, Socket
       shared_(shared),
       turn_end_(loop.uv(),
                 [this] {
-                  if (!buried_clients_.empty() || !buried_plain_.empty()) clean_up();
+                  while (!buried_clients_.empty() || !buried_plain_.empty()) clean_up();
                 }),
       gather_(loop.uv()),
       greetings_(loop.uv(), loop.clock(), shared.log, shared.connections, shared.hello_timeout),
@@ -242,7 +242,7 @@ void Worker::bury(List<Connection>& from, List<Connection>& to, Connection& conn
 }
 
 void Worker::clean_up() {
-  // Their destructors may bury others: those wait for the next turn.
+  // Their destructors may bury others: those are next.
   List<ClientConnection> clients = std::move(buried_clients_);
   List<PlainConnection> plain = std::move(buried_plain_);
   clients.clear();

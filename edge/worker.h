@@ -109,7 +109,7 @@ class Worker {
   const PlainConnection::Context plain_context_;
   List<ClientConnection> clients_;
   List<PlainConnection> plain_clients_;
-  List<ClientConnection> buried_clients_;  // freed at the next turn: no callback of theirs runs
+  List<ClientConnection> buried_clients_;  // freed at the turn's end: no callback of theirs runs
   List<PlainConnection> buried_plain_;
   Alarm looks_again_;
   std::vector<std::unique_ptr<Listener>> listeners_;
