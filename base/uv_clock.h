@@ -15,7 +15,7 @@ namespace latchkey {
 class UvClock final : public Clock {
  public:
   explicit UvClock(uv_loop_t& loop);
-  ~UvClock();
+  ~UvClock() override;
   UvClock(const UvClock&) = delete;
 
   TimePoint now() const override { return TimePoint(Millis(uv_now(&loop_))); }
