@@ -8,6 +8,7 @@
 #include <array>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/loop.h"
@@ -228,6 +229,38 @@ TEST_P(PollerTest, WorkAtTheEndOfEachTurn) {
   ends = 0;
   turns(1);
   EXPECT_EQ(ends, 0);
+}
+
+// Also when nothing else would bring another turn.
+TEST_P(PollerTest, WhatIsAskedForTheTurnsEndComesOnceForEachAsking) {
+  int times = 0;
+  bool again = true;
+  std::unique_ptr<Poller::Late> late, other;
+  late = std::make_unique<Poller::Late>(loop.uv(), [&] {
+    ++times;
+    other.reset();
+    if (std::exchange(again, false)) late->ask();
+  });
+  other = std::make_unique<Poller::Late>(loop.uv(), [&] { times += 100; });
+  turns(2);
+  EXPECT_EQ(times, 0);
+  late->ask();
+  late->ask();
+  other->ask();  // and is called off by the first one's work
+  turns(3);
+  EXPECT_EQ(times, 2);
+}
+
+TEST_P(PollerTest, WorkForTheTurnsEndMayDestroyItself) {
+  int times = 0;
+  std::unique_ptr<Poller::Late> late;
+  late = std::make_unique<Poller::Late>(loop.uv(), [&] {
+    ++times;
+    late.reset();
+  });
+  late->ask();
+  turns(2);
+  EXPECT_EQ(times, 1);
 }
 
 // What is removed may still stand in line.
