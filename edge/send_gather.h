@@ -34,7 +34,8 @@ class SendGather {
   size_t gathered_for(const Owner& owner) const { return owner_ == &owner ? used_ : 0; }
 
  private:
-  static constexpr size_t kCapacity = 64 << 10;
+  // What one read from an upstream becomes (read_buffer.h), sealed, with a head before it.
+  static constexpr size_t kCapacity = 72 << 10;
 
   std::vector<char> buffer_ = std::vector<char>(kCapacity);
   size_t used_ = 0;

@@ -86,8 +86,7 @@ std::string TlsSession::local_address() const {
 template <typename Call>
 TlsSession::Need TlsSession::ssl_call(Call call) {
   if (broken_) return Need::kBroken;
-  ERR_clear_error();
-  const int rc = call();
+  const int rc = call();  // which empties the error queue first
   if (rc > 0) return Need::kNothing;
   switch (SSL_get_error(ssl_, rc)) {
     case SSL_ERROR_WANT_READ:

@@ -17,7 +17,7 @@ std::string_view trim(std::string_view text) {
 
 void HeaderList::add(std::string_view name, std::string_view value) {
   const size_t at = text_.size();
-  const size_t needed = at + name.size() + value.size();
+  const size_t needed = at + name.size() + value.size() + kPunctuation;
   std::string old;  // keeps the bytes alive should name or value be views into ourselves
   if (needed > text_.capacity() || text_.capacity() < kFirst) {
     std::string grown;
@@ -26,9 +26,14 @@ void HeaderList::add(std::string_view name, std::string_view value) {
     old = std::move(text_);
     text_ = std::move(grown);
   }
-  text_.append(name).append(value);
-  std::transform(text_.data() + at, text_.data() + at + name.size(), text_.data() + at,
-                 [](char c) { return lower(c); });
+  text_.resize(needed);
+  char* to =
+      std::transform(name.begin(), name.end(), text_.data() + at, [](char c) { return lower(c); });
+  *to++ = ':';
+  *to++ = ' ';
+  to = std::copy(value.begin(), value.end(), to);
+  *to++ = '\r';
+  *to = '\n';
   if (slots_.capacity() == 0) slots_.reserve(16);
   slots_.push_back({static_cast<uint32_t>(at), static_cast<uint32_t>(name.size()),
                     static_cast<uint32_t>(value.size())});

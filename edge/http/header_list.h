@@ -8,8 +8,9 @@
 
 namespace latchkey::edge {
 
-// Header fields in their order, names in lower case. All text lies in one string: a message costs
-// two allocations however many fields it has. Views into it live until the next add() or set().
+// Header fields in their order, names in lower case. All text lies in one string, as HTTP/1.1
+// writes it: a message costs two allocations however many fields it has. Views into it live until
+// the next add() or set().
 class HeaderList {
  public:
   struct Field {
@@ -33,8 +34,14 @@ class HeaderList {
   bool has_token(std::string_view name, std::string_view token) const;
 
   size_t size() const { return slots_.size(); }
-  // Of all names and values, those that were removed included.
+  // Of all lines, those that were removed included.
   size_t bytes() const { return text_.size(); }
+  // "name: value\r\n"
+  std::string_view line(size_t i) const {
+    const Slot& slot = slots_[i];
+    return std::string_view(text_).substr(slot.name,
+                                          slot.name_size + slot.value_size + kPunctuation);
+  }
   bool empty() const { return slots_.empty(); }
   Field operator[](size_t i) const { return field(slots_[i]); }
 
@@ -56,15 +63,16 @@ class HeaderList {
   Iterator end() const { return {*this, size()}; }
 
  private:
+  static constexpr size_t kPunctuation = 4;  // of a line
   struct Slot {
-    uint32_t name;  // offsets into text_; the value follows its name
+    uint32_t name;  // where its line begins in text_
     uint32_t name_size;
     uint32_t value_size;
   };
   Field field(const Slot& slot) const {
     const std::string_view text(text_);
     return {text.substr(slot.name, slot.name_size),
-            text.substr(slot.name + slot.name_size, slot.value_size)};
+            text.substr(slot.name + slot.name_size + 2, slot.value_size)};
   }
 
   std::string text_;  // bounded by who parses: 32 KiB of the peer's, a little of ours

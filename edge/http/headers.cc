@@ -60,9 +60,10 @@ bool is_forwarded_field(std::string_view name) {
 }
 
 bool is_spoof(std::string_view name, const HeaderRules& rules) {
-  const std::string plain = dashed(name);
+  const bool other = name.find('_') != std::string_view::npos;
+  const std::string with_dashes = other ? dashed(name) : std::string();
+  const std::string_view plain = other ? std::string_view(with_dashes) : name;
   if (is_claim(plain)) return true;
-  const bool other = plain != name;
   if (other &&
       (is_hop_by_hop(plain) || is_kept(plain) || plain == "via" || plain == "x-request-id")) {
     return true;

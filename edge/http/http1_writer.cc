@@ -10,14 +10,13 @@ void line(std::string& out, std::string_view name, std::string_view value) {
 }
 
 void fields(std::string& out, const HeaderList& headers) {
-  for (const auto [name, value] : headers) line(out, name, value);
+  for (size_t i = 0; i < headers.size(); ++i) out.append(headers.line(i));
 }
 
 // A message's text is put together in one piece of memory.
 void make_room(std::string& out, const HeaderList& headers, size_t rest) {
-  constexpr size_t kPunctuation = 4;  // of a field
-  constexpr size_t kOurs = 160;       // the first line's words, framing, Connection, Date
-  const size_t size = out.size() + headers.bytes() + kPunctuation * headers.size() + rest + kOurs;
+  constexpr size_t kOurs = 160;  // the first line's words, framing, Connection, Date
+  const size_t size = out.size() + headers.bytes() + rest + kOurs;
   if (size > out.capacity()) out.reserve(size);
 }
 

@@ -1,6 +1,12 @@
 #include "edge/http/outbox.h"
 
 namespace latchkey::edge {
+namespace {
+
+// The one that a connection has given back last serves this thread's next one.
+thread_local std::string spare;
+
+}  // namespace
 
 size_t Outbox::write(std::string_view bytes) {
   size_t written = 0;
@@ -16,6 +22,20 @@ size_t Outbox::write(std::string_view bytes) {
     break;
   }
   return written;
+}
+
+void Outbox::take_spare() {
+  if (bytes_.empty()) bytes_.swap(spare);
+}
+
+void Outbox::release() {
+  if (!empty()) return;
+  bytes_.clear();
+  from_ = 0;
+  if (bytes_.capacity() <= 2 * kGather && bytes_.capacity() > spare.capacity()) {
+    bytes_.swap(spare);
+  }
+  std::string().swap(bytes_);
 }
 
 void Outbox::put(std::string_view bytes) {

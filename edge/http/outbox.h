@@ -16,7 +16,10 @@ class Outbox {
 
   void put(std::string_view bytes);
   // For writers that append: small heads and chunk frames. Followed by put() or flush().
-  std::string& gathered() { return bytes_; }
+  std::string& gathered() {
+    if (bytes_.capacity() < kSmall) take_spare();
+    return bytes_;
+  }
   // Writes what it can.
   void flush();
 
@@ -27,14 +30,14 @@ class Outbox {
   bool blocked() const { return blocked_ && !empty(); }
   bool broken() const { return broken_; }
   // Gives the memory back. For connections at rest.
-  void release() {
-    if (empty()) std::string().swap(bytes_);
-  }
+  void release();
 
  private:
   size_t write(std::string_view bytes);
+  void take_spare();
 
   static constexpr size_t kGather = 4 << 10;
+  static constexpr size_t kSmall = 64;
 
   Transport& transport_;
   std::string bytes_;

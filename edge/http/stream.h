@@ -110,6 +110,6 @@ class Exchange {
   virtual void on_writable() = 0;                               // after full() said yes
 };
 
-using Serve = std::function<std::unique_ptr<Exchange>(RequestHead, ResponseStream&)>;
+using Serve = std::function<std::unique_ptr<Exchange>(RequestHead&&, ResponseStream&)>;
 
 }  // namespace latchkey::edge
