@@ -85,7 +85,7 @@ class TlsSession final : public Transport,
   ssl_st* ssl_;
   Events* events_ = nullptr;
   std::function<void()> hangup_;
-  std::string unsent_;  // what the kernel did not take: <= 72 KiB and one record
+  std::string unsent_;  // what the kernel did not take: <= 64 KiB and one record
   size_t unsent_from_ = 0;
   std::string unread_;  // what another connection has driven out of the worker's buffer
   size_t unread_from_ = 0;
