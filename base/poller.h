@@ -79,9 +79,9 @@ class Poller {
 
   uv_loop_t& loop_;
   int set_ = -1;
-  Link ready_;  // watches with something to deliver
-  Link late_;   // Late
-  std::vector<Place> places_;
+  Link ready_;                 // watches with something to deliver
+  Link late_;                  // Late
+  std::vector<Place> places_;  // as many as there were watches at once: descriptors bound them
   uint32_t free_ = kNone;
   std::list<std::function<void()>> turn_ends_;
   bool running_ = false;  // run() turns the loop

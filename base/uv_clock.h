@@ -44,7 +44,7 @@ class UvClock final : public Clock {
   void fire_what_is_due();
 
   uv_loop_t& loop_;
-  std::vector<Entry> heap_;  // binary, the soonest first
+  std::vector<Entry> heap_;  // binary, the soonest first; bounded by who holds alarms
   uint64_t next_number_ = 0;
   uint64_t rings_at_ = 0;  // 0: nothing is set
   UvPtr<uv_timer_t> timer_{new uv_timer_t};
