@@ -29,7 +29,10 @@ socklen_t fill(Address& to, const std::string& address, uint16_t port) {
 
 }  // namespace
 
-PlainSocket::PlainSocket(uv_loop_t& loop, int fd) : fd_(fd), watch_(loop, fd, *this) {}
+PlainSocket::PlainSocket(uv_loop_t& loop, int fd)
+    : fd_(fd), watch_(loop, fd, *this), turn_end_(loop, [this] {
+        if (events_ != nullptr) events_->on_turn_end();
+      }) {}
 
 PlainSocket::~PlainSocket() {
   ::close(fd_);
@@ -82,6 +85,11 @@ Transport::Moved PlainSocket::write(std::string_view bytes) {
   }
   if (static_cast<size_t>(n) < bytes.size()) watch_.full();
   return {Io::kDone, static_cast<size_t>(n)};
+}
+
+bool PlainSocket::ask_turn_end() {
+  turn_end_.ask();
+  return true;
 }
 
 void PlainSocket::finish_writing() {

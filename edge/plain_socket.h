@@ -25,6 +25,7 @@ class PlainSocket final : public Transport, private SocketWatch::Owner {
   void want(bool read, bool write) override;
   Moved read(std::span<char> into) override;
   Moved write(std::string_view bytes) override;
+  bool ask_turn_end() override;
   void finish_writing() override;
   size_t unsent() const override { return 0; }
   std::string error() const override { return error_; }
@@ -37,6 +38,7 @@ class PlainSocket final : public Transport, private SocketWatch::Owner {
   Transport::Events* events_ = nullptr;
   std::string error_;
   SocketWatch watch_;
+  Poller::Late turn_end_;
 };
 
 // A connection being made to a numeric address. Destroying it gives up.

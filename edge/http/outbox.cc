@@ -1,10 +1,15 @@
 #include "edge/http/outbox.h"
 
+#include <utility>
+#include <vector>
+
 namespace latchkey::edge {
 namespace {
 
-// The one that a connection has given back last serves this thread's next one.
-thread_local std::string spare;
+// Those that connections have given back serve this thread's next ones: as many as have something
+// to say in one turn of its loop.
+constexpr size_t kSpares = 32;
+thread_local std::vector<std::string> spares;
 
 }  // namespace
 
@@ -25,15 +30,18 @@ size_t Outbox::write(std::string_view bytes) {
 }
 
 void Outbox::take_spare() {
-  if (bytes_.empty()) bytes_.swap(spare);
+  if (!bytes_.empty() || spares.empty()) return;
+  bytes_ = std::move(spares.back());
+  spares.pop_back();
 }
 
 void Outbox::release() {
   if (!empty()) return;
   bytes_.clear();
   from_ = 0;
-  if (bytes_.capacity() <= 2 * kGather && bytes_.capacity() > spare.capacity()) {
-    bytes_.swap(spare);
+  const size_t room = bytes_.capacity();
+  if (room >= kSmall && room <= 2 * kGather && spares.size() < kSpares) {
+    spares.push_back(std::move(bytes_));
   }
   std::string().swap(bytes_);
 }

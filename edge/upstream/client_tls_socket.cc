@@ -129,6 +129,10 @@ void ClientTlsSocket::on_writable() {
   if (want_write_ && events_ != nullptr) events_->on_writable();
 }
 
+void ClientTlsSocket::on_turn_end() {
+  if (events_ != nullptr) events_->on_turn_end();
+}
+
 Transport::Moved ClientTlsSocket::read(std::span<char> into) {
   if (broken_) return {Io::kError, 0};
   ERR_clear_error();

@@ -30,6 +30,7 @@ class ClientTlsSocket final : public Transport, private Transport::Events {
   void want(bool read, bool write) override;
   Moved read(std::span<char> into) override;
   Moved write(std::string_view bytes) override;
+  bool ask_turn_end() override { return under_->ask_turn_end(); }
   void finish_writing() override;
   size_t unsent() const override;
   std::string error() const override { return error_; }
@@ -41,6 +42,7 @@ class ClientTlsSocket final : public Transport, private Transport::Events {
 
   void on_readable() override;
   void on_writable() override;
+  void on_turn_end() override;
   void step();
   void send_unsent();
   void fail(const std::string& why);

@@ -56,7 +56,18 @@ void OriginConnection::finish_tunnel() {
   sent();
 }
 
+// Requests of one turn go out one behind the other: an upstream that the first has woken is awake for
+// the others.
 void OriginConnection::sent() {
+  if (!out_.empty() && transport_->ask_turn_end()) return;
+  flush();
+}
+
+void OriginConnection::on_turn_end() {
+  flush();
+}
+
+void OriginConnection::flush() {
   if (!out_.blocked()) out_.flush();
   if (ending_ && out_.empty()) transport_->finish_writing();
   update_interest();
@@ -94,7 +105,7 @@ void OriginConnection::rest(std::function<void()> gone) {
 // A write that fails shows itself as an event: the socket is then readable and writable.
 void OriginConnection::update_interest() {
   const bool held = paused_ && !out_.broken();
-  transport_->want(!held && !read_ended_, !out_.empty());
+  transport_->want(!held && !read_ended_, out_.blocked());
 }
 
 void OriginConnection::on_writable() {

@@ -40,12 +40,14 @@ class OriginConnection final : public OriginStream, private Transport::Events {
  private:
   void on_readable() override;
   void on_writable() override;
+  void on_turn_end() override;
   void on_bytes(std::string_view bytes);
   bool deliver(const Http1Event& event);
   void on_end();
   void fail(const std::string& why);
   void pause(bool paused);
   void sent();
+  void flush();
   void update_interest();
 
   std::unique_ptr<Transport> transport_;
