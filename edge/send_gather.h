@@ -41,7 +41,7 @@ class SendGather {
   };
   // More at a time costs a long body a fifth more CPU: the kernel takes a part, and the rest is
   // kept.
-  static constexpr size_t kCapacity = 64 << 10;
+  static constexpr size_t kCapacity = 36 << 10;
   // So much, or so many, and the next connection's bytes begin a new buffer: nobody waits long.
   static constexpr size_t kMuch = 16 << 10;
   static constexpr size_t kMany = 16;

@@ -9,6 +9,9 @@ namespace latchkey::edge {
 namespace {
 
 constexpr unsigned kMaxInterims = 100;
+// What is read at once of a body that did not come with its head: still in the processor's nearest
+// cache when it is encrypted and sent. With 66 KiB, 1 MiB costs an eighth more CPU.
+constexpr size_t kLongBodyRead = 32 << 10;
 
 }  // namespace
 
@@ -124,7 +127,7 @@ void OriginConnection::on_readable() {
     return;
   }
   if (paused_) return fail("the connection broke");
-  const auto buffer = read_buffer();
+  const auto buffer = began_ ? read_buffer().first(kLongBodyRead) : read_buffer();
   const auto moved = transport_->read(buffer);
   switch (moved.io) {
     case Transport::Io::kAgain:
