@@ -167,7 +167,7 @@ void Poller::end_turn() {
   while (!round.alone()) {
     auto& late = static_cast<Late&>(*round.next);
     late.leave();
-    late.work_();
+    late.owner_.on_late();
   }
   for (const auto& work : turn_ends_) work();
 }

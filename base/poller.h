@@ -96,12 +96,20 @@ class Poller {
 // May go at any time. Loop's thread.
 class Poller::Late : private Poller::Link {
  public:
-  Late(uv_loop_t& loop, std::function<void()> work)
-      : poller_(Poller::of(loop)), work_(std::move(work)) {}
+  class Owner {
+   public:
+    // May destroy the Late, and may ask again: then it comes a turn later.
+    virtual void on_late() = 0;
+
+   protected:
+    ~Owner() = default;
+  };
+
+  Late(Poller& poller, Owner& owner) : poller_(poller), owner_(owner) {}
   ~Late() { leave(); }
   Late(const Late&) = delete;
 
-  // `work` comes once. It may destroy this, and may ask again: then it comes a turn later.
+  // on_late() comes once.
   void ask() {
     if (alone()) join_end_of(poller_.late_);
   }
@@ -110,7 +118,7 @@ class Poller::Late : private Poller::Link {
   friend class Poller;
 
   Poller& poller_;
-  const std::function<void()> work_;
+  Owner& owner_;
 };
 
 // Readiness of one socket (or listener), level-triggered for whoever uses it: as long as what is
@@ -144,6 +152,8 @@ class SocketWatch : private Poller::Link {
   void remove();
   // One event at the next turn, whatever is ready. False takes that back.
   void nudge(bool due = true);
+
+  Poller& poller() const { return poller_; }
 
   // False: a read would say EAGAIN.
   bool readable() const { return (ready_ & kReadable) != 0; }

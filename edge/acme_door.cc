@@ -46,8 +46,8 @@ AcmeExchange::AcmeExchange(std::shared_ptr<AcmeDoor> door, Mailbox::Address home
 AcmeExchange::~AcmeExchange() = default;
 
 void AcmeExchange::start() {
-  const auto& covers = stream_.client().covers;
-  if (covers && !covers(head_.host())) {
+  const HostRules* const rules = stream_.client().rules;
+  if (rules != nullptr && !rules->covers(head_.host())) {
     answered_ = true;
     return answer_page(stream_, 421, "This connection was made for another host name.");
   }

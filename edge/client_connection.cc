@@ -24,7 +24,7 @@ ClientConnection::ClientConnection(const Context& context, int fd, std::string p
 }
 
 ClientConnection::~ClientConnection() {
-  if (parked_) parking().leave(*server_name_, *this);
+  if (parked_) parking().leave(*server_name_, *visit_);
 }
 
 void ClientConnection::drain() {
@@ -44,7 +44,7 @@ void ClientConnection::close() {
   if (buried_) return;
   deadline_.reset();
   tls_.set_events(nullptr);
-  tls_.watch_hangup(nullptr);
+  tls_.watch_hangup(false);
   context_.bury(*this);
 }
 
@@ -53,10 +53,7 @@ void ClientConnection::go_on() {
     case TlsSession::Step::kWaiting:
       return;
     case TlsSession::Step::kParked:
-      tls_.watch_hangup([this] {
-        context_.shared.counts.failed.add();
-        close();
-      });
+      tls_.watch_hangup(true);
       deadline_ = context_.clock.after(context_.shared.park_timeout, [this] {
         context_.shared.counts.park_timeouts.add();
         Error late{ErrorCode::kTimeout, "the certificate took longer than park_timeout"};
@@ -75,6 +72,12 @@ void ClientConnection::go_on() {
       close();
       return;
   }
+}
+
+// While it was parked.
+void ClientConnection::on_hangup() {
+  context_.shared.counts.failed.add();
+  close();
 }
 
 bool ClientConnection::take_identity() {
@@ -110,6 +113,7 @@ void ClientConnection::established() {
   if (!server_name_) (by_address_ ? counts.address_certificate : counts.default_certificate).add();
   deadline_.reset();
   outcome_.reset();
+  visit_.reset();
   tls_.set_events(nullptr);
   http_ = context_.start_http(tls_, *this);
 }
@@ -121,7 +125,7 @@ bool ClientConnection::speaks_http2() {
   return std::string_view(reinterpret_cast<const char*>(protocol), size) == "h2";
 }
 
-std::string_view ClientConnection::tls_version() {
+const char* ClientConnection::tls_version() {
   return SSL_get_version(&tls_.ssl());
 }
 
@@ -164,6 +168,10 @@ std::string_view ClientConnection::ask_client(ssl_st& ssl, std::string_view host
   return clients_->id();
 }
 
+bool ClientConnection::covers(std::string_view host) const {
+  return certificate_->covers_host(host) && may_carry(host);
+}
+
 bool ClientConnection::may_carry(std::string_view host) const {
   const ClientCertificates* const now = context_.tls->clients().get();
   if (now == nullptr || !now->asks(host)) return true;
@@ -195,7 +203,8 @@ HelloHandler::Answer ClientConnection::greet_without_name(ssl_st* ssl) {
 
 HelloHandler::Answer ClientConnection::park() {
   HandshakeCounts& counts = context_.shared.counts;
-  const auto full = parking().park(*server_name_, SourcePrefix::of(peer_), *this);
+  if (visit_ == nullptr) visit_ = std::make_unique<Visit>(*this);
+  const auto full = parking().park(*server_name_, SourcePrefix::of(peer_), *visit_);
   if (!full) {
     counts.parked.add();
     parked_ = true;
@@ -231,7 +240,7 @@ HelloHandler::Answer ClientConnection::go_on_after_parking(ssl_st* ssl) {
   const Error& why = outcome_->error();
   const Fallback* const fallback = context_.fallback.get();
   if (fallback != nullptr && fallback->parking != nullptr) {
-    notice_ = std::make_shared<const Notice>(parking_notice(why));
+    notice_ = std::make_unique<const Notice>(parking_notice(why));
     allow_no_session(ssl);
     return serve(fallback->parking);
   }
@@ -291,15 +300,15 @@ HelloHandler::Answer ClientConnection::refuse(int alert) {
 }
 
 void ClientConnection::unpark() {
-  parking().leave(*server_name_, *this);
+  parking().leave(*server_name_, *visit_);
   parked_ = false;
 }
 
 void ClientConnection::resume(const Result<CertificatePtr>& outcome) {
   parked_ = false;
   if (buried_) return;
-  outcome_ = outcome;
-  tls_.watch_hangup(nullptr);
+  outcome_ = std::make_unique<const Result<CertificatePtr>>(outcome);
+  tls_.watch_hangup(false);
   deadline_ = context_.clock.after(context_.shared.hello_timeout, [this] {
     context_.shared.counts.hello_timeouts.add();
     context_.shared.counts.failed.add();

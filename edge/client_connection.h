@@ -21,7 +21,7 @@ class HttpSession;
 // One connection of a client to an HTTPS listener: TLS handshake, parked while its certificate is
 // obtained, then HTTP. While it is parked it is this object and its TlsSession, nothing else.
 // Owned by the Worker; worker thread.
-class ClientConnection final : private HelloHandler, private Parked, private Transport::Events {
+class ClientConnection final : public HostRules, private HelloHandler, private Transport::Events {
  public:
   struct Context {
     uv_loop_t& loop;
@@ -56,19 +56,20 @@ class ClientConnection final : private HelloHandler, private Parked, private Tra
   const CertificatePtr& certificate() const { return certificate_; }
   // HTTP/2 was agreed upon (RFC 7301), else HTTP/1.1.
   bool speaks_http2();
-  std::string_view tls_version();  // "TLSv1.3"
+  const char* tls_version();  // "TLSv1.3"
   // What all its requests are answered with: it was served the parking certificate;
   // else null.
-  const std::shared_ptr<const Notice>& notice() const { return notice_; }
-  // What the policy says by now of a name that a request is for (lower case, no port); null:
-  // nothing. The name of the handshake is remembered when the cache has forgotten it.
-  GrantPtr grant_of(std::string_view host) const;
+  const Notice* notice() const { return notice_.get(); }
 
-  // May it carry requests for `host` (lower case, no port)? Not where that asks, by now, for a
-  // certificate that this handshake was not asked for.
+  bool covers(std::string_view host) const override;
+  // May it carry requests for `host`? Not where that asks, by now, for a certificate that this
+  // handshake was not asked for.
   bool may_carry(std::string_view host) const;
-  // What upstreams of `host` are told of the client's certificate.
-  ClientProof proof_of(std::string_view host) const;
+  // The name of the handshake is remembered when the cache has forgotten it.
+  GrantPtr grant_of(std::string_view host) const override;
+  // What upstreams of `host` are told.
+  ClientProof proof_of(std::string_view host) const override;
+  bool asks_any() const override { return context_.tls->clients() != nullptr; }
 
   void close();
 
@@ -79,10 +80,17 @@ class ClientConnection final : private HelloHandler, private Parked, private Tra
   int alert() const override { return alert_; }
   bool answers_challenge() const override { return challenge_; }
 
-  void resume(const Result<CertificatePtr>& outcome) override;
+  // While its handshake lasts: a visitor of the certificate that it waits for.
+  struct Visit final : Parked {
+    explicit Visit(ClientConnection& c) : connection(c) {}
+    void resume(const Result<CertificatePtr>& outcome) override { connection.resume(outcome); }
+    ClientConnection& connection;
+  };
+  void resume(const Result<CertificatePtr>& outcome);
 
   void on_readable() override { go_on(); }
   void on_writable() override { go_on(); }
+  void on_hangup() override;
 
   void go_on();  // with the handshake
   void established();
@@ -110,12 +118,13 @@ class ClientConnection final : private HelloHandler, private Parked, private Tra
   TlsSession tls_;
   Alarm deadline_;
   std::optional<ServerName> server_name_;
-  std::optional<Result<CertificatePtr>> outcome_;  // what the control thread said
-  Slot slot_ = Slot::kMain;                        // of the certificates that the client can use
+  std::unique_ptr<Visit> visit_;
+  std::unique_ptr<const Result<CertificatePtr>> outcome_;  // what the control thread said
+  Slot slot_ = Slot::kMain;  // of the certificates that the client can use
   CertificatePtr certificate_;
   GrantPtr grant_;                                  // of the handshake
   std::shared_ptr<const ClientIdentity> identity_;  // null: no certificate was shown
-  std::shared_ptr<const Notice> notice_;
+  std::unique_ptr<const Notice> notice_;
   std::unique_ptr<HttpSession> http_;
   std::list<std::unique_ptr<ClientConnection>>::iterator place_;  // in the worker's list
   int alert_ = 0;

@@ -11,7 +11,7 @@
 namespace latchkey::edge {
 
 // One connection of a client to a port-80 listener. Owned by the Worker; worker thread.
-class PlainConnection {
+class PlainConnection final : private HostRules {
  public:
   struct Context {
     uv_loop_t& loop;
@@ -25,8 +25,9 @@ class PlainConnection {
   PlainConnection(const Context& context, int fd, std::string peer)
       : place_in_(context.shared.connections),
         socket_(context.loop, fd),
-        session_(socket_, context.http, client(context, std::move(peer)),
-                 [this, &context] { context.bury(*this); }) {}
+        context_(context),
+        session_(socket_, context.http, {.address = std::move(peer), .rules = this},
+                 [this] { context_.bury(*this); }) {}
   PlainConnection(const PlainConnection&) = delete;
 
   void drain() { session_.drain(); }
@@ -35,21 +36,16 @@ class PlainConnection {
  private:
   friend class Worker;
 
-  // The context outlives it.
-  static ClientInfo client(const Context& context, std::string peer) {
-    ClientInfo info;
-    info.address = std::move(peer);
-    info.grant_of = [&context](std::string_view host) -> GrantPtr {
-      const WorkerShared& shared = context.shared;
-      const auto name = ServerName::parse(host, {.underscore = shared.underscore_names});
-      if (!name) return nullptr;
-      return look_up(shared, *name, context.http.clock.wall_now()).grant;
-    };
-    return info;
+  GrantPtr grant_of(std::string_view host) const override {
+    const WorkerShared& shared = context_.shared;
+    const auto name = ServerName::parse(host, {.underscore = shared.underscore_names});
+    if (!name) return nullptr;
+    return look_up(shared, *name, context_.http.clock.wall_now()).grant;
   }
 
   const ConnectionPlace place_in_;
   PlainSocket socket_;
+  const Context& context_;
   Http1Session session_;
   std::list<std::unique_ptr<PlainConnection>>::iterator place_;  // in the worker's list
   bool buried_ = false;

@@ -30,9 +30,7 @@ socklen_t fill(Address& to, const std::string& address, uint16_t port) {
 }  // namespace
 
 PlainSocket::PlainSocket(uv_loop_t& loop, int fd)
-    : fd_(fd), watch_(loop, fd, *this), turn_end_(loop, [this] {
-        if (events_ != nullptr) events_->on_turn_end();
-      }) {}
+    : fd_(fd), watch_(loop, fd, *this), turn_end_(watch_.poller(), *this) {}
 
 PlainSocket::~PlainSocket() {
   ::close(fd_);
@@ -85,6 +83,10 @@ Transport::Moved PlainSocket::write(std::string_view bytes) {
   }
   if (static_cast<size_t>(n) < bytes.size()) watch_.full();
   return {Io::kDone, static_cast<size_t>(n)};
+}
+
+void PlainSocket::on_late() {
+  if (events_ != nullptr) events_->on_turn_end();
 }
 
 bool PlainSocket::ask_turn_end() {

@@ -15,7 +15,9 @@
 namespace latchkey::edge {
 
 // TCP without TLS: clients on port 80, upstreams. One loop's thread.
-class PlainSocket final : public Transport, private SocketWatch::Owner {
+class PlainSocket final : public Transport,
+                          private SocketWatch::Owner,
+                          private Poller::Late::Owner {
  public:
   // Takes the descriptor (connected, non-blocking).
   PlainSocket(uv_loop_t& loop, int fd);
@@ -33,6 +35,7 @@ class PlainSocket final : public Transport, private SocketWatch::Owner {
  private:
   Moved failed(const char* doing);
   void on_socket(uint8_t ready) override;
+  void on_late() override;
 
   const int fd_;
   Transport::Events* events_ = nullptr;

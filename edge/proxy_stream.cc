@@ -40,8 +40,8 @@ ProxyStream::~ProxyStream() {
 
 void ProxyStream::start() {
   const std::string host = head_.host();
-  const auto& covers = stream_.client().covers;
-  if (covers && !covers(host)) {
+  const HostRules* const rules = stream_.client().rules;
+  if (rules != nullptr && !rules->covers(host)) {
     return answer_page(stream_, 421, "This connection was made for another host name.");
   }
   route_ = routes_->find(host, head_.target);
@@ -94,7 +94,7 @@ Result<std::shared_ptr<Balancer>> ProxyStream::find_balancer(const std::string& 
 }
 
 std::string ProxyStream::granted_upstream(const ClientInfo& client, const std::string& host) {
-  const GrantPtr grant = client.grant_of ? client.grant_of(host) : nullptr;
+  const GrantPtr grant = client.rules != nullptr ? client.rules->grant_of(host) : nullptr;
   return grant == nullptr ? "" : grant->upstream;
 }
 

@@ -9,8 +9,8 @@
 
 namespace latchkey::edge {
 
-// A worker's one buffer in which TLS records are gathered, so that what a turn of the loop has for a
-// connection goes out in one send, and the sends of several connections one behind the other: who
+// A worker's one buffer in which TLS records are gathered, so that what a turn of the loop has for
+// a connection goes out in one send, and the sends of several connections one behind the other: who
 // is woken by the first is still awake for the others, and each waking costs as much as a small
 // response. They go when the buffer is full, when several connections wait, and before the loop
 // waits; an idle connection owns no buffer at all. Worker thread.

@@ -1,5 +1,6 @@
 #include "edge/tls_context.h"
 
+#include <openssl/bio.h>
 #include <openssl/bytestring.h>
 #include <openssl/cipher.h>
 #include <openssl/hmac.h>
@@ -21,13 +22,9 @@ constexpr char kCiphers12[] =
     "[ECDHE-ECDSA-AES128-GCM-SHA256|ECDHE-ECDSA-CHACHA20-POLY1305|ECDHE-RSA-AES128-GCM-SHA256|"
     "ECDHE-RSA-CHACHA20-POLY1305]:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384";
 
-int handler_index() {
-  static const int index = SSL_get_ex_new_index(0, nullptr, nullptr, nullptr, nullptr);
-  return index;
-}
-
+// Not by ex_data: that would cost each connection two allocations more, and 128 bytes.
 HelloHandler& handler_of(const SSL* ssl) {
-  return *static_cast<HelloHandler*>(SSL_get_ex_data(ssl, handler_index()));
+  return static_cast<TlsPeer*>(BIO_get_data(SSL_get_rbio(ssl)))->handler;
 }
 
 // This callback can only reject with handshake_failure. So a refusal counts as success here, and
@@ -145,10 +142,9 @@ void TlsContext::use_compression(CertificateCompression& compression) {
                                          nullptr));
 }
 
-ssl_st* TlsContext::make_ssl(HelloHandler& handler) const {
+ssl_st* TlsContext::make_ssl() const {
   SSL* ssl = SSL_new(context_);
   CHECK(ssl != nullptr);
-  SSL_set_ex_data(ssl, handler_index(), &handler);
   SSL_set_accept_state(ssl);
   SSL_set_shed_handshake_config(ssl, 1);
   return ssl;

@@ -26,6 +26,11 @@ class HelloHandler {
   ~HelloHandler() = default;
 };
 
+// What this context finds behind an SSL: its BIO's data is to be one.
+struct TlsPeer {
+  HelloHandler& handler;
+};
+
 // The one SSL_CTX of all HTTPS listeners: TLS 1.2 and 1.3, AEAD ciphers with forward secrecy, no
 // session cache, tickets bound to the name. A reload makes another one for handshakes from then on;
 // connections keep theirs.
@@ -44,8 +49,9 @@ class TlsContext {
   // Who is asked for a certificate; null: nobody.
   const std::shared_ptr<const ClientCertificates>& clients() const { return clients_; }
 
-  // A server's SSL whose hello `handler` answers. `handler` outlives the handshake.
-  ssl_st* make_ssl(HelloHandler& handler) const;
+  // A server's SSL. Its BIO's data is a TlsPeer, whose handler answers the hello and outlives the
+  // handshake.
+  ssl_st* make_ssl() const;
 
  private:
   ssl_ctx_st* context_;

@@ -39,13 +39,13 @@ const bio_method_st* TlsSession::bio_method() {
     });
     BIO_meth_set_read(m, [](BIO* bio, char* into, int size) {
       BIO_clear_retry_flags(bio);
-      const int n = static_cast<TlsSession*>(BIO_get_data(bio))->bio_read(into, size);
+      const int n = behind(bio).bio_read(into, size);
       if (n < 0) BIO_set_retry_read(bio);
       return n;
     });
     BIO_meth_set_write(m, [](BIO* bio, const char* bytes, int size) {
       BIO_clear_retry_flags(bio);
-      return static_cast<TlsSession*>(BIO_get_data(bio))->bio_write(bytes, size);
+      return behind(bio).bio_write(bytes, size);
     });
     BIO_meth_set_ctrl(m, [](BIO*, int command, long, void*) -> long {
       return command == BIO_CTRL_FLUSH ? 1 : 0;
@@ -55,20 +55,21 @@ const bio_method_st* TlsSession::bio_method() {
   return method;
 }
 
-TlsSession::TlsSession(uv_loop_t& loop, int fd, const TlsContext& context, HelloHandler& handler,
+TlsSession& TlsSession::behind(bio_st* bio) {
+  return static_cast<TlsSession&>(*static_cast<TlsPeer*>(BIO_get_data(bio)));
+}
+
+TlsSession::TlsSession(uv_loop_t& loop, int fd, const TlsContext& context, HelloHandler& greeter,
                        ReadAhead& ahead, SendGather& gather)
-    : fd_(fd),
+    : TlsPeer{greeter},
+      fd_(fd),
       ahead_(ahead),
       gather_(gather),
       watch_(loop, fd, *this),
-      turn_end_(loop,
-                [this] {
-                  if (events_ != nullptr) events_->on_turn_end();
-                }),
-      ssl_(context.make_ssl(handler)) {
+      ssl_(context.make_ssl()) {
   BIO* bio = BIO_new(bio_method());
   CHECK(bio != nullptr);
-  BIO_set_data(bio, this);
+  BIO_set_data(bio, static_cast<TlsPeer*>(this));
   SSL_set_bio(ssl_, bio, bio);
 }
 
@@ -122,12 +123,12 @@ TlsSession::Step TlsSession::handshake() {
     case Need::kBroken:
       break;
   }
-  if (error_.empty()) error_ = "the connection was closed";
+  if (error().empty()) keep().error = "the connection was closed";
   return Step::kFailed;
 }
 
-void TlsSession::watch_hangup(std::function<void()> gone) {
-  hangup_ = std::move(gone);
+void TlsSession::watch_hangup(bool watched) {
+  watches_hangup_ = watched;
   update_watch();
 }
 
@@ -168,7 +169,7 @@ Transport::Moved TlsSession::write(std::string_view bytes) {
   size_t taken = 0;
   // Once SSL_write has begun with a record the BIO takes it whole, so that no record is ever to be
   // written again with other bytes; the bound is kept by not beginning.
-  while (taken < bytes.size() && unsent_.empty() && !broken_) {
+  while (taken < bytes.size() && !has_unsent() && !broken_) {
     const std::string_view rest = bytes.substr(taken);
     const int size = static_cast<int>(std::min<size_t>(rest.size(), SSL3_RT_MAX_PLAIN_LENGTH));
     int wrote = 0;
@@ -182,7 +183,8 @@ Transport::Moved TlsSession::write(std::string_view bytes) {
 }
 
 bool TlsSession::ask_turn_end() {
-  turn_end_.ask();
+  if (turn_end_ == nullptr) turn_end_.reset(new Poller::Late(watch_.poller(), *this));
+  turn_end_->ask();
   return true;
 }
 
@@ -194,23 +196,35 @@ void TlsSession::finish_writing() {
 }
 
 size_t TlsSession::unsent() const {
-  return broken_ ? 0 : unsent_.size() - unsent_from_ + gather_.gathered_for(*this);
+  if (broken_) return 0;
+  const size_t kept = kept_ != nullptr ? kept_->unsent.size() - kept_->unsent_from : 0;
+  return kept + gather_.gathered_for(*this);
+}
+
+TlsSession::Kept& TlsSession::keep() {
+  if (kept_ == nullptr) kept_ = std::make_unique<Kept>();
+  return *kept_;
+}
+
+void TlsSession::keep_no_longer() {
+  if (!has_unsent() && !has_unread() && error().empty()) kept_.reset();
 }
 
 std::string_view TlsSession::unread(size_t limit) {
-  if (unread_.empty()) return ahead_.take(*this, limit);
-  const std::string_view out = std::string_view(unread_).substr(unread_from_, limit);
-  unread_from_ += out.size();
+  if (!has_unread()) return ahead_.take(*this, limit);
+  const auto out = std::string_view(kept_->unread).substr(kept_->unread_from, limit);
+  kept_->unread_from += out.size();
   return out;
 }
 
 size_t TlsSession::unread() const {
-  return unread_.size() - unread_from_ + ahead_.left_for(*this);
+  const size_t kept = kept_ != nullptr ? kept_->unread.size() - kept_->unread_from : 0;
+  return kept + ahead_.left_for(*this);
 }
 
 void TlsSession::keep_read(std::string_view bytes) {
-  unread_ = bytes;
-  unread_from_ = 0;
+  keep().unread = bytes;
+  kept_->unread_from = 0;
 }
 
 int TlsSession::bio_read(char* into, int size) {
@@ -238,9 +252,10 @@ int TlsSession::bio_read(char* into, int size) {
   const std::string_view bytes = unread(static_cast<size_t>(size));
   std::memcpy(into, bytes.data(), bytes.size());
   const int read = static_cast<int>(bytes.size());
-  if (!unread_.empty() && unread_from_ == unread_.size()) {
-    std::string().swap(unread_);  // who has read all keeps no buffer
-    unread_from_ = 0;
+  if (has_unread() && kept_->unread_from == kept_->unread.size()) {
+    std::string().swap(kept_->unread);  // who has read all keeps no buffer
+    kept_->unread_from = 0;
+    keep_no_longer();
   }
   return read;
 }
@@ -248,22 +263,23 @@ int TlsSession::bio_read(char* into, int size) {
 int TlsSession::bio_write(const char* bytes, int size) {
   const std::string_view record(bytes, static_cast<size_t>(size));
   // Records keep their order: what the kernel did not take, then what is gathered, then this one.
-  if (unsent_.empty() || gather_.gathered_for(*this) > 0) {
+  if (!has_unsent() || gather_.gathered_for(*this) > 0) {
     gather_.append(*this, record);
   } else {
-    unsent_ += record;
+    kept_->unsent += record;
   }
   return size;
 }
 
 void TlsSession::send_gathered(std::string_view bytes) {
-  if (!unsent_.empty()) {
-    unsent_ += bytes;
+  if (has_unsent()) {
+    kept_->unsent += bytes;
     return;
   }
   const size_t sent = send_some(bytes);
   if (sent < bytes.size() && !broken_) {
-    unsent_ = bytes.substr(sent);
+    keep().unsent = bytes.substr(sent);
+    kept_->unsent_from = 0;
     update_watch();
     return;
   }
@@ -286,10 +302,11 @@ size_t TlsSession::send_some(std::string_view bytes) {
 }
 
 void TlsSession::send_unsent() {
-  unsent_from_ += send_some(std::string_view(unsent_).substr(unsent_from_));
-  if (unsent_from_ < unsent_.size() || broken_) return;
-  std::string().swap(unsent_);  // a connection that is not blocked keeps no buffer
-  unsent_from_ = 0;
+  kept_->unsent_from += send_some(std::string_view(kept_->unsent).substr(kept_->unsent_from));
+  if (broken_ || kept_->unsent_from < kept_->unsent.size()) return;
+  std::string().swap(kept_->unsent);  // a connection that is not blocked keeps no buffer
+  kept_->unsent_from = 0;
+  keep_no_longer();
   after_send();
 }
 
@@ -299,12 +316,13 @@ void TlsSession::after_send() {
 }
 
 void TlsSession::fail(std::string why) {
-  if (error_.empty()) error_ = std::move(why);
+  Kept& kept = keep();
+  if (kept.error.empty()) kept.error = std::move(why);
   // An alert that BoringSSL has just written still goes out; then nothing does.
   gather_.flush_if_owned_by(*this);
   broken_ = true;
-  unsent_.clear();
-  unsent_from_ = 0;
+  kept.unsent.clear();
+  kept.unsent_from = 0;
   come_again_if_hidden();
 }
 
@@ -312,27 +330,31 @@ void TlsSession::update_watch() {
   uint8_t wanted = 0;
   if (!broken_) {
     if (want_read_) wanted |= SocketWatch::kReadable;
-    if (want_write_ || !unsent_.empty()) wanted |= SocketWatch::kWritable;
-    if (hangup_ != nullptr) wanted |= SocketWatch::kHungUp;
+    if (want_write_ || has_unsent()) wanted |= SocketWatch::kWritable;
+    if (watches_hangup_) wanted |= SocketWatch::kHungUp;
   }
   watch_.want(wanted);
 }
 
 void TlsSession::on_socket(uint8_t ready) {
-  if (hangup_ != nullptr && (broken_ || (ready & SocketWatch::kHungUp) != 0)) {
-    auto gone = std::exchange(hangup_, nullptr);
+  if (watches_hangup_ && (broken_ || (ready & SocketWatch::kHungUp) != 0)) {
+    watches_hangup_ = false;
     update_watch();
-    gone();
+    if (events_ != nullptr) events_->on_hangup();
     return;
   }
   const bool can_write = (ready & SocketWatch::kWritable) != 0;
-  if (!unsent_.empty() && can_write) {
+  if (has_unsent() && can_write) {
     send_unsent();
     update_watch();
   }
   const bool hidden = unread() > 0 || SSL_pending(ssl_) > 0;
   deliver(want_read_ && (broken_ || hidden || (ready & SocketWatch::kReadable) != 0),
-          want_write_ && unsent_.empty() && (broken_ || can_write));
+          want_write_ && !has_unsent() && (broken_ || can_write));
+}
+
+void TlsSession::on_late() {
+  if (events_ != nullptr) events_->on_turn_end();
 }
 
 // One event a turn: it may destroy us, and the other one is still true at the next turn.

@@ -20,9 +20,11 @@ namespace latchkey::edge {
 // What the socket has comes through the worker's ReadAhead; records written are gathered in its
 // SendGather. First handshake(), then it is a Transport. Worker thread.
 class TlsSession final : public Transport,
+                         private TlsPeer,
                          private SendGather::Owner,
                          private ReadAhead::Owner,
-                         private SocketWatch::Owner {
+                         private SocketWatch::Owner,
+                         private Poller::Late::Owner {
  public:
   enum class Step {
     kDone,
@@ -32,13 +34,13 @@ class TlsSession final : public Transport,
   };
 
   // Takes the descriptor (non-blocking).
-  TlsSession(uv_loop_t& loop, int fd, const TlsContext& context, HelloHandler& handler,
+  TlsSession(uv_loop_t& loop, int fd, const TlsContext& context, HelloHandler& greeter,
              ReadAhead& ahead, SendGather& gather);
   ~TlsSession() override;
 
   Step handshake();
-  // Calls `gone` once when the peer hangs up although nobody reads. Null ends it.
-  void watch_hangup(std::function<void()> gone);
+  // on_hangup() comes once when the peer hangs up although nobody reads.
+  void watch_hangup(bool watched);
 
   ssl_st& ssl() { return *ssl_; }
   // The address of ours that the client came to, as local_address() has it.
@@ -51,7 +53,7 @@ class TlsSession final : public Transport,
   bool ask_turn_end() override;
   void finish_writing() override;
   size_t unsent() const override;
-  std::string error() const override { return error_; }
+  std::string error() const override { return kept_ != nullptr ? kept_->error : ""; }
 
  private:
   enum class Need { kNothing, kRead, kWrite, kCertificate, kClosed, kBroken };
@@ -61,9 +63,23 @@ class TlsSession final : public Transport,
   Need ssl_call(Call call);
 
   static const bio_method_st* bio_method();
+  static TlsSession& behind(bio_st* bio);
   int bio_read(char* into, int size);
   int bio_write(const char* bytes, int size);
 
+  // What a connection has only while something does not go as it should.
+  struct Kept {
+    std::string unsent;  // what the kernel did not take: <= 64 KiB and one record
+    size_t unsent_from = 0;
+    std::string unread;  // what another connection has driven out of the worker's buffer
+    size_t unread_from = 0;
+    std::string error;
+  };
+
+  Kept& keep();
+  void keep_no_longer();
+  bool has_unsent() const { return kept_ != nullptr && !kept_->unsent.empty(); }
+  bool has_unread() const { return kept_ != nullptr && !kept_->unread.empty(); }
   std::string_view unread(size_t limit);
   size_t unread() const;
   void keep_read(std::string_view bytes) override;
@@ -75,21 +91,18 @@ class TlsSession final : public Transport,
   void update_watch();
   void come_again_if_hidden();
   void on_socket(uint8_t ready) override;
+  void on_late() override;
   void deliver(bool readable, bool writable);
 
   const int fd_;
   ReadAhead& ahead_;
   SendGather& gather_;
   SocketWatch watch_;
-  Poller::Late turn_end_;
+  std::unique_ptr<Poller::Late> turn_end_;  // made when it is first asked for
   ssl_st* ssl_;
   Events* events_ = nullptr;
-  std::function<void()> hangup_;
-  std::string unsent_;  // what the kernel did not take: <= 64 KiB and one record
-  size_t unsent_from_ = 0;
-  std::string unread_;  // what another connection has driven out of the worker's buffer
-  size_t unread_from_ = 0;
-  std::string error_;
+  std::unique_ptr<Kept> kept_;
+  bool watches_hangup_ = false;
   bool want_read_ = false;
   bool want_write_ = false;
   bool handshaking_ = true;

@@ -19,6 +19,7 @@ class Transport {
     virtual void on_readable() = 0;  // read() will not say kAgain
     virtual void on_writable() = 0;  // write() will take something
     virtual void on_turn_end() {}    // see ask_turn_end()
+    virtual void on_hangup() {}      // see TlsSession::watch_hangup()
    protected:
     ~Events() = default;
   };

@@ -173,11 +173,7 @@ std::unique_ptr<HttpSession> Worker::start_http(Transport& transport,
   ClientInfo client;
   client.address = connection.peer();
   client.secure = true;
-  client.covers = [&connection](std::string_view host) {
-    return connection.certificate()->covers_host(host) && connection.may_carry(host);
-  };
-  client.proof_of = [&connection](std::string_view host) { return connection.proof_of(host); };
-  client.grant_of = [&connection](std::string_view host) { return connection.grant_of(host); };
+  client.rules = &connection;
   client.notice = connection.notice();
   client.tls_version = connection.tls_version();
   // A page of ours is said once: at its next try the client may get the real certificate.

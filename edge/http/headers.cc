@@ -151,7 +151,9 @@ void forward_request(RequestHead& head, const ClientInfo& client, const HeaderRu
   });
   if (trailers) headers.add("te", "trailers");
   introduce_client(head, client);
-  if (client.proof_of) add_proof(headers, client.proof_of(head.host()));
+  if (client.rules != nullptr && client.rules->asks_any()) {
+    add_proof(headers, client.rules->proof_of(head.host()));
+  }
   std::string via;
   for (const auto [name, value] : headers) {
     if (name == "via") via.append(value).append(", ");

@@ -2,7 +2,10 @@
 
 #include <llhttp.h>
 
+#include <functional>
 #include <optional>
+#include <set>
+#include <string>
 #include <utility>
 
 #include "base/url.h"
@@ -111,8 +114,25 @@ std::string upgrade_of(const HeaderList& headers, int minor_version) {
 }  // namespace
 
 bool is_known_method(std::string_view method) {
-  Reading reading;
-  return run(reading, HTTP_REQUEST, std::string(method) + " / HTTP/1.1\r\n\r\n");
+  static const std::set<std::string, std::less<>> known = [] {
+    std::set<std::string, std::less<>> out;
+    // llhttp knows some in other protocols only.
+    const auto take = [&](const std::string& name) {
+      Reading reading;
+      if (run(reading, HTTP_REQUEST, name + " / HTTP/1.1\r\n\r\n")) out.insert(name);
+    };
+#define LATCHKEY_TAKE(NUMBER, NAME, STRING) take(#STRING);
+    HTTP_METHOD_MAP(LATCHKEY_TAKE)
+#undef LATCHKEY_TAKE
+    return out;
+  }();
+  return known.contains(method);
+}
+
+void Http1RequestParser::restart(const Http1Limits& limits) {
+  limits_ = limits;
+  lines_ = {};
+  in_body_ = false;
 }
 
 Http1Event Http1RequestParser::refuse(const Refusal& why) {

@@ -37,6 +37,8 @@ class Http1RequestParser {
  public:
   explicit Http1RequestParser(const Http1Limits& limits = {}) : limits_(limits) {}
 
+  // As new, for another connection.
+  void restart(const Http1Limits& limits);
   // `bytes`: everything not yet consumed.
   Http1Event next(std::string_view bytes);
 

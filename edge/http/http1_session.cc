@@ -2,6 +2,7 @@
 
 #include <tuple>
 #include <utility>
+#include <vector>
 
 #include "edge/http/http1_session_entry.h"
 #include "edge/http/read_buffer.h"
@@ -12,6 +13,10 @@ namespace {
 
 constexpr size_t kMaxDiscard = 256 << 10;  // of a body that nobody wants, before we hang up
 
+// Parsers that connections at rest have given back: as many as are at work in one turn of the loop.
+constexpr size_t kSpareParsers = 32;
+thread_local std::vector<std::unique_ptr<Http1RequestParser>> spare_parsers;
+
 }  // namespace
 
 Http1Session::Http1Session(Transport& transport, const SessionContext& context, ClientInfo client,
@@ -20,7 +25,6 @@ Http1Session::Http1Session(Transport& transport, const SessionContext& context, 
       context_(context),
       client_(std::move(client)),
       on_end_(std::move(on_end)),
-      parser_(context.limits.http1),
       out_(transport),
       progress_(context.clock.now()) {
   transport_.set_events(this);
@@ -29,6 +33,26 @@ Http1Session::Http1Session(Transport& transport, const SessionContext& context, 
 
 Http1Session::~Http1Session() {
   transport_.set_events(nullptr);
+  give_back_parser();
+}
+
+Http1RequestParser& Http1Session::parser() {
+  if (parser_ != nullptr) return *parser_;
+  if (spare_parsers.empty()) {
+    parser_ = std::make_unique<Http1RequestParser>(context_.limits.http1);
+  } else {
+    parser_ = std::move(spare_parsers.back());
+    spare_parsers.pop_back();
+    parser_->restart(context_.limits.http1);
+  }
+  return *parser_;
+}
+
+void Http1Session::give_back_parser() {
+  if (parser_ != nullptr && spare_parsers.size() < kSpareParsers) {
+    spare_parsers.push_back(std::move(parser_));
+  }
+  parser_.reset();
 }
 
 void Http1Session::drain() {
@@ -173,14 +197,14 @@ bool Http1Session::step(std::string_view& bytes) {
   if (phase_ == Phase::kHead && out_.full()) return false;
   if (phase_ == Phase::kDone) return false;  // the next request waits for this one's response
   if (answer_ == Answer::kDone && exchange_ != nullptr) return false;  // settle() comes first
-  const Http1Event event = parser_.next(bytes);
+  const Http1Event event = parser().next(bytes);
   bytes.remove_prefix(event.consumed);
   switch (event.kind) {
     case Http1Event::Kind::kMore:
       if (read_ended_ && (phase_ == Phase::kBody || !bytes.empty())) over_ = true;
       return false;
     case Http1Event::Kind::kRefused:
-      refuse(parser_.refusal().status, parser_.refusal().why);
+      refuse(parser_->refusal().status, parser_->refusal().why);
       return false;
     case Http1Event::Kind::kHead:
       begin_exchange();
@@ -195,21 +219,21 @@ bool Http1Session::step(std::string_view& bytes) {
       return discarded_ <= kMaxDiscard;
     case Http1Event::Kind::kEnd:
       phase_ = Phase::kDone;
-      if (exchange_ != nullptr) exchange_->on_request_end(parser_.trailers());
+      if (exchange_ != nullptr) exchange_->on_request_end(parser_->trailers());
       return false;
   }
   return false;
 }
 
 void Http1Session::begin_exchange() {
-  RequestHead head = std::move(parser_.head());
+  RequestHead head = std::move(parser_->head());
   head.scheme = client_.secure ? "https" : "http";
   progress_ = context_.clock.now();
   phase_ = Phase::kBody;
   answer_ = Answer::kNone;
   discarded_ = 0;
   body_ = {};
-  keep_alive_ = parser_.keep_alive();
+  keep_alive_ = parser_->keep_alive();
   http10_ = head.minor_version == 0;
   head_request_ = head.method == "HEAD";
   expects_ = head.expect_continue;

@@ -54,6 +54,8 @@ class Http1Session final : public HttpSession, public ResponseStream, private Tr
   void take(std::string_view bytes);
   size_t process(std::string_view bytes);
   bool step(std::string_view& bytes);
+  Http1RequestParser& parser();
+  void give_back_parser();
   void begin_exchange();
   void refuse(int status, std::string_view why);
   bool settle();
@@ -75,7 +77,7 @@ class Http1Session final : public HttpSession, public ResponseStream, private Tr
   std::function<void()> on_end_;
   std::unique_ptr<Exchange> exchange_;
 
-  Http1RequestParser parser_;
+  std::unique_ptr<Http1RequestParser> parser_;  // of the thread's; null: at rest
   std::string in_;  // read and not yet parsed: 64 KiB and one read at most
   Outbox out_;
 

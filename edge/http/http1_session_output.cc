@@ -178,7 +178,10 @@ void Http1Session::update_interest() {
     progress_ = context_.clock.now();
   }
   transport_.want(read, write);
-  if (exchange_ == nullptr && out_.empty()) out_.release();
+  if (exchange_ == nullptr && out_.empty()) {
+    out_.release();
+    if (phase_ == Phase::kHead && in_.empty()) give_back_parser();
+  }
   update_deadline();
 }
 

@@ -22,11 +22,14 @@ nghttp2_nv field(std::string_view name, std::string_view value) {
           NGHTTP2_NV_FLAG_NONE};
 }
 
-std::vector<nghttp2_nv> fields(const HeaderList& headers, std::string_view status = {}) {
-  std::vector<nghttp2_nv> out;
-  out.reserve(headers.size() + 1);
+// Good until the next call; nghttp2 makes none while it copies them.
+const std::vector<nghttp2_nv>& fields(const HeaderList& headers, std::string_view status = {},
+                                      std::span<const HeaderList::Field> more = {}) {
+  thread_local std::vector<nghttp2_nv> out;
+  out.clear();
   if (!status.empty()) out.push_back(field(":status", status));
   for (const auto [name, value] : headers) out.push_back(field(name, value));
+  for (const auto [name, value] : more) out.push_back(field(name, value));
   return out;
 }
 
@@ -165,7 +168,7 @@ struct Http2Framing::Callbacks {
     if (ready.last) *flags |= NGHTTP2_DATA_FLAG_EOF;
     if (ready.last && ready.trailers != nullptr) {
       *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
-      const auto list = fields(*ready.trailers);
+      const auto& list = fields(*ready.trailers);
       if (nghttp2_submit_trailer(session, id, list.data(), list.size()) != 0) {
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
       }
@@ -273,14 +276,15 @@ bool Http2Framing::over() const {
 
 void Http2Framing::interim(StreamId id, int status, const HeaderList& headers) {
   const std::string text = std::to_string(status);
-  const auto list = fields(headers, text);
+  const auto& list = fields(headers, text);
   nghttp2_submit_headers(session_.get(), NGHTTP2_FLAG_NONE, id, nullptr, list.data(), list.size(),
                          nullptr);
 }
 
-void Http2Framing::respond(StreamId id, int status, const HeaderList& headers, bool has_body) {
+void Http2Framing::respond(StreamId id, int status, const HeaderList& headers,
+                           std::span<const HeaderList::Field> more, bool has_body) {
   const std::string text = std::to_string(status);
-  const auto list = fields(headers, text);
+  const auto& list = fields(headers, text, more);
   nghttp2_data_provider body{};
   body.read_callback = Callbacks::read_body;
   nghttp2_submit_response(session_.get(), id, list.data(), list.size(), has_body ? &body : nullptr);
@@ -307,7 +311,7 @@ void Http2Framing::consume_stream(StreamId id, size_t bytes) {
 }
 
 Http2Framing::StreamId Http2Framing::request(const HeaderList& head, bool has_body) {
-  const auto list = fields(head);
+  const auto& list = fields(head);
   nghttp2_data_provider body{};
   body.read_callback = Callbacks::read_body;
   return nghttp2_submit_request(session_.get(), nullptr, list.data(), list.size(),

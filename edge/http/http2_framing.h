@@ -1,6 +1,7 @@
 #pragma once
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string_view>
 
 #include "edge/http/header_list.h"
@@ -72,7 +73,9 @@ class Http2Framing {
 
   // Answers. A stream that is gone is no error.
   void interim(StreamId id, int status, const HeaderList& headers);
-  void respond(StreamId id, int status, const HeaderList& headers, bool has_body);
+  // `more`: fields behind those of `headers`.
+  void respond(StreamId id, int status, const HeaderList& headers,
+               std::span<const HeaderList::Field> more, bool has_body);
   void resume(StreamId id);  // body_ready() has something now
   enum class Reset { kNoError, kInternalError, kCancel, kRefused };
   void reset(StreamId id, Reset why);

@@ -119,10 +119,11 @@ void Http2Session::leave() {
 
 void Http2Session::settle() {
   while (!due_.empty()) {
-    const std::vector<StreamId> due = std::exchange(due_, {});
-    for (const StreamId id : due) {
+    settling_.swap(due_);
+    for (const StreamId id : settling_) {
       if (Http2Stream* const stream = find(id)) stream->settle();
     }
+    settling_.clear();
   }
   closed_.clear();
 }

@@ -87,6 +87,7 @@ class Http2Session final : public HttpSession,
   std::unordered_map<StreamId, std::unique_ptr<Http2Stream>> streams_;  // the limit of streams
   std::vector<std::unique_ptr<Http2Stream>> closed_;  // until nothing of theirs is on the stack
   std::vector<StreamId> due_;                         // settle() is
+  std::vector<StreamId> settling_;                    // of due_, within settle()
 
   int depth_ = 0;           // calls of ours on the stack
   double idle_frames_ = 0;  // less what time has forgiven

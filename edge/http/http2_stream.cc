@@ -1,6 +1,7 @@
 #include "edge/http/http2_stream.h"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "base/check.h"
@@ -145,32 +146,36 @@ void Http2Stream::send_interim(const ResponseHead& head) {
 void Http2Stream::send_head(const ResponseHead& head) {
   CHECK(answer_ == Answer::kNone);
   answer_ = Answer::kBody;
-  HeaderList headers = head.headers;
   if (websocket_ && head.status == 101) {  // RFC 8441, 5
     tunnel_ = true;
+    HeaderList headers = head.headers;
     headers.remove("sec-websocket-accept");
-    return respond(200, headers, true);
+    return respond(200, headers, {}, true);
   }
   if (websocket_ && head.status < 300) {  // to the client that would mean a WebSocket
     bodiless_ = true;
-    return respond(502, {}, false);
+    return respond(502, {}, {}, false);
   }
   body_ = head.body;
   bodiless_ = head_request_ || head.status == 204 || head.status == 304;
   if (!bodiless_ && body_.kind == Body::Kind::kNone) body_ = {Body::Kind::kLength, 0};
+  std::array<HeaderList::Field, 2> more;
+  size_t added = 0;
+  const std::string length = std::to_string(body_.length);
   if (body_.kind == Body::Kind::kLength && head.status != 204) {
-    headers.add("content-length", std::to_string(body_.length));
+    more[added++] = {"content-length", length};
   }
   body_left_ = body_.length;
-  if (!headers.has("date")) headers.add("date", http_date(owner_.context().clock));
+  if (!head.headers.has("date")) more[added++] = {"date", http_date(owner_.context().clock)};
   const bool nothing = body_.kind == Body::Kind::kLength && body_.length == 0;
   bodiless_ = bodiless_ || nothing;
-  respond(head.status, headers, !bodiless_);
+  respond(head.status, head.headers, std::span(more).first(added), !bodiless_);
 }
 
-void Http2Stream::respond(int status, const HeaderList& headers, bool has_body) {
+void Http2Stream::respond(int status, const HeaderList& headers,
+                          std::span<const HeaderList::Field> more, bool has_body) {
   if (aborted_ || closed_) return;
-  owner_.framing().respond(id_, status, headers, has_body);
+  owner_.framing().respond(id_, status, headers, more, has_body);
 }
 
 void Http2Stream::send_body(std::string_view bytes) {

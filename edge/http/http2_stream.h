@@ -1,6 +1,7 @@
 #pragma once
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -74,7 +75,8 @@ class Http2Stream final : public ResponseStream {
 
   void refuse(const Refusal& why);
   void start();
-  void respond(int status, const HeaderList& headers, bool has_body);
+  void respond(int status, const HeaderList& headers, std::span<const HeaderList::Field> more,
+               bool has_body);
   void deliver();
   void drop_exchange();
   bool owes_room() const;

@@ -47,18 +47,28 @@ struct PageStyle {
   Form form = Form::kHtml;
 };
 
+// What a connection says of the hosts that its requests are for (lower case, no port).
+class HostRules {
+ public:
+  // Whether the certificate that was served covers `host`.
+  virtual bool covers(std::string_view /*host*/) const { return true; }
+  // What the policy says of it by now; null: nothing.
+  virtual GrantPtr grant_of(std::string_view /*host*/) const { return nullptr; }
+  // Of the client's certificate; asks_any(): for some hosts it is asked for.
+  virtual bool asks_any() const { return false; }
+  virtual ClientProof proof_of(std::string_view /*host*/) const { return {}; }
+
+ protected:
+  ~HostRules() = default;
+};
+
 // Who is at the other end of the connection.
 struct ClientInfo {
-  std::string address;  // numeric, without port
-  bool secure = false;  // came by TLS
-  // Whether the certificate that was served covers `host` (lower case, no port). Empty: any host.
-  std::function<bool(std::string_view host)> covers;
-  // What the policy says of `host` by now (the same form). Empty, or null from it: nothing.
-  std::function<GrantPtr(std::string_view host)> grant_of{};
-  // Of its certificate, for requests for `host`. Empty: nobody asks.
-  std::function<ClientProof(std::string_view host)> proof_of{};
-  std::shared_ptr<const Notice> notice{};  // null: they are served
-  std::string_view tls_version{};          // "TLSv1.3"; "" without TLS. Lives for ever
+  std::string address;               // numeric, without port
+  bool secure = false;               // came by TLS
+  const HostRules* rules = nullptr;  // null: none
+  const Notice* notice = nullptr;    // null: they are served
+  const char* tls_version = "";      // "TLSv1.3"; "" without TLS. Lives for ever
 };
 
 // The way back to the client; the session implements it. It takes everything it is given and

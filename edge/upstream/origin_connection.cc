@@ -59,8 +59,8 @@ void OriginConnection::finish_tunnel() {
   sent();
 }
 
-// Requests of one turn go out one behind the other: an upstream that the first has woken is awake for
-// the others.
+// Requests of one turn go out one behind the other: an upstream that the first has woken is awake
+// for the others.
 void OriginConnection::sent() {
   if (!out_.empty() && transport_->ask_turn_end()) return;
   flush();

@@ -231,17 +231,25 @@ TEST_P(PollerTest, WorkAtTheEndOfEachTurn) {
   EXPECT_EQ(ends, 0);
 }
 
+struct AtTheEnd final : Poller::Late::Owner {
+  explicit AtTheEnd(std::function<void()> what) : work(std::move(what)) {}
+  void on_late() override { work(); }
+  const std::function<void()> work;
+};
+
 // Also when nothing else would bring another turn.
 TEST_P(PollerTest, WhatIsAskedForTheTurnsEndComesOnceForEachAsking) {
   int times = 0;
   bool again = true;
   std::unique_ptr<Poller::Late> late, other;
-  late = std::make_unique<Poller::Late>(loop.uv(), [&] {
+  AtTheEnd first([&] {
     ++times;
     other.reset();
     if (std::exchange(again, false)) late->ask();
   });
-  other = std::make_unique<Poller::Late>(loop.uv(), [&] { times += 100; });
+  AtTheEnd second([&] { times += 100; });
+  late = std::make_unique<Poller::Late>(Poller::of(loop.uv()), first);
+  other = std::make_unique<Poller::Late>(Poller::of(loop.uv()), second);
   turns(2);
   EXPECT_EQ(times, 0);
   late->ask();
@@ -254,10 +262,11 @@ TEST_P(PollerTest, WhatIsAskedForTheTurnsEndComesOnceForEachAsking) {
 TEST_P(PollerTest, WorkForTheTurnsEndMayDestroyItself) {
   int times = 0;
   std::unique_ptr<Poller::Late> late;
-  late = std::make_unique<Poller::Late>(loop.uv(), [&] {
+  AtTheEnd once([&] {
     ++times;
     late.reset();
   });
+  late = std::make_unique<Poller::Late>(Poller::of(loop.uv()), once);
   late->ask();
   turns(2);
   EXPECT_EQ(times, 1);

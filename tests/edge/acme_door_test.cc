@@ -25,11 +25,14 @@ class AcmeDoorTest : public testing::Test {
       asked.push_back({std::move(request), std::move(client), std::move(done)});
     };
   }
+  struct OnlyTheCa final : HostRules {
+    bool covers(std::string_view host) const override { return host == "ca.test"; }
+  };
   // One connection of a client by TLS.
   struct Connection {
     explicit Connection(const SessionContext& context, bool secure = true) {
       ClientInfo client{"192.0.2.1", secure, {}};
-      if (secure) client.covers = [](std::string_view host) { return host == "ca.test"; };
+      if (secure) client.rules = &rules;
       session = std::make_unique<Http1Session>(transport, context, std::move(client), [] {});
     }
     std::string say(const std::string& request) {
@@ -37,6 +40,7 @@ class AcmeDoorTest : public testing::Test {
       transport.deliver();
       return std::exchange(transport.sent, {});
     }
+    OnlyTheCa rules;
     FakeTransport transport;
     std::unique_ptr<Http1Session> session;
   };

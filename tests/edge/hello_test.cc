@@ -33,12 +33,6 @@ std::string with_length(const std::string& of) {
   return u16(of.size()) + of;
 }
 
-struct NoHandler final : HelloHandler {
-  Answer on_client_hello(const ssl_early_callback_ctx&) override { return Answer::kRefuse; }
-  int alert() const override { return 0; }
-  bool answers_challenge() const override { return false; }
-};
-
 // A hello as BoringSSL hands it to us, of what decides; the rest is empty.
 struct Parts {
   std::optional<List> schemes{};  // nullopt: no such extension
@@ -82,8 +76,7 @@ class HelloTest : public testing::Test {
     void operator()(SSL* ssl) const { SSL_free(ssl); }
   };
   TlsContext context_;
-  NoHandler handler_;
-  std::unique_ptr<SSL, Free> ssl_{context_.make_ssl(handler_)};
+  std::unique_ptr<SSL, Free> ssl_{context_.make_ssl()};
 };
 
 TEST_F(HelloTest, InTls13TheSchemesDecideAlone) {

@@ -48,14 +48,7 @@ class ProxyStreamTest : public testing::Test {
   }
   void open() {
     transport = {};
-    ClientInfo client{"192.0.2.1", secure, covers};
-    client.grant_of = [this](std::string_view host) {
-      const auto found = granted.find(string(host));
-      return found == granted.end()
-                 ? nullptr
-                 : std::make_shared<const Grant>(Grant{.upstream = found->second});
-    };
-    session.emplace(transport, sessions, std::move(client), [this] {
+    session.emplace(transport, sessions, ClientInfo{"192.0.2.1", secure, &hosts}, [this] {
       ++ends;
       session.reset();
     });
@@ -113,8 +106,18 @@ class ProxyStreamTest : public testing::Test {
                             return std::make_unique<ProxyStream>(proxy, std::move(head), to);
                           }};
   bool secure = true;
-  std::function<bool(std::string_view)> covers;
-  std::map<string, string, std::less<>> granted;  // host -> upstream
+  struct Hosts final : HostRules {
+    bool covers(std::string_view host) const override { return !only || only(host); }
+    GrantPtr grant_of(std::string_view host) const override {
+      const auto found = granted.find(string(host));
+      return found == granted.end()
+                 ? nullptr
+                 : std::make_shared<const Grant>(Grant{.upstream = found->second});
+    }
+    std::function<bool(std::string_view)> only;  // unset: any
+    std::map<string, string> granted;            // host -> upstream
+  };
+  Hosts hosts;
   ScriptedUpstream upstream{loop.uv()};
   string reply = "HTTP/1.1 200 OK\r\nDate: today\r\nServer: x\r\nContent-Length: 2\r\n\r\nok";
   FakeTransport transport;
@@ -245,7 +248,7 @@ TEST_F(ProxyStreamTest, WebSocketsAreTwoOpaqueStreams) {
 }
 
 TEST_F(ProxyStreamTest, UnknownAndUncoveredHostsAreAnsweredHere) {
-  covers = [](std::string_view host) { return host == "a.test" || host == "c.test"; };
+  hosts.only = [](std::string_view host) { return host == "a.test" || host == "c.test"; };
   EXPECT_TRUE(
       fetch("GET / HTTP/1.1\r\nHost: b.a.test\r\n\r\n", "</html>\n").starts_with("HTTP/1.1 421 "));
   EXPECT_TRUE(
@@ -257,12 +260,12 @@ TEST_F(ProxyStreamTest, UnknownAndUncoveredHostsAreAnsweredHere) {
 TEST_F(ProxyStreamTest, AGrantedUpstreamGoesBeforeTheRoutesWhoseHeadersStay) {
   ScriptedUpstream own(loop.uv());
   own.on_bytes = [this](Connection& c) { answer(c); };
-  granted["a.test"] = "http://127.0.0.1:" + std::to_string(own.port());
+  hosts.granted["a.test"] = "http://127.0.0.1:" + std::to_string(own.port());
   EXPECT_EQ(fetch(kGet, "ok"), kOk) << "without Server, as the route says";
   EXPECT_TRUE(contains(own.heard, "\r\nx-edge: 1\r\n"));
   EXPECT_EQ(upstream.heard, "");
 
-  granted.clear();
+  hosts.granted.clear();
   EXPECT_EQ(fetch(kGet, "ok"), kOk);
   EXPECT_TRUE(contains(upstream.heard, "GET /x?y ")) << "each request looks anew";
 }
@@ -270,7 +273,7 @@ TEST_F(ProxyStreamTest, AGrantedUpstreamGoesBeforeTheRoutesWhoseHeadersStay) {
 TEST_F(ProxyStreamTest, AGrantedUpstreamNeedsNoRoute) {
   ScriptedUpstream own(loop.uv());
   own.on_bytes = [this](Connection& c) { answer(c); };
-  granted["b.test"] = "http://127.0.0.1:" + std::to_string(own.port());
+  hosts.granted["b.test"] = "http://127.0.0.1:" + std::to_string(own.port());
   const string post = "POST / HTTP/1.1\r\nHost: B.test:443\r\nContent-Length: 2\r\n\r\n\r\n";
   EXPECT_TRUE(contains(fetch(post, "ok"), "\r\nserver: x\r\n"));
   EXPECT_FALSE(contains(own.heard, "x-edge"));
@@ -281,7 +284,7 @@ TEST_F(ProxyStreamTest, AGrantedUpstreamNeedsNoRoute) {
 TEST_F(ProxyStreamTest, AGrantedUpstreamThatIsNoneIsNotReplacedByTheRoutes) {
   for (const char* wrong :
        {"https://10.0.0.7:3000/path", "http://u:s3cret@10.0.0.7", "nonsense", kUnusableUpstream}) {
-    granted["a.test"] = wrong;
+    hosts.granted["a.test"] = wrong;
     EXPECT_TRUE(fetch(kGet, "</html>\n").starts_with("HTTP/1.1 502 ")) << wrong;
   }
   EXPECT_EQ(upstream.heard, "");
@@ -381,7 +384,7 @@ TEST_F(ProxyStreamTest, TheAskEndpointMayNameAGroup) {
   group->name = "own";
   group->origins = {{"127.0.0.1", own.port()}};
   proxy.routes = *RoutingTable::make(proxy.routes->routes(), {group});
-  granted["a.test"] = "own";
+  hosts.granted["a.test"] = "own";
   EXPECT_TRUE(fetch(kGet, "ok").ends_with("ok"));
   EXPECT_TRUE(contains(own.heard, "GET /x?y"));
   EXPECT_EQ(upstream.heard, "");
