@@ -34,6 +34,15 @@ if(CCACHE)
   set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})
 endif()
 
+# A release build reads what nearly every file includes once: it takes a fifth less time. Others go without, so that a file that
+# forgets an #include is found; ccache would read the 100 MB of it for each file.
+set(LATCHKEY_PRECOMPILED OFF)
+if(CMAKE_BUILD_TYPE STREQUAL "Release" AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND NOT CCACHE)
+  set(LATCHKEY_PRECOMPILED ON)
+  # g++ 12 then warns of copies in std::string that are never made.
+  target_compile_options(latchkey_flags INTERFACE -Wno-array-bounds -Wno-stringop-overflow -Wno-stringop-overread)
+endif()
+
 # A folder of ours as a library: its sources are what lies in it (but for mains).
 function(latchkey_library name)
   cmake_parse_arguments(arg "" "" "EXCLUDE;LINK;PRIVATE_LINK" ${ARGN})
@@ -43,4 +52,9 @@ function(latchkey_library name)
   endforeach()
   add_library(${name} STATIC ${sources})
   target_link_libraries(${name} PUBLIC latchkey_flags ${arg_LINK} PRIVATE ${arg_PRIVATE_LINK})
+  if(LATCHKEY_PRECOMPILED AND name STREQUAL "latchkey_base")
+    target_precompile_headers(${name} PRIVATE ${CMAKE_SOURCE_DIR}/cmake/precompiled.h)
+  elseif(LATCHKEY_PRECOMPILED)
+    target_precompile_headers(${name} REUSE_FROM latchkey_base)
+  endif()
 endfunction()
