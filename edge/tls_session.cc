@@ -312,7 +312,8 @@ void TlsSession::send_unsent() {
 
 void TlsSession::after_send() {
   if (!finishing_ || unsent() > 0 || broken_ || std::exchange(finished_, true)) return;
-  ::shutdown(fd_, SHUT_WR);
+  // Who has said goodbye himself waits for nothing more: the close that follows says the same.
+  if ((SSL_get_shutdown(ssl_) & SSL_RECEIVED_SHUTDOWN) == 0) ::shutdown(fd_, SHUT_WR);
 }
 
 void TlsSession::fail(std::string why) {

@@ -33,8 +33,12 @@ void OriginConnection::send_head(Handler& handler, const RequestHead& head) {
   request_body_ = head.body.kind;
   parser_.expect(head.method == "HEAD", !head.upgrade.empty());
   write_head(out_.gathered(), head);
-  // Small requests leave with their body in one piece: finish_request() sends them.
-  if (head.expect_continue) out_.flush();
+  // Small requests leave with their body in one piece.
+  if (head.expect_continue) {
+    out_.flush();
+  } else {
+    leaves_later_ = transport_->ask_turn_end();
+  }
   update_interest();
 }
 
@@ -62,11 +66,12 @@ void OriginConnection::finish_tunnel() {
 // Requests of one turn go out one behind the other: an upstream that the first has woken is awake
 // for the others.
 void OriginConnection::sent() {
-  if (!out_.empty() && transport_->ask_turn_end()) return;
-  flush();
+  leaves_later_ = !out_.empty() && transport_->ask_turn_end();
+  if (!leaves_later_) flush();
 }
 
 void OriginConnection::on_turn_end() {
+  leaves_later_ = false;
   flush();
 }
 
@@ -108,7 +113,8 @@ void OriginConnection::rest(std::function<void()> gone) {
 // A write that fails shows itself as an event: the socket is then readable and writable.
 void OriginConnection::update_interest() {
   const bool held = paused_ && !out_.broken();
-  transport_->want(!held && !read_ended_, out_.blocked());
+  const bool write = out_.blocked() || (!out_.empty() && !leaves_later_);
+  transport_->want(!held && !read_ended_, write);
 }
 
 void OriginConnection::on_writable() {

@@ -65,6 +65,7 @@ class OriginConnection final : public OriginStream, private Transport::Events {
   bool began_ = false;
   bool paused_ = false;
   bool was_full_ = false;
+  bool leaves_later_ = false;  // what is in out_: at the turn's end
   bool tunnel_ = false;
   bool ending_ = false;  // finish_tunnel() was called
   bool stray_ = false;   // bytes behind the response
