@@ -111,6 +111,8 @@ TlsSession::Step TlsSession::handshake() {
       want(false, false);
       return Step::kDone;
     case Need::kRead:
+      // Others' hellos in this turn may be many.
+      gather_.flush_if_owned_by(*this);
       want(true, false);
       return Step::kWaiting;
     case Need::kWrite:
