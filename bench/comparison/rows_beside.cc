@@ -106,7 +106,8 @@ Result<Sample> measure_beside_idle(Lab& lab, Peer& peer, size_t count) {
 std::vector<Row> measure_waiting_names(Lab& lab) {
   const std::string note =
       "500 handshakes a second of one cached name, open loop; the 200 come at one moment, and the "
-      "CA does not answer. 1 % of a second is five handshakes: those that come while the 200 hellos "
+      "CA does not answer. 1 % of a second is five handshakes: those that come while the 200 "
+      "hellos "
       "are made and read (docs/bench.md, \"What bounds what\")";
   const char* unit = "x of that without them";
   Row first{"cached_p99_first",
