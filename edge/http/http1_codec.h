@@ -39,6 +39,8 @@ class Http1RequestParser {
 
   // As new, for another connection.
   void restart(const Http1Limits& limits);
+  // No bytes of a message that was refused, or of trailers.
+  bool keeps_nothing() const { return head_.authority.empty() && body_.trailers().bytes() == 0; }
   // `bytes`: everything not yet consumed.
   Http1Event next(std::string_view bytes);
 
