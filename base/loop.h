@@ -37,6 +37,18 @@ class Loop {
   void run() { poller_->run(); }
   void stop() { poller_->stop(); }
 
+  // Runs until `done()`, which is asked first and at the end of each turn. (A bare uv_run with
+  // UV_RUN_ONCE may sleep for ever after a timer that was due before it and did what was waited
+  // for.)
+  template <typename Done>
+  void run_until(Done done) {
+    if (done()) return;
+    const Poller::TurnEnd end(uv_, [&] {
+      if (done()) stop();
+    });
+    run();
+  }
+
  private:
   uv_loop_t uv_{};
   std::unique_ptr<UvClock> clock_;

@@ -51,8 +51,8 @@ Poller::Poller(uv_loop_t& loop) : loop_(loop), set_(::epoll_create1(EPOLL_CLOEXE
   before_wait_->data = this;
   uv_prepare_start(before_wait_.get(), [](uv_prepare_t* handle) {
     auto* self = static_cast<Poller*>(handle->data);
-    self->end_turn();
     if (self->running_) return;
+    self->end_turn();
     if (self->idle()) {
       uv_idle_stop(self->no_wait_.get());
     } else {

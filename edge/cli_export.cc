@@ -118,7 +118,7 @@ int export_store(const Config& config, const std::filesystem::path& dir,
   Export work(**store, dir);
   Task<> task = names.empty() ? work.all() : work.these(std::move(names));
   task.start();
-  while (!task.done()) uv_run(&loop.uv(), UV_RUN_ONCE);
+  loop.run_until([&] { return task.done(); });
   if (const auto& outcome = task.outcome(); !outcome) {
     work.report();
     return complain(outcome.error(), kFailure);

@@ -202,12 +202,15 @@ Figures store_alone(seconds time) {
       one.task = write_order((*opened)->authority_store(), id);
       one.task.start();
     }
-    uv_run(&loop.uv(), UV_RUN_ONCE);
+    loop.run_until([&] {
+      return std::any_of(running.begin(), running.end(),
+                         [](const Running& one) { return one.task.done(); });
+    });
   }
   figures.seconds = std::chrono::duration<double>(Clock::now() - begin).count();
   figures.server_cpu = cpu_of(getpid()) - cpu;
   for (Running& one : running) {
-    while (!one.task.done()) uv_run(&loop.uv(), UV_RUN_ONCE);
+    loop.run_until([&] { return one.task.done(); });
   }
   return figures;
 }

@@ -91,8 +91,7 @@ class StoreSink final : public ImportSink {
     FiledBatch filed = file_batch(std::move(batch), filing_, now);
     Task<ImportAnswer> task = store_batch(*store_, std::move(filed), now);
     task.start();
-    // Not until somebody stops the loop: a batch that comes to nothing is done before it runs.
-    while (!task.done()) uv_run(&loop_.uv(), UV_RUN_ONCE);
+    loop_.run_until([&] { return task.done(); });
     return std::move(task.outcome());
   }
 

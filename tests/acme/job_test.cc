@@ -131,10 +131,10 @@ TEST_F(JobTest, RsaKeysAreMadeElsewhereWhereThereIsAHome) {
   for (int i = 0; i < 50; ++i) clock.advance(1ms);
   EXPECT_EQ(ca.requests["/new-order"], 0) << "the key comes by letter";
   dropped = {};
-  while (ca.requests["/new-order"] == 0) {
-    uv_run(&loop.uv(), UV_RUN_ONCE);
+  loop.run_until([&] {
     clock.advance(1ms);
-  }
+    return ca.requests["/new-order"] != 0;
+  });
   run(task, 1min);
   ASSERT_TRUE(task.done());
   ASSERT_TRUE(task.outcome()) << task.outcome().error().message;

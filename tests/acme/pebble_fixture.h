@@ -69,7 +69,7 @@ class PebbleTest : public ::testing::Test {
     }
     bool late = false;
     const Alarm limit = loop.clock().after(Millis(120'000), [&late] { late = true; });
-    while (left > 0 && !late) uv_run(&loop.uv(), UV_RUN_ONCE);
+    loop.run_until([&] { return left == 0 || late; });
     return outcomes;
   }
 

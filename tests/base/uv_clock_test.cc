@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <random>
+#include <thread>
 #include <vector>
 
 #include "base/loop.h"
@@ -33,6 +34,15 @@ TEST_F(UvClockTest, AlarmsFireInTheirOrderAndThoseOfOneInstantByAge) {
   EXPECT_TRUE(fired.empty());  // never from within the call
   run_for(20ms);
   EXPECT_EQ(fired, (std::vector<int>{0, 1, 2, 3, 4, 5}));
+}
+
+TEST_F(UvClockTest, WhoWaitsForWhatADueAlarmDoesIsNotLeftAsleep) {
+  bool done = false;
+  const Alarm alarm = loop.clock().after(1ms, [&] { done = true; });
+  std::this_thread::sleep_for(3ms);  // due before the loop's first turn
+  loop.run_until([&] { return done; });
+  loop.run_until([&] { return done; });
+  EXPECT_TRUE(done);
 }
 
 TEST_F(UvClockTest, WhatIsCalledOffNeverFires) {

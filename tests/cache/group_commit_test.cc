@@ -40,7 +40,7 @@ class GroupCommitTest : public testing::Test {
   }
   void finish() {
     const auto ended = [](const Task<int64_t>& one) { return one.done(); };
-    while (!std::all_of(tasks_.begin(), tasks_.end(), ended)) uv_run(&loop_.uv(), UV_RUN_ONCE);
+    loop_.run_until([&] { return std::all_of(tasks_.begin(), tasks_.end(), ended); });
   }
   // As another process sees them.
   std::vector<int64_t> stored() {
@@ -97,7 +97,7 @@ TEST_F(GroupCommitTest, PutsOfATurnShareATransaction) {
 TEST_F(GroupCommitTest, PutsThatComeWhileOneIsWrittenShareTheNextTransaction) {
   const auto held = hold();
   start(0);
-  while (group_->transactions() == 0) uv_run(&loop_.uv(), UV_RUN_ONCE);
+  loop_.run_until([&] { return group_->transactions() != 0; });
   for (int n = 1; n < 500; ++n) {
     start(n);
     if (n % 50 == 0) uv_run(&loop_.uv(), UV_RUN_NOWAIT);
@@ -212,7 +212,7 @@ TEST_F(GroupCommitTest, TheToldMayDoAsTheyLike) {
   start(2);
   start(3);
   held->lock.unlock();
-  while (!flow.done()) uv_run(&loop_.uv(), UV_RUN_ONCE);
+  loop_.run_until([&] { return flow.done(); });
   EXPECT_TRUE(flow.outcome().has_value());
   EXPECT_EQ(group_, nullptr);
   EXPECT_EQ(stored(), (std::vector<int64_t>{1, 100, 2, 3, 101}));

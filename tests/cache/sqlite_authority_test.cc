@@ -224,7 +224,7 @@ TEST_F(SqliteAuthorityTest, ASweepTakesWhatHasEndedOfThatAuthorityABoundedNumber
     puts.back().start();
   }
   for (Task<>& one : puts) {
-    while (!one.done()) uv_run(&loop.uv(), UV_RUN_ONCE);
+    loop.run_until([&] { return one.done(); });
     ASSERT_TRUE(one.outcome().has_value()) << one.outcome().error().message;
   }
   const auto sweep = [this](WallTime now, WallTime certificates_before) {

@@ -97,7 +97,7 @@ TEST_F(DamageTest, TwoThatFindTheSameDamageTellOfItOnce) {
   Task<CertificatePtr> two = store->find_certificate(name("a.test"));
   one.start();
   two.start();
-  while (!one.done() || !two.done()) uv_run(&loop.uv(), UV_RUN_ONCE);
+  loop.run_until([&] { return one.done() && two.done(); });
   EXPECT_EQ(*one.outcome(), nullptr);
   EXPECT_EQ(*two.outcome(), nullptr);
   EXPECT_THAT(heard, ElementsAre("a.test"));
@@ -111,7 +111,7 @@ TEST_F(DamageTest, TheListenerHearsOfItWhenTheTaskIsDroppedMeanwhile) {
   // Until the row is being moved.
   while (number("SELECT count(*) FROM quarantine") == 0) uv_run(&loop.uv(), UV_RUN_NOWAIT);
   { const Task<CertificatePtr> dropped = std::move(finding); }
-  while (heard.empty()) uv_run(&loop.uv(), UV_RUN_ONCE);
+  loop.run_until([&] { return !heard.empty(); });
   EXPECT_THAT(heard, ElementsAre("a.test"));
 }
 

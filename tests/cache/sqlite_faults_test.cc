@@ -323,7 +323,7 @@ TEST_F(StoreFaultsTest, APowerCutLosesNoCertificateThatAnAuthorityReportedAsStor
       }
       for (Task<>& one : puts) one.start();
       for (size_t i = 0; i < puts.size(); ++i) {
-        while (!puts[i].done()) uv_run(&loop.uv(), UV_RUN_ONCE);
+        loop.run_until([&] { return puts[i].done(); });
         (puts[i].outcome() ? kept : refused).push_back(serials[i]);
         cut = cut || !puts[i].outcome();
       }

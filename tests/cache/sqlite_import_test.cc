@@ -161,7 +161,7 @@ TEST_F(SqliteImportTest, AListenerMayEndTheStoreInTheMiddleOfABatch) {
   auto task = store->import_certificates(
       {entry("a.test", ca().issue({"a.test"})), entry("b.test", ca().issue({"b.test"}))});
   task.start();
-  while (heard == 0) uv_run(&loop.uv(), UV_RUN_ONCE);
+  loop.run_until([&] { return heard != 0; });
   uv_run(&loop.uv(), UV_RUN_NOWAIT);
   EXPECT_EQ(heard, 1);
 }

@@ -244,12 +244,12 @@ TEST_F(SqliteNamesTest, ATaskThatIsDroppedIsForgottenButItsWriteIsDone) {
   for (int turns = 0; turns < 4; ++turns) {
     Task<NameRecord> task = store->find_name(name("a.test"));
     task.start();
-    for (int i = 0; i < turns && !task.done(); ++i) uv_run(&loop.uv(), UV_RUN_ONCE);
+    test::turn(loop, task, turns);
   }
   for (int turns = 0; turns < 4; ++turns) {
     Task<SweepReport> task = store->sweep(kNow, hours(30 * 24));
     task.start();
-    for (int i = 0; i < turns && !task.done(); ++i) uv_run(&loop.uv(), UV_RUN_ONCE);
+    test::turn(loop, task, turns);
   }
   EXPECT_EQ(look("a.test").certificate, nullptr);
 }

@@ -139,7 +139,7 @@ TEST_F(ResealTest, AKillInBetweenLosesNothing) {
   add_key('1');
   store.reset();
   for (int pieces = 0; pieces < 4; ++pieces) {
-    const pid_t child = ::fork();
+    const pid_t child = fork_with_a_loop();
     if (child == 0) {
       auto opened = try_open();
       if (!opened) ::_exit(1);

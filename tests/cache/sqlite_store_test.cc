@@ -288,7 +288,7 @@ TEST_F(SqliteStoreTest, ATaskThatIsDroppedIsForgottenButItsPutIsDone) {
   for (int turns = 0; turns < 3; ++turns) {
     Task<CertificatePtr> look = store->find_certificate(name("a.test"));
     look.start();
-    for (int i = 0; i < turns && !look.done(); ++i) uv_run(&loop.uv(), UV_RUN_ONCE);
+    test::turn(loop, look, turns);
   }
   EXPECT_EQ(find("a.test"), nullptr);
 }

@@ -208,9 +208,8 @@ TEST_F(StoreTroubleTest, AFullDatabaseIsExplainedAndLosesNothing) {
   EXPECT_EQ(query.integer(0), 1);
 }
 
-// Runs in a child: limits and mounts go with it.
-int in_child(const std::function<int()>& body) {
-  const pid_t child = ::fork();
+// Runs `body` there: limits and mounts go with it.
+int in_child(pid_t child, const std::function<int()>& body) {
   if (child == 0) ::_exit(body());
   int status = 0;
   ::waitpid(child, &status, 0);
@@ -219,7 +218,7 @@ int in_child(const std::function<int()>& body) {
 
 TEST_F(StoreTroubleTest, AFileSizeLimitFailsThePutAndKeepsWhatThereWas) {
   fill();
-  const int result = in_child([&] {
+  const int result = in_child(fork_with_a_loop(), [&] {
     ::signal(SIGXFSZ, SIG_IGN);
     open();
     const rlimit limit{64 << 10, 64 << 10};
@@ -242,7 +241,7 @@ TEST_F(StoreTroubleTest, AFileSizeLimitFailsThePutAndKeepsWhatThereWas) {
 
 TEST_F(StoreTroubleTest, APutFailureOnAFullDiskSaysSoAndWorksAgainLater) {
   fill();
-  const int result = in_child([&] {
+  const int result = in_child(fork_with_a_loop(), [&] {
     ::signal(SIGXFSZ, SIG_IGN);
     open();
     FailureRecord failure;
@@ -272,7 +271,7 @@ TEST_F(StoreTroubleTest, APutFailureOnAFullDiskSaysSoAndWorksAgainLater) {
 TEST_F(StoreTroubleTest, AFullDiskFailsTheSelfTestAndThePutAndLosesNothing) {
   constexpr int kCannotMount = 77;
   std::filesystem::create_directories(state);
-  const int result = in_child([&] {
+  const int result = in_child(fork_with_a_loop(), [&] {
     if (::unshare(CLONE_NEWNS) != 0 ||
         ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
         ::mount("tmpfs", state.c_str(), "tmpfs", 0, "size=20m,mode=0700") != 0) {
@@ -317,7 +316,7 @@ TEST_F(StoreTroubleTest, NothingThatWasReportedDoneIsLostByAKill) {
   for (int round = 0; round < 20; ++round) {
     int out[2];
     ASSERT_EQ(::pipe(out), 0);
-    const pid_t child = ::fork();
+    const pid_t child = fork_with_a_loop();
     if (child == 0) {
       ::close(out[0]);
       const auto lock = StateLock::acquire(state);

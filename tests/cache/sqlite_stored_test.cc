@@ -22,7 +22,7 @@ class SqliteStoredTest : public StoreFixture {
     return std::string(text) + " " + certificate->serial();
   }
   void turn_until(const std::function<bool()>& done) {
-    while (!done()) uv_run(&loop.uv(), UV_RUN_ONCE);
+    loop.run_until(done);
   }
 
   std::vector<std::string> heard;

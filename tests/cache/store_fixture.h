@@ -27,6 +27,13 @@ class StoreFixture : public testing::Test {
   }
 
   SqliteStore::Options options() const { return {database, key_file, vfs}; }
+  // A child process with a loop of its own: the epoll sets of the one here would be shared, so that
+  // one is not even destroyed there.
+  pid_t fork_with_a_loop() {
+    const pid_t child = ::fork();
+    if (child == 0) std::construct_at(&loop);
+    return child;
+  }
   Result<std::unique_ptr<SqliteStore>> try_open() {
     return SqliteStore::open(options(), loop.address(), log);
   }

@@ -73,7 +73,7 @@ TEST_F(ClientConnectionTest, AClientThatHangsUpWhileParkedIsForgotten) {
 TEST_F(ClientConnectionTest, AParkedHandshakeIsRefusedWhenItsTimeIsUp) {
   auto client = connect("a.test");
   run(*client);
-  while (!buried) uv_run(&loop.uv(), UV_RUN_ONCE);
+  loop.run_until([&] { return buried; });
   EXPECT_EQ(counts.park_timeouts.value(), 1u);
   EXPECT_EQ(left, std::vector<ServerName>{a});
   connection.reset();

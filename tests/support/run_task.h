@@ -8,8 +8,14 @@ namespace latchkey::test {
 template <typename T>
 Result<T> run(Loop& loop, Task<T> task) {
   task.start();
-  while (!task.done()) uv_run(&loop.uv(), UV_RUN_ONCE);
+  loop.run_until([&] { return task.done(); });
   return std::move(task.outcome());
+}
+
+// Turns the loop so many times, or until the task is done.
+template <typename T>
+void turn(Loop& loop, const Task<T>& task, int turns) {
+  loop.run_until([&] { return task.done() || turns-- == 0; });
 }
 
 }  // namespace latchkey::test

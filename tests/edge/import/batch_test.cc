@@ -251,7 +251,7 @@ TEST_F(StoreBatchTest, IsCancelledAtEachWait) {
     batch.accounts.push_back({"p", kDirectory, "", private_key_pem(generate_p256_key()), ""});
     Task<ImportAnswer> task = store_batch(store_, file(std::move(batch)), now_);
     task.start();
-    for (int i = 0; i < turns && !task.done(); ++i) uv_run(&loop_.uv(), UV_RUN_ONCE);
+    test::turn(loop_, task, turns);
   }
 }
 
