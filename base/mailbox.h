@@ -1,18 +1,22 @@
 #pragma once
-#include <uv.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
-#include <deque>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <utility>
+#include <vector>
 
-#include "base/uv.h"
+#include "base/check.h"
+#include "base/poller.h"
 
 namespace latchkey {
 
 // How threads talk: a letter posted to a loop's mailbox runs on that loop, in order of posting.
 // Everything else belongs to one thread, or never changes.
-class Mailbox {
+class Mailbox : private SocketWatch::Owner {
   struct Box;
 
  public:
@@ -31,64 +35,77 @@ class Mailbox {
     std::shared_ptr<Box> box_;
   };
 
-  explicit Mailbox(uv_loop_t& loop) {
-    uv_async_init(&loop, bell_.get(), [](uv_async_t* bell) {
-      static_cast<Box*>(bell->data)->shared_from_this()->deliver();
-    });
-    bell_->data = box_.get();
-    box_->open(bell_.get());
+  // REQUIRES: the loop has a Poller.
+  explicit Mailbox(uv_loop_t& loop) : watch_(loop, box_->bell, *this) {
+    watch_.want(SocketWatch::kReadable);
   }
-  ~Mailbox() { box_->close(); }
+  ~Mailbox() {
+    box_->close();
+    watch_.remove();  // addresses keep the bell
+  }
   Mailbox(const Mailbox&) = delete;
 
   Address address() const { return Address(box_); }
 
  private:
-  struct Box : std::enable_shared_from_this<Box> {
-    void open(uv_async_t* with) { bell = with; }
+  struct Box {
+    ~Box() { ::close(bell); }
 
     void close() {
-      std::deque<Letter> unread;  // dies after the lock is released: a letter may own anything
+      std::vector<Letter> unread;  // dies after the lock is released: a letter may own anything
       std::lock_guard lock(mutex);
-      bell = nullptr;
+      open = false;
       unread.swap(letters);
     }
 
     bool post(Letter letter) {
-      std::lock_guard lock(mutex);
-      if (bell == nullptr) return false;
-      letters.push_back(std::move(letter));
-      // One ring wakes the loop for the whole batch.
-      if (letters.size() == 1) uv_async_send(bell);
+      bool first = false;
+      {
+        std::lock_guard lock(mutex);
+        if (!open) return false;
+        letters.push_back(std::move(letter));
+        first = letters.size() == 1;
+      }
+      // One ring wakes the loop for the whole batch. Not under the lock, which the woken wants.
+      if (first) CHECK(::eventfd_write(bell, 1) == 0);
       return true;
     }
 
     // One batch a turn, so that letters that beget letters cannot starve the sockets.
     void deliver() {
-      std::deque<Letter> batch;
+      std::vector<Letter> batch;
       {
         std::lock_guard lock(mutex);
         batch.swap(letters);
       }
       for (Letter& letter : batch) {
-        if (!is_open()) return;  // a letter closed the mailbox
-        Letter open = std::move(letter);
-        open();
+        if (!open) return;  // a letter closed the mailbox
+        Letter mine = std::move(letter);
+        mine();
       }
     }
 
-    bool is_open() {
-      std::lock_guard lock(mutex);
-      return bell != nullptr;
+    static int make_bell() {
+      const int fd = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+      CHECK(fd >= 0);
+      return fd;
     }
 
+    // An eventfd. It is never read: each ring is an event of its own to an edge-triggered watch.
+    const int bell = make_bell();
     std::mutex mutex;
-    std::deque<Letter> letters;  // guarded by mutex
-    uv_async_t* bell = nullptr;  // guarded by mutex; null when closed
+    std::vector<Letter> letters;  // guarded by mutex
+    bool open = true;             // guarded by mutex; changed on the loop's thread only
   };
 
+  void on_socket(uint8_t) override {
+    watch_.dry();
+    const std::shared_ptr<Box> box = box_;  // a letter may destroy us
+    box->deliver();
+  }
+
   std::shared_ptr<Box> box_ = std::make_shared<Box>();
-  UvPtr<uv_async_t> bell_{new uv_async_t};
+  SocketWatch watch_;
 };
 
 }  // namespace latchkey

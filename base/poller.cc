@@ -59,7 +59,6 @@ Poller::Poller(uv_loop_t& loop) : loop_(loop), set_(::epoll_create1(EPOLL_CLOEXE
       uv_idle_start(self->no_wait_.get(), [](uv_idle_t*) {});
     }
   });
-  unref(before_wait_);
   uv_check_init(&loop, after_wait_.get());
   after_wait_->data = this;
   uv_check_start(after_wait_.get(),

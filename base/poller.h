@@ -87,7 +87,7 @@ class Poller {
   bool running_ = false;  // run() turns the loop
   bool stopped_ = false;
   UvPtr<uv_poll_t> in_libuv_{new uv_poll_t};
-  UvPtr<uv_prepare_t> before_wait_{new uv_prepare_t};
+  UvPtr<uv_prepare_t> before_wait_{new uv_prepare_t};  // keeps the loop alive
   UvPtr<uv_check_t> after_wait_{new uv_check_t};
   UvPtr<uv_idle_t> no_wait_{new uv_idle_t};
 };

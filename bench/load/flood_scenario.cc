@@ -7,11 +7,16 @@
 
 #include "bench/load/descriptors.h"
 #include "bench/load/handshake_stream.h"
+#include "bench/load/wave.h"
 
 namespace latchkey::bench {
 namespace {
 
 constexpr unsigned kTouchAtATime = 16;
+constexpr const char* kUnknown = "unknown";
+// Of those that come at once, so many before the cached ones' turn: what they wait for here would
+// look like the server's doing.
+constexpr size_t kHellosATurn = 2;
 
 class FloodLoad final : public Load {
  public:
@@ -27,8 +32,9 @@ class FloodLoad final : public Load {
   void prepare() override {
     touch_.when_all_ended([this] { touched_ = true; });
     touch_.begin(Engine::now());
+    wave_.prepare();
   }
-  bool ready() const override { return touched_; }
+  bool ready() const override { return touched_ && wave_.ready(); }
 
   void begin(Time now) override {
     cached_.begin(now);
@@ -38,7 +44,9 @@ class FloodLoad final : public Load {
     cached_.stop();
     unknown_.stop();
   }
-  size_t under_way() const override { return cached_.under_way() + unknown_.under_way(); }
+  size_t under_way() const override {
+    return cached_.under_way() + unknown_.under_way() + wave_.under_way();
+  }
 
  private:
   using Measured = HandshakeStream::Plan::Measured;
@@ -47,11 +55,12 @@ class FloodLoad final : public Load {
       : lane_(lane),
         touch_(lane, touch_plan(cached), cached),
         cached_(lane, cached_plan(lane), std::move(cached)),
-        unknown_(lane, unknown_plan(lane), std::move(unknown)),
+        unknown_(lane, unknown_plan(lane), unknown),
+        wave_latency_(lane.recorder.latency(kUnknown)),
+        wave_(lane, wave_plan(), std::move(unknown)),
         flood_timer_(lane.engine, [this] {
-          const Options& options = lane_.options;
-          const bool any = options.flood_rate > 0 || share(options.flood_count, lane_) != 0;
-          if (any) unknown_.begin(lane_.recorder.window().begin());
+          if (lane_.options.flood_rate > 0) unknown_.begin(lane_.recorder.window().begin());
+          wave_.send();
         }) {}
 
   static HandshakeStream::Plan touch_plan(const Names& names) {
@@ -75,21 +84,38 @@ class FloodLoad final : public Load {
   }
   static HandshakeStream::Plan unknown_plan(const Lane& lane) {
     HandshakeStream::Plan plan;
-    plan.latency = "unknown";
+    plan.latency = kUnknown;
     plan.stream = 1;
     plan.rate = lane.options.flood_rate / lane.count;
     plan.arrivals = lane.options.arrivals;
-    plan.count = share(lane.options.flood_count, lane);
-    plan.connections = static_cast<unsigned>(plan.count);
     plan.expect = HandshakeStream::Expect::kEither;
     plan.measured = Measured::kBeside;
     plan.most_open = half_of_all(lane);
     return plan;
   }
+  Wave::Plan wave_plan() {
+    Wave::Plan plan;
+    plan.count = share(lane_.options.flood_count, lane_);
+    plan.at_a_turn = kHellosATurn;
+    plan.ended = [this](Time now, std::string_view failure) { ended(now, failure); };
+    return plan;
+  }
+  // One of the wave, which is no operation.
+  void ended(Time now, std::string_view failure) {
+    const std::string unknown(kUnknown);
+    if (failure.empty() || failure.starts_with("alert ")) {
+      lane_.recorder.took(wave_.sent_at(), now, wave_latency_);
+      lane_.facts[unknown + " " + std::string(failure.empty() ? "served" : failure)] += 1;
+    } else {
+      lane_.recorder.noted(now, unknown + ": " + std::string(failure));
+    }
+  }
 
   Lane& lane_;
   bool touched_ = false;
   HandshakeStream touch_, cached_, unknown_;
+  Histogram& wave_latency_;
+  Wave wave_;
   Engine::Timer flood_timer_;
 };
 
