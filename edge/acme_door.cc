@@ -90,7 +90,7 @@ void AcmeExchange::on_request_end(const HeaderList&) {
   for (const auto& [name, value] : head_.headers) request.headers.emplace_back(name, value);
   request.body = std::move(body_);
   std::string client =
-      head_.client_address.empty() ? stream_.client().address : head_.client_address;
+      head_.client_address.empty() ? std::string(stream_.client().address) : head_.client_address;
   self_ = std::make_shared<AcmeExchange*>(this);
   door_->ask(std::move(request), std::move(client), home_,
              [here = std::weak_ptr(self_), place](const HttpReply& reply) {

@@ -126,7 +126,7 @@ class ClientConnection final : public HostRules, private HelloHandler, private T
   std::shared_ptr<const ClientIdentity> identity_;  // null: no certificate was shown
   std::unique_ptr<const Notice> notice_;
   std::unique_ptr<HttpSession> http_;
-  std::list<std::unique_ptr<ClientConnection>>::iterator place_;  // in the worker's list
+  std::list<ClientConnection>::iterator place_;  // in the worker's list
   int alert_ = 0;
   bool challenge_ = false;
   bool asked_ = false;  // for a client's certificate

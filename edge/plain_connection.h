@@ -24,9 +24,10 @@ class PlainConnection final : private HostRules {
   // Takes the descriptor.
   PlainConnection(const Context& context, int fd, std::string peer)
       : place_in_(context.shared.connections),
+        peer_(std::move(peer)),
         socket_(context.loop, fd),
         context_(context),
-        session_(socket_, context.http, {.address = std::move(peer), .rules = this},
+        session_(socket_, context.http, {.address = peer_, .rules = this},
                  [this] { context_.bury(*this); }) {}
   PlainConnection(const PlainConnection&) = delete;
 
@@ -44,10 +45,11 @@ class PlainConnection final : private HostRules {
   }
 
   const ConnectionPlace place_in_;
+  const std::string peer_;
   PlainSocket socket_;
   const Context& context_;
   Http1Session session_;
-  std::list<std::unique_ptr<PlainConnection>>::iterator place_;  // in the worker's list
+  std::list<PlainConnection>::iterator place_;  // in the worker's list
   bool buried_ = false;
 };
 

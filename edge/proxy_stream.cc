@@ -151,14 +151,15 @@ bool ProxyStream::waits_for_switch() const {
   return head_.http2 && !head_.upgrade.empty() && !tunnel_;
 }
 
-const std::string& ProxyStream::client_address() const {
-  return head_.client_address.empty() ? stream_.client().address : head_.client_address;
+std::string_view ProxyStream::client_address() const {
+  if (head_.client_address.empty()) return stream_.client().address;
+  return head_.client_address;
 }
 
 std::string ProxyStream::greeting() const {
   const ProxyOut version = server_->endpoint->proxy_protocol;
   if (version == ProxyOut::kNone) return "";
-  return write_proxy_header(version == ProxyOut::kV2, client_address(),
+  return write_proxy_header(version == ProxyOut::kV2, std::string(client_address()),
                             stream_.client().secure ? 443 : 80);
 }
 

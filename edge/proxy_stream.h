@@ -59,7 +59,7 @@ class ProxyStream final : public Exchange, private OriginStream::Handler {
   void judge(bool well, const std::string& why);
   void leave_server();
   EndpointPtr endpoint() const;
-  const std::string& client_address() const;
+  std::string_view client_address() const;
   bool waits_for_switch() const;
   std::string greeting() const;
   void request_complete();

@@ -133,13 +133,12 @@ Parking::Letters Worker::letters(Slot slot) {
 
 void Worker::listen(Sockets sockets) {
   listen_on(sockets.https, [this](int fd, std::string peer) {
-    clients_.push_front(std::make_unique<ClientConnection>(client_context_, fd, std::move(peer)));
-    clients_.front()->place_ = clients_.begin();
+    clients_.emplace_front(client_context_, fd, std::move(peer));
+    clients_.front().place_ = clients_.begin();
   });
   listen_on(sockets.http, [this](int fd, std::string peer) {
-    plain_clients_.push_front(
-        std::make_unique<PlainConnection>(plain_context_, fd, std::move(peer)));
-    plain_clients_.front()->place_ = plain_clients_.begin();
+    plain_clients_.emplace_front(plain_context_, fd, std::move(peer));
+    plain_clients_.front().place_ = plain_clients_.begin();
   });
 }
 
@@ -260,12 +259,12 @@ void Worker::drain(Drain how, std::function<void()> drained) {
   // Draining buries those that are idle, which takes them off the lists.
   if (how == Drain::kSoon) {
     greetings_.close_all();
-    for (auto next = clients_.begin(); next != clients_.end();) (*next++)->drain();
-    for (auto next = plain_clients_.begin(); next != plain_clients_.end();) (*next++)->drain();
+    for (auto next = clients_.begin(); next != clients_.end();) (next++)->drain();
+    for (auto next = plain_clients_.begin(); next != plain_clients_.end();) (next++)->drain();
   } else {
-    for (auto next = clients_.begin(); next != clients_.end();) (*next++)->drain_gently();
+    for (auto next = clients_.begin(); next != clients_.end();) (next++)->drain_gently();
     for (auto next = plain_clients_.begin(); next != plain_clients_.end();) {
-      (*next++)->drain_gently();
+      (next++)->drain_gently();
     }
   }
   looks_again_ = loop_.clock().after(Millis(0), [this] { clean_up(); });

@@ -75,7 +75,7 @@ class Worker {
 
  private:
   template <typename Connection>
-  using List = std::list<std::unique_ptr<Connection>>;
+  using List = std::list<Connection>;
 
   template <typename Connection>
   void bury(List<Connection>& from, List<Connection>& to, Connection& connection);

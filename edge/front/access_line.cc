@@ -41,7 +41,7 @@ std::string text_or_null(std::string_view text) {
 
 AccessEntry::AccessEntry(const RequestHead& head, const ClientInfo& from, bool with_query)
     : id(head.id),
-      client(head.client_address.empty() ? from.address : head.client_address),
+      client(head.client_address.empty() ? from.address : std::string_view(head.client_address)),
       method(cut(head.method)),
       host(cut(head.authority)),
       target(cut(with_query ? head.target : without_query(head.target), kMaxTarget)),

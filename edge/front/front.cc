@@ -72,7 +72,7 @@ void Front::introduce(RequestHead& head, const ClientInfo& client) const {
   if (options.trusted_proxies.contains(client.address)) {
     head.from_trusted_proxy = true;
     head.client_address =
-        client_behind_proxies(head.headers, client.address, options.trusted_proxies);
+        client_behind_proxies(head.headers, std::string(client.address), options.trusted_proxies);
     const std::string_view id = head.headers.get("x-request-id");
     if (is_request_id(id) && head.headers.count("x-request-id") == 1) head.id = id;
   }

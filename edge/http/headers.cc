@@ -97,7 +97,8 @@ std::string list_with(const HeaderList& headers, std::string_view name, std::str
 // RFC 7239, 4 and 6: IPv6 addresses in brackets, and what is no token in quotes.
 std::string forwarded_element(const RequestHead& head, const ClientInfo& client) {
   const bool v6 = client.address.find(':') != std::string::npos;
-  std::string out = "for=" + (v6 ? "\"[" + client.address + "]\"" : client.address);
+  std::string out = v6 ? "for=\"[" : "for=";
+  out.append(client.address).append(v6 ? "]\"" : "");
   out.append(";host=\"").append(head.authority).append("\";proto=");
   return out.append(client.secure ? "https" : "http");
 }

@@ -80,6 +80,7 @@ void Http1Session::leave() {
     exchange_.reset();
     kick_.reset();
     timer_.reset();
+    leave_ring();
     transport_.set_events(nullptr);
     if (on_end_) std::exchange(on_end_, nullptr)();
     return;
@@ -144,7 +145,7 @@ void Http1Session::on_readable() {
   const bool resting = exchange_ == nullptr && phase_ == Phase::kHead && in_.empty();
   if (!resting || lingering_) progress_ = context_.clock.now();
   if (!lingering_) return take({buffer.data(), moved.bytes});
-  discarded_ += moved.bytes;
+  discarded_ += static_cast<uint32_t>(moved.bytes);
   if (discarded_ > kMaxDiscard) over_ = true;
 }
 
@@ -216,7 +217,7 @@ bool Http1Session::step(std::string_view& bytes) {
       if (exchange_ != nullptr) {
         exchange_->on_body(event.body);
       } else {
-        discarded_ += event.body.size();
+        discarded_ += static_cast<uint32_t>(event.body.size());
       }
       return discarded_ <= kMaxDiscard;
     case Http1Event::Kind::kEnd:

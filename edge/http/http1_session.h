@@ -1,4 +1,5 @@
 #pragma once
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -70,6 +71,8 @@ class Http1Session final : public HttpSession, public ResponseStream, private Tr
   void update_deadline();
   TimePoint deadline() const;
   void on_deadline();
+  void on_rested() override { on_deadline(); }
+  bool resting() const;
 
   Transport& transport_;
   const SessionContext& context_;
@@ -85,7 +88,7 @@ class Http1Session final : public HttpSession, public ResponseStream, private Tr
   Answer answer_ = Answer::kNone;
   Body body_;                  // of the response
   uint64_t body_left_ = 0;     // with kLength
-  size_t discarded_ = 0;       // of a body or while lingering; bounded by kMaxDiscard
+  uint32_t discarded_ = 0;     // of a body or while lingering; bounded by kMaxDiscard and a read
   int depth_ = 0;              // calls of ours on the stack
   bool keep_alive_ = true;     // after this exchange
   bool http10_ = false;        // the request is
@@ -106,7 +109,7 @@ class Http1Session final : public HttpSession, public ResponseStream, private Tr
   TimePoint progress_;    // the last time bytes moved
   TimePoint head_since_;  // when the head in `in_` began
   TimePoint armed_{};     // when `timer_` fires, if it is set
-  Alarm timer_;           // lazily moved: fires early rather than being set for each request
+  Alarm timer_;           // lazily moved, as is our place among those that rest
   Alarm kick_;            // continues from the loop what a call of the exchange made possible
 };
 

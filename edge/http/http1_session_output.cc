@@ -206,9 +206,17 @@ TimePoint Http1Session::deadline() const {
   return TimePoint::max();
 }
 
+// Between requests.
+bool Http1Session::resting() const {
+  return !lingering_ && exchange_ == nullptr && phase_ == Phase::kHead && in_.empty() &&
+         out_.empty();
+}
+
 void Http1Session::update_deadline() {
   const TimePoint due = deadline();
   if (due == TimePoint::max() || (timer_ != nullptr && armed_ <= due)) return;
+  if (in_ring() && rests_until() <= due) return;
+  if (resting() && context_.rests.join(*this, due)) return timer_.reset();
   armed_ = due;
   const Millis delay = std::max(Millis(0), due - context_.clock.now());
   timer_ = context_.clock.after(delay, [this] { on_deadline(); });
@@ -223,8 +231,7 @@ void Http1Session::on_deadline() {
     refuse(408, "the request took too long to arrive");
     return;
   }
-  const bool resting = exchange_ == nullptr && phase_ == Phase::kHead && out_.empty();
-  if (!lingering_ && resting) {
+  if (resting()) {
     lingering_ = true;
     return;
   }

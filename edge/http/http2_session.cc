@@ -106,6 +106,7 @@ void Http2Session::leave() {
     depth_ = 1;  // as in the destructor
     kick_.reset();
     timer_.reset();
+    leave_ring();
     notice_.reset();
     closed_.clear();
     streams_.clear();
@@ -332,6 +333,9 @@ void Http2Session::update_deadline() {
   TimePoint due = deadline();
   if (!streams_.empty()) due = std::min(due, context_.clock.now() + kLook);
   if (timer_ != nullptr && armed_ <= due) return;
+  if (in_ring() && rests_until() <= due) return;
+  const bool resting = streams_.empty() && out_.empty() && !lingering_ && framing_.greeted();
+  if (resting && head_of_ == 0 && context_.rests.join(*this, due)) return timer_.reset();
   armed_ = due;
   const Millis delay = std::max(Millis(0), due - context_.clock.now());
   timer_ = context_.clock.after(delay, [this] { on_deadline(); });

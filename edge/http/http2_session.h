@@ -75,6 +75,7 @@ class Http2Session final : public HttpSession,
   void update_deadline();
   TimePoint deadline() const;
   void on_deadline();
+  void on_rested() override { on_deadline(); }
   void give_up();
 
   Transport& transport_;
@@ -109,7 +110,7 @@ class Http2Session final : public HttpSession,
   TimePoint rest_since_;  // when the last stream closed
   TimePoint forgiven_;    // until when idle_frames_ is up to date
   TimePoint armed_{};     // when `timer_` fires, if it is set
-  Alarm timer_;           // lazily moved
+  Alarm timer_;           // lazily moved, as is our place among those that rest
   Alarm kick_;            // does from the loop what a call made due
   Alarm notice_;          // between the two GOAWAYs of a drain
 };

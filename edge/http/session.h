@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "edge/http/http1_syntax.h"
 #include "edge/http/protection_counts.h"
+#include "edge/http/rest_ring.h"
 #include "edge/http/stream.h"
 
 namespace latchkey::edge {
@@ -30,10 +31,11 @@ struct SessionContext {
   Serve serve;
   SessionLimits limits = {};
   ProtectionCounts& counts = ProtectionCounts::ignored();
+  mutable RestRing rests{clock};  // its sessions between requests
 };
 
 // The server's side of one client's connection, whichever HTTP version it speaks. Worker thread.
-class HttpSession {
+class HttpSession : protected RestRing::Member {
  public:
   virtual ~HttpSession() = default;
 

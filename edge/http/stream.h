@@ -64,7 +64,7 @@ class HostRules {
 
 // Who is at the other end of the connection.
 struct ClientInfo {
-  std::string address;               // numeric, without port
+  std::string_view address;          // numeric, without port; the owner of the session keeps it
   bool secure = false;               // came by TLS
   const HostRules* rules = nullptr;  // null: none
   const Notice* notice = nullptr;    // null: they are served

@@ -636,8 +636,51 @@ TEST_F(Http1SessionTest, ASessionMayBeDroppedAtAnyMoment) {
     EXPECT_EQ(current, nullptr);
     EXPECT_FALSE(transport.watched());
   }
+  EXPECT_LE(clock.pending(), 1U);  // of all that rest
+  clock.advance(2min);
   EXPECT_EQ(clock.pending(), 0U);
   EXPECT_EQ(ends, 0);
+}
+
+TEST_F(Http1SessionTest, OfSeveralThatRestEachEndsAtItsTime) {
+  open();
+  clock.advance(50s);
+  FakeTransport other;
+  int others_ends = 0;
+  std::optional<Http1Session> second(std::in_place, other, context, ClientInfo{}, [&] {
+    ++others_ends;
+    second.reset();
+  });
+  hear(kGet);  // the first rests from here on: until 110 s
+  clock.advance(10s);
+  hear(kGet);  // ... and then until 120 s, longer than the second, which came later
+  clock.advance(49'999ms);
+  EXPECT_FALSE(other.finished || transport.finished);
+  clock.advance(1ms);
+  EXPECT_TRUE(other.finished);
+  EXPECT_FALSE(transport.finished);
+  clock.advance(9'999ms);
+  EXPECT_FALSE(transport.finished);
+  clock.advance(1ms);
+  EXPECT_TRUE(transport.finished);
+  clock.advance(1min);  // nobody reads our last words
+  EXPECT_EQ(ends, 1);
+  EXPECT_EQ(others_ends, 1);
+}
+
+TEST_F(Http1SessionTest, ALaterOneOfThoseThatRestHoldsUpNoEarlierOne) {
+  open();
+  clock.advance(20s);
+  hear(kGet);  // until 80 s
+  clock.advance(35s);
+  FakeTransport other;
+  std::optional<Http1Session> second(std::in_place, other, context, ClientInfo{},
+                                     [&] { second.reset(); });  // until 115 s
+  clock.advance(24'999ms);
+  EXPECT_FALSE(transport.finished);
+  clock.advance(1ms);
+  EXPECT_TRUE(transport.finished);
+  EXPECT_FALSE(other.finished);
 }
 
 }  // namespace

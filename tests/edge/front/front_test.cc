@@ -58,7 +58,7 @@ class FrontTest : public testing::Test {
     options = *loaded;
     front.replace(options);
   }
-  void open(const std::string& address = "192.0.2.1") {
+  void open(std::string_view address = "192.0.2.1") {
     transport = {};
     ClientInfo client{address, true, {}};
     client.tls_version = "TLSv1.3";
