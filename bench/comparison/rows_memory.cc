@@ -33,7 +33,7 @@ std::vector<Row> measure_memory(Lab& lab) {
           Target{4.6, "", false},
           "growth of the server's RSS over 2500 connections that have done their handshake, and "
           "nothing since; nginx has made room for its connections at its start. The floor's is a "
-          "bare SSL; ours has 1.1 KiB around it: docs/bench.md, \"What bounds what\""};
+          "bare SSL; ours has 1.0 KiB around it: docs/bench.md, \"What bounds what\""};
   row.cells = in_turns({"latchkey", "floor", "nginx", "haproxy", "caddy"},
                        std::min(lab.options().rounds, 2),
                        [&](const std::string& server) { return measure_idle(lab, server); });

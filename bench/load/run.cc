@@ -11,6 +11,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/short_slices.h"
 #include "bench/load/progress.h"
 
 namespace latchkey::bench {
@@ -130,6 +131,7 @@ bool LaneThread::pin() {
 
 void LaneThread::run(Progress* progress, const std::vector<std::unique_ptr<LaneThread>>& all) {
   if (!pin()) return;
+  ask_for_short_slices();  // what shares the core (an ask endpoint, a CA) is not to be measured
   const Options& options = shared_.options;
   Window& window = shared_.window;
   Engine engine;
