@@ -16,7 +16,7 @@ namespace latchkey {
 
 // How threads talk: a letter posted to a loop's mailbox runs on that loop, in order of posting.
 // Everything else belongs to one thread, or never changes.
-class Mailbox : private SocketWatch::Owner {
+class Mailbox final : private SocketWatch::Owner {
   struct Box;
 
  public:
