@@ -180,9 +180,9 @@ std::unique_ptr<HttpSession> Worker::start_http(Transport& transport,
   const auto close = [&connection] { connection.close(); };
   std::unique_ptr<HttpSession> session;
   if (connection.speaks_http2()) {
-    session = std::make_unique<Http2Session>(transport, https_, std::move(client), close);
+    session = std::make_unique<Http2Session>(transport, https_, client, close);
   } else {
-    session = std::make_unique<Http1Session>(transport, https_, std::move(client), close);
+    session = std::make_unique<Http1Session>(transport, https_, client, close);
   }
   // The second: its handshake was under way when the drain began.
   if (once || (drained_ != nullptr && draining_ == Drain::kSoon)) {

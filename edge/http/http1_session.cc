@@ -24,7 +24,7 @@ Http1Session::Http1Session(Transport& transport, const SessionContext& context, 
                            std::function<void()> on_end)
     : transport_(transport),
       context_(context),
-      client_(std::move(client)),
+      client_(client),
       on_end_(std::move(on_end)),
       out_(transport),
       progress_(context.clock.now()) {

@@ -37,7 +37,7 @@ Http2Session::Http2Session(Transport& transport, const SessionContext& context, 
                            std::function<void()> on_end)
     : transport_(transport),
       context_(context),
-      client_(std::move(client)),
+      client_(client),
       on_end_(std::move(on_end)),
       out_(transport),
       framing_(Http2Framing::Role::kServer, context.limits, *this),

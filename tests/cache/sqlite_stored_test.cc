@@ -21,9 +21,7 @@ class SqliteStoredTest : public StoreFixture {
   static std::string word(std::string_view text, const CertificatePtr& certificate) {
     return std::string(text) + " " + certificate->serial();
   }
-  void turn_until(const std::function<bool()>& done) {
-    loop.run_until(done);
-  }
+  void turn_until(const std::function<bool()>& done) { loop.run_until(done); }
 
   std::vector<std::string> heard;
 };

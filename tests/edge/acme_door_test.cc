@@ -33,7 +33,7 @@ class AcmeDoorTest : public testing::Test {
     explicit Connection(const SessionContext& context, bool secure = true) {
       ClientInfo client{"192.0.2.1", secure, {}};
       if (secure) client.rules = &rules;
-      session = std::make_unique<Http1Session>(transport, context, std::move(client), [] {});
+      session = std::make_unique<Http1Session>(transport, context, client, [] {});
     }
     std::string say(const std::string& request) {
       transport.say(request);

@@ -62,7 +62,7 @@ class FrontTest : public testing::Test {
     transport = {};
     ClientInfo client{address, true, {}};
     client.tls_version = "TLSv1.3";
-    session.emplace(transport, context, std::move(client), [this] { session.reset(); });
+    session.emplace(transport, context, client, [this] { session.reset(); });
   }
   // What the session sends for a request with these header lines.
   std::string get(std::string_view lines = "", std::string_view target = "/") {
