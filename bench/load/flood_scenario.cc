@@ -17,6 +17,7 @@ constexpr const char* kUnknown = "unknown";
 // Of those that come at once, so many before the cached ones' turn: what they wait for here would
 // look like the server's doing.
 constexpr size_t kHellosATurn = 2;
+constexpr double kLongestWait = 5;  // seconds
 
 class FloodLoad final : public Load {
  public:
@@ -133,6 +134,17 @@ Result<> settle_flood(Options& options) {
   }
   if (options.flood_rate > 0 && options.flood_count != 0) {
     return Error{ErrorCode::kInvalid, "flood: expected --flood-rate or --flood-count, not both"};
+  }
+  // Of the descriptors that --flood-count leaves, the cached ones need as many.
+  if (auto fits = check_descriptors("--flood-count", options.flood_count, usable_descriptors() / 2);
+      !fits) {
+    return fits;
+  }
+  if (options.flood_count != 0 && options.warmup > kLongestWait) {
+    return Error{
+        ErrorCode::kInvalid,
+        "flood: --warmup: expected at most 5 s with --flood-count, whose clients are connected "
+        "before it: servers close those that say nothing for long"};
   }
   if (options.flood_names.kind == Kind::kNone) {
     options.flood_names.kind = Kind::kRandom;

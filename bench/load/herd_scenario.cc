@@ -65,12 +65,8 @@ Result<> settle_herd(Options& options) {
     return Error{ErrorCode::kInvalid,
                  "herd: expected --count, how many come at once, without --rate and --connections"};
   }
-  if (options.count > usable_descriptors()) {
-    return Error{ErrorCode::kInvalid, "--count: expected at most " +
-                                          std::to_string(usable_descriptors()) +
-                                          " for the limit of open files here (ulimit -n), got " +
-                                          std::to_string(options.count)};
-  }
+  if (auto fits = check_descriptors("--count", options.count, usable_descriptors()); !fits)
+    return fits;
   if (options.names.kind == NamePlan::Kind::kNone) {
     options.names.kind = NamePlan::Kind::kRandom;
     options.names.text = "%s.new.test";

@@ -156,12 +156,8 @@ Result<> settle_idle(Options& options) {
   if (options.count == 0) options.count = 1000;
   if (options.connections == 0) options.connections = 64;
   if (options.settle == 0) options.settle = 5;
-  if (options.count > usable_descriptors()) {
-    return Error{ErrorCode::kInvalid, "--count: expected at most " +
-                                          std::to_string(usable_descriptors()) +
-                                          " for the limit of open files here (ulimit -n), got " +
-                                          std::to_string(options.count)};
-  }
+  if (auto fits = check_descriptors("--count", options.count, usable_descriptors()); !fits)
+    return fits;
   if (options.rate > 0 || options.threads > 1) {
     return Error{ErrorCode::kInvalid, "idle: expected neither --rate nor --threads"};
   }

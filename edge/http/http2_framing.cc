@@ -2,6 +2,7 @@
 
 #include <nghttp2/nghttp2.h>
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <vector>
@@ -14,6 +15,9 @@ namespace {
 // A client that reads slowly gets small windows; one that gives them out by the byte wastes our
 // time.
 constexpr int32_t kTinyWindow = 512;
+constexpr size_t kFrameHead = 9;  // RFC 9113, 4.1; we pad nothing
+// Less than this of a body is no frame where more is ready and the windows have room.
+constexpr size_t kTinyFrame = 4 << 10;
 
 nghttp2_nv field(std::string_view name, std::string_view value) {
   // nghttp2 copies both.
@@ -162,6 +166,9 @@ struct Http2Framing::Callbacks {
   }
   static ssize_t read_body(nghttp2_session* session, int32_t id, uint8_t*, size_t at_most,
                            uint32_t* flags, nghttp2_data_source*, void* user) {
+    // A record's worth, with the heads ahead of it.
+    const size_t left = of(user).out_->left_of_record();
+    if (left > kTinyFrame + kFrameHead) at_most = std::min(at_most, left - kFrameHead);
     const BodyReady ready = of(user).events_.body_ready(id, at_most);
     if (ready.bytes == 0 && !ready.last) return NGHTTP2_ERR_DEFERRED;
     *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
@@ -177,7 +184,6 @@ struct Http2Framing::Callbacks {
   }
   static int write_body(nghttp2_session*, nghttp2_frame* frame, const uint8_t* head, size_t size,
                         nghttp2_data_source*, void* user) {
-    constexpr size_t kFrameHead = 9;  // RFC 9113, 4.1; we pad nothing
     Http2Framing& framing = of(user);
     framing.out_->gathered().append(view(head, kFrameHead));
     framing.events_.move_body(frame->hd.stream_id, size, *framing.out_);

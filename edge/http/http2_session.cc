@@ -286,7 +286,7 @@ void Http2Session::flush_now() {
   depth_ = 1;
   write();
   depth_ = 0;
-  if (over_ || !due_.empty() || !closed_.empty()) kick();
+  if ((over_ || !due_.empty() || !closed_.empty()) && !transport_.ask_turn_end()) kick();
   update_interest();
 }
 

@@ -25,7 +25,7 @@ Http2Stream::Http2Stream(Owner& owner, Http2Framing::StreamId id)
 
 Http2Stream::~Http2Stream() {
   exchange_.reset();
-  owner_.kept() -= kept();
+  owner_.kept() -= out_.size();
 }
 
 // ---- from the client
@@ -184,21 +184,30 @@ void Http2Stream::send_body(std::string_view bytes) {
     bytes = bytes.substr(0, body_left_);
     body_left_ -= bytes.size();
   }
-  if (kept() == 0) progress_ = owner_.context().clock.now();
-  out_.append(bytes);
+  if (out_.size() == 0) progress_ = owner_.context().clock.now();
   owner_.kept() += bytes.size();
   owner_.framing().resume(id_);
-  if (kept() >= kEager) owner_.flush_now();
+  if (out_.size() + bytes.size() < kEager) return out_.append(bytes);
+  out_.lend(bytes);
+  eager_ = more_comes_ = true;
+  owner_.flush_now();
+  more_comes_ = false;
+  out_.keep();
+}
+
+void Http2Stream::flush() {
+  if (!out_.empty()) owner_.framing().resume(id_);
+  owner_.flush();
 }
 
 bool Http2Stream::full() {
   const size_t bound = owner_.kept() > kCrowded ? kFullCrowded : Outbox::kFull;
-  was_full_ = was_full_ || kept() >= bound;
+  was_full_ = was_full_ || out_.size() >= bound;
   return was_full_;
 }
 
 bool Http2Stream::owes_room() const {
-  return was_full_ && kept() < Outbox::kFull / 4;
+  return was_full_ && out_.size() < Outbox::kFull / 4;
 }
 
 void Http2Stream::finish(const HeaderList& trailers) {
@@ -209,6 +218,7 @@ void Http2Stream::finish(const HeaderList& trailers) {
   answer_ = Answer::kDone;
   response_trailers_ = trailers;
   owner_.framing().resume(id_);
+  if (eager_) owner_.flush_now();  // into the same send
   owner_.on_due(*this, true);
 }
 
@@ -222,24 +232,17 @@ void Http2Stream::reset() {
 
 Http2Framing::BodyReady Http2Stream::body_ready(size_t at_most) const {
   Http2Framing::BodyReady ready;
-  ready.bytes = std::min(at_most, kept());
-  ready.last = answer_ == Answer::kDone && ready.bytes == kept();
+  if (more_comes_ && out_.size() < at_most) return ready;
+  ready.bytes = std::min(at_most, out_.size());
+  ready.last = answer_ == Answer::kDone && ready.bytes == out_.size();
   if (ready.last && !tunnel_ && !response_trailers_.empty()) ready.trailers = &response_trailers_;
   return ready;
 }
 
 void Http2Stream::move_body(size_t bytes, Outbox& out) {
-  out.put(std::string_view(out_).substr(sent_, bytes));
-  sent_ += bytes;
+  out_.move(bytes, out);
   owner_.kept() -= bytes;
   progress_ = owner_.context().clock.now();
-  if (sent_ == out_.size()) {
-    std::string().swap(out_);
-    sent_ = 0;
-  } else if (sent_ >= Outbox::kFull) {
-    out_.erase(0, sent_);
-    sent_ = 0;
-  }
   if (owes_room()) owner_.on_due(*this, false);
 }
 
@@ -253,7 +256,7 @@ void Http2Stream::response_sent() {
 
 TimePoint Http2Stream::deadline() const {
   const Millis idle = owner_.context().limits.idle_time;
-  if (kept() > 0) return progress_ + idle;
+  if (out_.size() > 0) return progress_ + idle;
   if (tunnel_) {  // keep-alive finds a peer that is gone; a side that has ended bounds the other
     return ended_ || sent_all_ ? progress_ + idle : TimePoint::max();
   }
@@ -263,7 +266,7 @@ TimePoint Http2Stream::deadline() const {
 
 void Http2Stream::give_up() {
   ProtectionCounts& counts = owner_.context().counts;
-  (kept() > 0 ? counts.slow_readers : counts.slow_bodies).add();
+  (out_.size() > 0 ? counts.slow_readers : counts.slow_bodies).add();
   owner_.framing().reset(id_, Http2Framing::Reset::kCancel);
   aborted_ = true;
   owner_.on_due(*this, false);

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "base/clock.h"
+#include "edge/http/body_queue.h"
 #include "edge/http/http2_framing.h"
 #include "edge/http/http2_request.h"
 #include "edge/http/stream.h"
@@ -63,7 +64,7 @@ class Http2Stream final : public ResponseStream {
   void send_interim(const ResponseHead& head) override;
   void send_head(const ResponseHead& head) override;
   void send_body(std::string_view bytes) override;
-  void flush() override { owner_.flush(); }
+  void flush() override;
   bool full() override;
   void finish(const HeaderList& trailers) override;
   void reset() override;
@@ -81,15 +82,13 @@ class Http2Stream final : public ResponseStream {
   void drop_exchange();
   bool owes_room() const;
   bool is_told() const;  // nothing more of the request interests the exchange
-  size_t kept() const { return out_.size() - sent_; }
 
   Owner& owner_;
   const Http2Framing::StreamId id_;
   std::optional<Http2Request> request_;  // while its fields come
   std::unique_ptr<Exchange> exchange_;
   std::string held_;  // of the request's body, while paused: within the stream's window
-  std::string out_;   // of the response's body: 64 KiB and one piece
-  size_t sent_ = 0;   // ... of it
+  BodyQueue out_;     // of the response's body: 64 KiB and one piece
   HeaderList trailers_, response_trailers_;
   size_t trailers_size_ = 0;
   Body body_;  // of the response
@@ -103,9 +102,11 @@ class Http2Stream final : public ResponseStream {
   bool starting_ = false;  // the exchange was not told to start yet
   bool expects_ = false;   // waits for a 100 that was not sent
   bool paused_ = false;
-  bool ended_ = false;     // the client has sent all
-  bool told_end_ = false;  // ... and the exchange knows
-  bool was_full_ = false;  // full() said so: on_writable() is owed
+  bool ended_ = false;       // the client has sent all
+  bool told_end_ = false;    // ... and the exchange knows
+  bool was_full_ = false;    // full() said so: on_writable() is owed
+  bool eager_ = false;       // some of it was written before the turn's end
+  bool more_comes_ = false;  // in this turn: a part of a frame waits for it
   bool sent_all_ = false;
   bool closed_ = false;
   bool aborted_ = false;

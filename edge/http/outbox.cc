@@ -1,17 +1,8 @@
 #include "edge/http/outbox.h"
 
-#include <utility>
-#include <vector>
+#include <cstring>
 
 namespace latchkey::edge {
-namespace {
-
-// Those that connections have given back serve this thread's next ones: as many as have something
-// to say in one turn of its loop.
-constexpr size_t kSpares = 32;
-thread_local std::vector<std::string> spares;
-
-}  // namespace
 
 size_t Outbox::write(std::string_view bytes) {
   size_t written = 0;
@@ -29,21 +20,10 @@ size_t Outbox::write(std::string_view bytes) {
   return written;
 }
 
-void Outbox::take_spare() {
-  if (!bytes_.empty() || spares.empty()) return;
-  bytes_ = std::move(spares.back());
-  spares.pop_back();
-}
-
 void Outbox::release() {
   if (!empty()) return;
-  bytes_.clear();
   from_ = 0;
-  const size_t room = bytes_.capacity();
-  if (room >= kSmall && room <= 2 * kGather && spares.size() < kSpares) {
-    spares.push_back(std::move(bytes_));
-  }
-  std::string().swap(bytes_);
+  give_back(bytes_);
 }
 
 void Outbox::put(std::string_view bytes) {
@@ -55,6 +35,20 @@ void Outbox::put(std::string_view bytes) {
   flush();
   if (empty()) bytes.remove_prefix(write(bytes));
   bytes_.append(bytes);
+}
+
+void Outbox::put_behind(std::span<char> bytes, size_t room) {
+  const size_t ahead = size();
+  if (broken_ || blocked() || ahead > room || ahead + bytes.size() <= kGather) {
+    return put({bytes.data(), bytes.size()});
+  }
+  char* const begin = bytes.data() - ahead;
+  std::memcpy(begin, bytes_.data() + from_, ahead);
+  bytes_.clear();
+  from_ = 0;
+  std::string_view all(begin, ahead + bytes.size());
+  all.remove_prefix(write(all));
+  bytes_.append(all);
 }
 
 void Outbox::flush() {

@@ -1,7 +1,9 @@
 #pragma once
+#include <span>
 #include <string>
 #include <string_view>
 
+#include "edge/http/spare_buffers.h"
 #include "edge/transport.h"
 
 namespace latchkey::edge {
@@ -15,9 +17,14 @@ class Outbox {
   explicit Outbox(Transport& transport) : transport_(transport) {}
 
   void put(std::string_view bytes);
+  // The same of bytes that have `room` characters of no use in front of them: what is gathered goes
+  // there, and all leaves in one piece.
+  void put_behind(std::span<char> bytes, size_t room);
+  // How much more fills a TLS record with what is gathered.
+  size_t left_of_record() const { return kRecord - size() % kRecord; }
   // For writers that append: small heads and chunk frames. Followed by put() or flush().
   std::string& gathered() {
-    if (bytes_.capacity() < kSmall) take_spare();
+    if (bytes_.capacity() < kSmall && bytes_.empty()) bytes_ = take_spare_buffer(kGather);
     return bytes_;
   }
   // Writes what it can.
@@ -34,10 +41,10 @@ class Outbox {
 
  private:
   size_t write(std::string_view bytes);
-  void take_spare();
 
   static constexpr size_t kGather = 4 << 10;
   static constexpr size_t kSmall = 64;
+  static constexpr size_t kRecord = 16 << 10;  // RFC 8446, 5.1
 
   Transport& transport_;
   std::string bytes_;

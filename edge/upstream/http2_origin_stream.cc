@@ -107,28 +107,20 @@ void Http2OriginStream::finish_tunnel() {
 }
 
 bool Http2OriginStream::full() {
-  was_full_ = was_full_ || kept() >= Outbox::kFull;
+  was_full_ = was_full_ || out_.size() >= Outbox::kFull;
   return was_full_;
 }
 
 Http2Framing::BodyReady Http2OriginStream::body_ready(size_t at_most) const {
   Http2Framing::BodyReady ready;
-  ready.bytes = std::min(at_most, kept());
-  ready.last = finished_ && ready.bytes == kept();
+  ready.bytes = std::min(at_most, out_.size());
+  ready.last = finished_ && ready.bytes == out_.size();
   if (ready.last && !request_trailers_.empty()) ready.trailers = &request_trailers_;
   return ready;
 }
 
 void Http2OriginStream::move_body(size_t bytes, Outbox& out) {
-  out.put(std::string_view(out_).substr(sent_, bytes));
-  sent_ += bytes;
-  if (sent_ == out_.size()) {
-    std::string().swap(out_);
-    sent_ = 0;
-  } else if (sent_ >= Outbox::kFull) {
-    out_.erase(0, sent_);
-    sent_ = 0;
-  }
+  out_.move(bytes, out);
 }
 
 void Http2OriginStream::tell_writable() {

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "base/clock.h"
+#include "edge/http/body_queue.h"
 #include "edge/http/http2_framing.h"
 #include "edge/upstream/origin_stream.h"
 
@@ -57,21 +58,19 @@ class Http2OriginStream final : public OriginStream {
   // After a round of reading or writing; each may destroy it.
   void tell_pause();
   void tell_writable();
-  bool owes_writable() const { return was_full_ && kept() < Outbox::kFull / 4; }
+  bool owes_writable() const { return was_full_ && out_.size() < Outbox::kFull / 4; }
   bool owes_pause() const { return delivered_; }
 
  private:
   void refuse(const char* why);
   bool read_status();
-  size_t kept() const { return out_.size() - sent_; }
 
   const std::shared_ptr<Owner> owner_;
   const bool reused_;
   Http2Framing::StreamId id_ = -1;
   Handler* handler_ = nullptr;
   std::string why_not_;  // the request could not be sent
-  std::string out_;      // of the request's body: 64 KiB and one piece
-  size_t sent_ = 0;      // ... of it
+  BodyQueue out_;        // of the request's body: 64 KiB and one piece
   HeaderList request_trailers_;
   std::string status_;
   HeaderList fields_;       // of the head or the trailers that come

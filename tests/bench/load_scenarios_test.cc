@@ -233,6 +233,10 @@ TEST(LoadProgramTest, AWrongCommandLineIsExplained) {
   EXPECT_THAT(refusal({"herd", "--rate", "5"}), HasSubstr("herd: expected --count"));
   EXPECT_THAT(refusal({"onboard", "--sni", "a.test"}), HasSubstr("onboard: expected many names"));
   EXPECT_THAT(refusal({"flood"}), HasSubstr("flood: expected names that the server has"));
+  EXPECT_THAT(refusal({"flood", "--sni", "a.test", "--flood-count", "900000"}),
+              HasSubstr("--flood-count: expected at most "));
+  EXPECT_THAT(refusal({"flood", "--sni", "a.test", "--flood-count", "10", "--warmup", "6"}),
+              HasSubstr("--warmup: expected at most 5 s with --flood-count"));
   EXPECT_THAT(refusal({"idle", "--count", "100000000"}), HasSubstr("--count: expected at most"));
   EXPECT_THAT(refusal({"soak", "--count", "5"}), HasSubstr("soak: expected --duration"));
 }

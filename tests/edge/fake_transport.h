@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "edge/transport.h"
 
@@ -31,6 +32,7 @@ class FakeTransport final : public Transport {
 
   std::string incoming;
   std::string sent;
+  std::vector<size_t> writes;  // how much was sent at once
   size_t max_read = 1 << 20;
   size_t room = SIZE_MAX;  // bytes that may still be written
   size_t held = 0;         // taken, and not yet handed to the kernel
@@ -59,6 +61,7 @@ class FakeTransport final : public Transport {
     const size_t n = std::min(bytes.size(), room);
     if (n == 0) return {Io::kAgain, 0};
     sent += bytes.substr(0, n);
+    writes.push_back(n);
     room -= n;
     return {Io::kDone, n};
   }

@@ -5,7 +5,9 @@
 
 #include <map>
 #include <optional>
+#include <random>
 
+#include "edge/http/read_buffer.h"
 #include "edge/pages.h"
 #include "tests/edge/http2_session_fixture.h"
 
@@ -188,6 +190,69 @@ TEST_F(Http2SessionTest, AClientsWindowHoldsTheExchangeBack) {
 }
 
 // ---- ends
+
+// As an upstream's answer comes: in the buffer that this thread reads into.
+TEST_F(Http2SessionTest, ALargeBodyLeavesInWholeRecords) {
+  on_end = [](ResponseStream& to) {
+    ResponseHead head;
+    head.status = 200;
+    head.body = {Body::Kind::kLength, 65'520};
+    to.send_head(head);
+  };
+  open(1 << 20);
+  const int32_t id = client->request(Client::get());
+  talk();
+  transport.writes.clear();
+  const auto buffer = read_buffer();
+  for (size_t i = 0; i < 65'520; ++i) buffer[i] = static_cast<char>('a' + i % 23);
+  const std::string body(buffer.data(), 65'520);
+  streams["/"]->send_body({buffer.data(), body.size()});
+  streams["/"]->finish();
+  talk();
+  EXPECT_TRUE(client->answers[id].body == body);
+  EXPECT_TRUE(client->answers[id].ended);
+  // 4 full ones, and what the frames' heads have displaced.
+  EXPECT_THAT(transport.writes, ElementsAre(16'384, 16'384, 16'384, 16'384, 20 + 9));
+}
+
+TEST_F(Http2SessionTest, PiecesOfAnySizeMakeTheSameBody) {
+  on_end = [](ResponseStream& to) {
+    ResponseHead head;
+    head.status = 200;
+    head.body.kind = Body::Kind::kChunked;
+    to.send_head(head);
+  };
+  for (const uint32_t window : {20'000u, 1u << 20}) {
+    open(window);
+    const int32_t id = client->request(Client::get());
+    talk();
+    std::string body;
+    std::mt19937 random(3);
+    for (int i = 0; i < 200; ++i) {
+      const size_t size =
+          std::uniform_int_distribution<size_t>(1, i % 3 == 0 ? 60'000 : 20'000)(random);
+      std::string piece;
+      while (piece.size() < size) piece += std::to_string(body.size() + piece.size()) + ",";
+      piece.resize(size);
+      transport.room = i % 5 == 0 ? 10'000 : SIZE_MAX;
+      body += piece;
+      std::copy(piece.begin(), piece.end(), read_buffer().begin());
+      streams["/"]->send_body(i % 2 == 0 ? std::string_view(piece)
+                                         : std::string_view(read_buffer().data(), size));
+      if (i % 4 != 1) {
+        streams["/"]->flush();
+        transport.room = SIZE_MAX;
+        talk();
+        EXPECT_EQ(client->answers[id].body.size(), body.size()) << "after a flush all is there";
+      }
+    }
+    streams["/"]->finish();
+    talk();
+    EXPECT_TRUE(client->answers[id].body == body);
+    EXPECT_TRUE(client->answers[id].ended);
+    session.reset();
+  }
+}
 
 TEST_F(Http2SessionTest, AResetDropsTheExchange) {
   on_end = nullptr;
