@@ -15,7 +15,6 @@ namespace latchkey::bench {
 namespace {
 
 constexpr Millis kStart{10'000};
-constexpr Millis kLoad{120'000};  // no call of latchkey-bench takes so long
 constexpr uint64_t kRoom = 3ULL << 30;
 
 bool may_use(int cpu) {
@@ -174,15 +173,19 @@ std::unique_ptr<test::Process> Lab::start_load(Peer& peer, std::vector<std::stri
   return std::make_unique<test::Process>(std::move(options));
 }
 
-Result<Measurement> Lab::load(Peer& peer, std::vector<std::string> arguments) {
+Result<Measurement> Lab::load(Peer& peer, std::vector<std::string> arguments, Millis limit) {
   const std::string what = "latchkey-bench " + arguments.front();
   const auto process = start_load(peer, std::move(arguments));
-  const auto exit = process->wait(kLoad);
+  const auto exit = process->wait(limit);
   if (!peer.running()) return peer.failure("has ended");
+  if (!exit) {
+    return Error{ErrorCode::kTimeout,
+                 what + " did not end within " + std::to_string(limit.count() / 1000) + " s"};
+  }
   const std::string json = test::read_text(folder_ / ("load-" + std::to_string(loads_) + ".json"));
   if (json.empty()) {
-    return Error{ErrorCode::kIo, what + " ended with " + std::to_string(exit ? exit->code : -1) +
-                                     ": " + end_of(process->output())};
+    return Error{ErrorCode::kIo, what + " ended with " + std::to_string(exit->code) + ": " +
+                                     end_of(process->output())};
   }
   auto measurement = parse_measurement(json);
   if (!measurement) return std::move(measurement).error().in(what);

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/result.h"
 #include "bench/comparison/compare_options.h"
 #include "bench/comparison/filled_store.h"
@@ -64,8 +65,9 @@ class Lab {
   void stop_shared();
 
   // latchkey-bench against that server on the clients' core, to its end; the server's CPU and
-  // memory are measured. Errors: it failed (its words), or no operation was done.
-  Result<Measurement> load(Peer& peer, std::vector<std::string> arguments);
+  // memory are measured. Errors: it failed (its words), no operation was done, or it took too long.
+  Result<Measurement> load(Peer& peer, std::vector<std::string> arguments,
+                           Millis limit = Millis(120'000));
   // ... without waiting; its result is lost.
   std::unique_ptr<test::Process> start_load(Peer& peer, std::vector<std::string> arguments);
 
