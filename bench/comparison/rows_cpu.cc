@@ -84,7 +84,8 @@ const std::vector<CpuRow>& rows() {
        k1024,
        false,
        {0.80, "nginx"},
-       "the floor answers by itself"},
+       "the floor answers by itself. A third is AES-GCM, half the kernel's, of which half copies: "
+       "docs/bench.md, \"What bounds what\""},
       {"http2_1k",
        "HTTP/2, 1 KiB, 16 streams on each of 4 connections, proxied",
        proxies,

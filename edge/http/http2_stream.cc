@@ -184,7 +184,7 @@ void Http2Stream::send_body(std::string_view bytes) {
     bytes = bytes.substr(0, body_left_);
     body_left_ -= bytes.size();
   }
-  if (out_.size() == 0) progress_ = owner_.context().clock.now();
+  if (out_.empty()) progress_ = owner_.context().clock.now();
   owner_.kept() += bytes.size();
   owner_.framing().resume(id_);
   if (out_.size() + bytes.size() < kEager) return out_.append(bytes);
@@ -193,11 +193,7 @@ void Http2Stream::send_body(std::string_view bytes) {
   owner_.flush_now();
   more_comes_ = false;
   out_.keep();
-}
-
-void Http2Stream::flush() {
   if (!out_.empty()) owner_.framing().resume(id_);
-  owner_.flush();
 }
 
 bool Http2Stream::full() {
@@ -256,7 +252,7 @@ void Http2Stream::response_sent() {
 
 TimePoint Http2Stream::deadline() const {
   const Millis idle = owner_.context().limits.idle_time;
-  if (out_.size() > 0) return progress_ + idle;
+  if (!out_.empty()) return progress_ + idle;
   if (tunnel_) {  // keep-alive finds a peer that is gone; a side that has ended bounds the other
     return ended_ || sent_all_ ? progress_ + idle : TimePoint::max();
   }

@@ -64,7 +64,7 @@ class Http2Stream final : public ResponseStream {
   void send_interim(const ResponseHead& head) override;
   void send_head(const ResponseHead& head) override;
   void send_body(std::string_view bytes) override;
-  void flush() override;
+  void flush() override { owner_.flush(); }
   bool full() override;
   void finish(const HeaderList& trailers) override;
   void reset() override;
