@@ -8,7 +8,8 @@
 namespace latchkey::edge {
 
 // Sessions between requests. All may rest equally long, so that who came first is over first: one
-// alarm for all of them, where one of its own would cost each 88 bytes. One thread.
+// alarm for all of them, where one of its own would cost each 88 bytes. Each is in it once at most,
+// by a link of its own: the ring grows with the connections, and holds no memory. One thread.
 class RestRing {
  public:
   class Member : private Link {
