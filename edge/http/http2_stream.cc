@@ -262,7 +262,7 @@ TimePoint Http2Stream::deadline() const {
 
 void Http2Stream::give_up() {
   ProtectionCounts& counts = owner_.context().counts;
-  (out_.size() > 0 ? counts.slow_readers : counts.slow_bodies).add();
+  (out_.empty() ? counts.slow_bodies : counts.slow_readers).add();
   owner_.framing().reset(id_, Http2Framing::Reset::kCancel);
   aborted_ = true;
   owner_.on_due(*this, false);
